@@ -1,1 +1,1 @@
-
+"""Adding statistics over batches of rows."""

@@ -1,1 +1,1 @@
-
+"""Keys, age encryption, signatures: the only importer of ``cryptography``."""

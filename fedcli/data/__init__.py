@@ -1,1 +1,1 @@
-
+"""Reading tables in batches and checking them against the study."""

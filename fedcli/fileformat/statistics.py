@@ -104,3 +104,28 @@ def unpack_upper(packed: NDArray[Any]) -> NDArray[Any]:
     matrix[rows, columns] = packed
     matrix[columns, rows] = packed
     return matrix
+
+
+@dataclass(frozen=True)
+class Total:
+    """A sum over silos, exact: integers on a grid of ``2**-fraction_bits`` per block.
+
+    Parameters
+    ----------
+    integers : mapping of str to ndarray of Python int (dtype object)
+        The signed sums, in units of the grid.
+    fraction_bits : mapping of str to int
+        The grid of each block.
+    """
+
+    integers: Mapping[str, NDArray[np.object_]]
+    fraction_bits: Mapping[str, int]
+
+    def __getitem__(self, name: str) -> FloatArray:
+        """Return a block as float64, each number correctly rounded (Python divides integers exactly)."""
+        one = 1 << self.fraction_bits[name]
+        exact = self.integers[name]
+        return np.array([int(q) / one for q in exact.ravel()], dtype=np.float64).reshape(exact.shape)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.integers

@@ -1,1 +1,1 @@
-
+"""Losses and solvers: what a silo sums and how the coordinator advances."""

@@ -1,1 +1,1 @@
-
+"""From columns to the design matrix, by summed statistics."""

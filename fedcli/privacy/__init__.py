@@ -1,1 +1,1 @@
-
+"""The ring that sums live in, and the tests of what may leave."""

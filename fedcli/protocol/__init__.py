@@ -1,1 +1,1 @@
-
+"""Who may send what, when: rosters, rounds, the ledger. No disk, no clock."""

@@ -1,1 +1,1 @@
-
+"""What people read of a model: coefficients, figures, exports."""

@@ -1,1 +1,1 @@
-
+"""The agreement: its document, schema and canonical form."""

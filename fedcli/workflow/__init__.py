@@ -1,1 +1,1 @@
-
+"""One function per command, each returning a frozen result: the Python API."""

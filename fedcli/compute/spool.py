@@ -1,0 +1,99 @@
+"""A silo's checked rows, kept for several passes: in memory while small, else in a scratch file that only it can read.
+
+Owns where rows wait between passes. Knows nothing of what is summed. Internal.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from fedcli.preparing.rows import Rows
+
+BLOCK_ROWS = 8_192
+MEMORY_BYTES = 256 * 2**20
+
+
+class Spool:
+    """Rows of one silo for several passes in the same order.
+
+    Parameters
+    ----------
+    batches : iterable of Rows
+    scratch : Path
+        Folder for the scratch file, used only above ``memory_bytes``. The file has no name there once it is open, so
+        nothing is left behind, not even after a crash.
+    memory_bytes : int
+    """
+
+    def __init__(self, batches: Iterable[Rows], scratch: Path, *, memory_bytes: int = MEMORY_BYTES) -> None:
+        self._tables: list[np.ndarray] = []
+        self._file = None
+        self._shape = (0, 0)
+        n_rows = width = held = 0
+        for rows in batches:
+            table = _pack(rows)
+            self._n_numbers, self._n_codes = rows.numbers.shape[1], rows.codes.shape[1]
+            width = table.shape[1]
+            n_rows += len(rows)
+            if self._file is None and held + table.nbytes > memory_bytes:
+                self._file = tempfile.TemporaryFile(dir=scratch)  # noqa: SIM115 - closed by `close`
+                for held_table in self._tables:
+                    held_table.tofile(self._file)
+                self._tables = []
+            if self._file is None:
+                self._tables.append(table)
+                held += table.nbytes
+            else:
+                table.tofile(self._file)
+        self._shape = (n_rows, width)
+        if self._file is not None:
+            self._file.flush()
+            self._table = None
+        else:
+            self._table = np.concatenate(self._tables) if self._tables else np.empty((0, 0))
+            self._tables = []
+
+    def __len__(self) -> int:
+        return self._shape[0]
+
+    def blocks(self) -> Iterator[tuple[slice, Rows]]:
+        """Pass over all rows in order, `BLOCK_ROWS` at a time, with their positions."""
+        n_rows, width = self._shape
+        for start in range(0, n_rows, BLOCK_ROWS):
+            stop = min(start + BLOCK_ROWS, n_rows)
+            if self._table is not None:
+                table = self._table[start:stop]
+            else:
+                assert self._file is not None  # noqa: S101 - one of the two holds the rows
+                data = os.pread(self._file.fileno(), (stop - start) * width * 8, start * width * 8)
+                table = np.frombuffer(data, dtype=np.float64).reshape(stop - start, width)
+            yield slice(start, stop), _unpack(table, self._n_numbers, self._n_codes)
+
+    def close(self) -> None:
+        """Let the rows go."""
+        self._table = np.empty((0, 0))
+        self._shape = (0, 0)
+        if self._file is not None:
+            self._file.close()
+
+    def __enter__(self) -> Spool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _pack(rows: Rows) -> np.ndarray:
+    parts = [rows.numbers, rows.codes.astype(np.float64), rows.target[:, None]]
+    return np.ascontiguousarray(np.hstack([*parts, rows.offset[:, None], rows.weight[:, None]]))
+
+
+def _unpack(table: np.ndarray, n_numbers: int, n_codes: int) -> Rows:
+    at = n_numbers + n_codes
+    codes = table[:, n_numbers:at].astype(np.int32)
+    return Rows(table[:, :n_numbers], codes, table[:, at], table[:, at + 1], table[:, at + 2])

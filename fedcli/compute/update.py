@@ -1,0 +1,205 @@
+"""One silo's numbers for one trip: passes over the rows, sums per block of rows, exact from there on.
+
+Owns the passes and their order. Knows nothing of files, keys, rounds or screens. Internal.
+
+Each block of rows is summed in float64 and becomes integers of the study's ring at once, so that the order of blocks,
+workers and silos cannot change a bit of the total.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from fedcli.compute.spool import Spool
+from fedcli.fileformat.statistics import FloatArray, Layout, State, Statistics, Total
+from fedcli.models.batch import Batch, Memory, Point
+from fedcli.preparing.evaluation import evaluate
+from fedcli.preparing.holdout import held_out, row_hashes
+from fedcli.preparing.plan import Plan
+from fedcli.preparing.preparation import moments, settle_moments
+from fedcli.preparing.rows import Rows
+from fedcli.privacy import ring
+
+Limbs = NDArray[np.uint64]
+# Below this width a second BLAS thread gains nothing and, on a shared machine, was measured to cost a factor of 100.
+WIDE = 512
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What one silo would send.
+
+    Parameters
+    ----------
+    layout : Layout
+    encoded : mapping of str to ndarray of uint64 (size, 2)
+        Fixed point in Z_2^128: what the file holds.
+    total : Total
+        The same as exact integers.
+    """
+
+    layout: Layout
+    encoded: dict[str, Limbs]
+    total: Total
+
+    def memory(self) -> Memory:
+        """Return what the silo remembers of it."""
+        return Memory({block.name: self.total[block.name] for block in self.layout})
+
+
+def holdout_mask(spool: Spool, share: float, secret: bytes) -> NDArray[np.bool_]:
+    """Return which of the spooled rows are held out, shape (n_rows,)."""
+    if share <= 0:
+        return np.zeros(len(spool), dtype=np.bool_)
+    hashes = [row_hashes(rows, secret) for _, rows in spool.blocks()]
+    return held_out(np.concatenate(hashes) if hashes else np.empty(0, dtype=np.uint64), share, secret)
+
+
+def sum_update(plan: Plan, state: State, spool: Spool, mask: NDArray[np.bool_], memory: Memory | None) -> Sums:
+    """Sum one silo's update.
+
+    Parameters
+    ----------
+    plan : Plan
+    state : State
+        The state that the update continues.
+    spool : Spool
+        All checked rows of the silo.
+    mask : ndarray of bool (n_rows,)
+        Rows held out: they enter the evaluation only.
+    memory : Memory or None
+        The silo's own last update, if the state counts it in.
+
+    Raises
+    ------
+    OutsideBound
+        A sum is larger than the agreed ranges permit.
+    """
+    limits = threadpool_limits(limits=1) if plan.columns.n_columns < WIDE else threadpool_limits(limits=None)
+    with limits:
+        if state.document["round"] == 0:
+            return _first(plan, state, spool, mask)
+        return _later(plan, state, spool, mask, memory)
+
+
+def _first(plan: Plan, state: State, spool: Spool, mask: NDArray[np.bool_]) -> Sums:
+    fill, modes = _own_imputation(plan, spool, mask)
+    centre = np.round(fill * 2.0**20) / 2.0**20
+
+    def batch(rows: Rows) -> Batch:
+        return plan.first_batch(rows, fill, modes)
+
+    source = _Source(spool, mask, batch)
+    point = plan.family.locate(source, state, None)
+
+    def sums(rows: Rows) -> Statistics:
+        own = moments(rows, plan.columns, centre)
+        solver = plan.family.statistics(batch(rows), point, state)
+        return Statistics({**own.arrays, **solver.arrays})
+
+    total = _accumulate(plan, state, (sums(rows) for rows in _train(spool, mask)))
+    total = plan.family.settle(settle_moments(total, centre), point, state)
+    return _encoded(plan, state, total)
+
+
+def _later(plan: Plan, state: State, spool: Spool, mask: NDArray[np.bool_], memory: Memory | None) -> Sums:
+    preparation = plan.preparation(state)
+
+    def batch(rows: Rows) -> Batch:
+        return plan.later_batch(rows, preparation)
+
+    source = _Source(spool, mask, batch)
+    point: Point | None = None
+
+    def parts() -> Iterator[Statistics]:
+        for where, rows in spool.blocks():
+            out = mask[where]
+            arrays = dict(plan.family.statistics(batch(rows.take(~out)), located, state).arrays)
+            if plan.study.evaluation.holdout > 0:
+                held = batch(rows.take(out))
+                coef = plan.family.coefficients(state)
+                arrays |= evaluate(plan.study.target.type, held, coef, plan.largest_y).arrays
+            yield Statistics(arrays)
+
+    point = plan.family.locate(source, state, memory)
+    located = point
+    return _encoded(plan, state, plan.family.settle(_accumulate(plan, state, parts()), located, state))
+
+
+@dataclass(frozen=True)
+class _Source:
+    spool: Spool
+    mask: NDArray[np.bool_]
+    batch: Callable[[Rows], Batch]
+
+    def __iter__(self) -> Iterator[Batch]:
+        for rows in _train(self.spool, self.mask):
+            yield self.batch(rows)
+
+
+def _train(spool: Spool, mask: NDArray[np.bool_]) -> Iterator[Rows]:
+    for where, rows in spool.blocks():
+        out = mask[where]
+        yield rows.take(~out) if out.any() else rows
+
+
+def _own_imputation(plan: Plan, spool: Spool, mask: NDArray[np.bool_]) -> tuple[FloatArray, tuple[int, ...]]:
+    """Return the silo's own means (n_numbers,) on the reference scale and its own most frequent levels."""
+    columns = plan.columns
+    zero = np.zeros(len(columns.numbers))
+    found = [moments(rows, columns, zero) for rows in _train(spool, mask)]
+    total = found[0]
+    for part in found[1:]:
+        total = total + part
+    fill = zero
+    if len(columns.numbers):
+        fill = total["sums"] / np.maximum(total["present"], 1.0)
+    modes, at = [], 0
+    for _, column in columns.categories:
+        modes.append(int(np.argmax(total["levels"][at + 1 : at + 1 + len(column.levels)])))
+        at += len(column.levels) + 1
+    return fill, tuple(modes)
+
+
+def _accumulate(plan: Plan, state: State, parts: Iterator[Statistics]) -> Total:
+    """Encode each block's sums and add them in the ring."""
+    layout, n_silos = plan.layout(state), len(plan.study.silos)
+    encoded: dict[str, Limbs] = {block.name: np.zeros((block.size, 2), dtype=np.uint64) for block in layout}
+    for part in parts:
+        encoded = ring.add_encoded(encoded, ring.encode_statistics(part, layout, n_silos))
+    bits = {block.name: ring.fraction_bits(block.bound, n_silos) for block in layout}
+    return Total({name: ring.decode_integers(limbs) for name, limbs in encoded.items()}, bits)
+
+
+def _encoded(plan: Plan, state: State, total: Total) -> Sums:
+    layout, n_silos = plan.layout(state), len(plan.study.silos)
+    encoded = {
+        block.name: ring.encode_integers(
+            total.integers[block.name], block.bound, ring.fraction_bits(block.bound, n_silos), name=block.name
+        )
+        for block in layout
+    }
+    return Sums(layout, encoded, total)
+
+
+def merge(plan: Plan, state: State, updates: list[dict[str, Limbs]]) -> Total:
+    """Add updates in the ring and read the sum back as exact integers.
+
+    Raises
+    ------
+    GarbageSum
+        A number of the sum is larger than all silos together can honestly send.
+    """
+    layout, n_silos = plan.layout(state), len(plan.study.silos)
+    total = updates[0]
+    for update in updates[1:]:
+        total = ring.add_encoded(total, update)
+    bits = {block.name: ring.fraction_bits(block.bound, n_silos) for block in layout}
+    for block in layout:
+        ring.check_sum(total[block.name], block.bound, bits[block.name], n_silos, name=block.name)
+    return Total({block.name: ring.decode_integers(total[block.name]) for block in layout}, bits)

@@ -1,0 +1,134 @@
+"""Newton's method inside one silo: its own exact loss plus a quadratic, minimised over several passes of the rows.
+
+Owns the local minimisation. Knows nothing of rounds, other silos or files. Internal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fedcli.fileformat.statistics import FloatArray
+from fedcli.models.batch import Source, weighted_cross
+from fedcli.models.losses import Loss, Poisson
+from fedcli.models.solve import solve_symmetric
+
+MAX_STEPS = 50
+# Half the squared Newton decrement below which the local point is good: the expansion is exact wherever it is taken,
+# so more digits here would buy nothing.
+DECREMENT = 1e-14
+# Damping of a silo's first fit, per standardised coefficient. The expansion is of the loss alone, so it biases nothing.
+LOCAL_RIDGE = 1.0
+
+
+@dataclass(frozen=True)
+class Quadratic:
+    """``b.T @ A @ b / 2 - c @ b`` in the solver's own coordinates."""
+
+    A: FloatArray
+    c: FloatArray
+
+    def value(self, b: FloatArray) -> float:
+        """Return the quadratic at ``b``."""
+        return float(b @ self.A @ b / 2 - self.c @ b)
+
+    def gradient(self, b: FloatArray) -> FloatArray:
+        """Return the gradient at ``b``."""
+        return np.asarray(self.A @ b - self.c)
+
+
+def expand(rows: Source, loss: Loss, coef: FloatArray) -> tuple[float, FloatArray, FloatArray]:
+    """Sum value, gradient (n_columns,) and Hessian (n_columns, n_columns) of the loss at ``coef`` over all rows."""
+    value, gradient, hessian = 0.0, np.zeros(coef.shape[0]), np.zeros((coef.shape[0],) * 2)
+    for batch in rows:
+        f, d1, d2 = loss.derivatives(batch.X @ coef + batch.offset, batch.y)
+        value += float(batch.weight @ f)
+        gradient += batch.X.T @ (batch.weight * d1)
+        hessian += weighted_cross(batch.X, batch.weight * d2)
+    return value, gradient, hessian
+
+
+def evaluate(rows: Source, loss: Loss, coef: FloatArray) -> float:
+    """Sum the loss at ``coef`` over all rows."""
+    return sum(float(b.weight @ loss.value(b.X @ coef + b.offset, b.y)) for b in rows)
+
+
+def minimise(rows: Source, loss: Loss, quadratic: Quadratic, basis: FloatArray, start: FloatArray) -> FloatArray:
+    """Minimise the silo's loss plus ``quadratic`` over ``b``, with coefficients ``basis @ b``.
+
+    Parameters
+    ----------
+    rows : Source
+    loss : Loss
+    quadratic : Quadratic
+        In the coordinates ``b`` (n_free,).
+    basis : ndarray of shape (n_columns, n_free)
+        A well-conditioned basis: the standardised columns, the intercept left out when the model has none.
+    start : ndarray of shape (n_free,)
+
+    Returns
+    -------
+    ndarray of shape (n_free,)
+        The minimiser, or the last point at which the objective still fell: convex, so there is no other basin.
+
+    References
+    ----------
+    Boyd & Vandenberghe, Convex Optimization (2004), section 9.5.
+    """
+    b = start
+    for _ in range(MAX_STEPS):
+        value, gradient, hessian = expand(rows, loss, basis @ b)
+        value += quadratic.value(b)
+        slope = basis.T @ gradient + quadratic.gradient(b)
+        step, _ = solve_symmetric(basis.T @ hessian @ basis + quadratic.A, -slope)
+        decrement = -float(slope @ step) / 2
+        if decrement <= DECREMENT * (1.0 + abs(value)):
+            # The last step costs nothing more: the objective is its own quadratic here.
+            return np.asarray(b + step)
+        length = 1.0
+        while length > 1e-8:
+            trial = b + length * step
+            if evaluate(rows, loss, basis @ trial) + quadratic.value(trial) <= value - 0.2 * length * decrement:
+                break
+            length /= 2.0
+        else:
+            return b
+        b = trial
+    return b
+
+
+def first_fit(rows: Source, loss: Loss, *, fit_intercept: bool) -> tuple[FloatArray, FloatArray]:
+    """Fit the silo alone, damped on its own standardised scale so that one class or few rows do no harm.
+
+    Returns
+    -------
+    basis : ndarray of shape (n_columns, n_free)
+    coef : ndarray of shape (n_free,)
+        The fit is ``basis @ coef`` on the reference scale.
+    """
+    n, total, weighted = 0, 0.0, np.zeros(2)
+    sums: FloatArray = np.zeros(1)
+    squares: FloatArray = np.zeros(1)
+    for batch in rows:
+        n += batch.X.shape[0]
+        sums = sums + batch.X.sum(axis=0)
+        total += float(batch.weight.sum())
+        weighted += np.array([batch.weight @ batch.y, batch.weight @ np.exp(np.minimum(batch.offset, 300.0))])
+    mean = sums / max(n, 1)
+    for batch in rows:
+        squares = squares + ((batch.X - mean) ** 2).sum(axis=0)
+    scale = np.sqrt(squares / max(n, 1))
+    scale[scale < 1e-8] = 1.0
+    basis = np.diag(1.0 / scale)
+    basis[0, 0] = 1.0
+    basis[0, 1:] = -mean[1:] / scale[1:]
+    start = np.zeros(basis.shape[0])
+    rest = weighted[1] if isinstance(loss, Poisson) else total - weighted[0]
+    start[0] = np.log((weighted[0] + 0.5) / max(rest + 0.5, 1e-300))
+    ridge = np.full(basis.shape[0], LOCAL_RIDGE)
+    centre = np.zeros(basis.shape[0])
+    centre[0] = start[0]
+    if not fit_intercept:
+        basis, ridge, centre, start = basis[:, 1:], ridge[1:], centre[1:], start[1:]
+    return basis, minimise(rows, loss, Quadratic(np.diag(ridge), ridge * centre), basis, start)

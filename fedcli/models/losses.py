@@ -1,0 +1,100 @@
+"""Smooth losses: value and derivatives per row in the linear predictor, and how large each can be.
+
+Owns the formulas. Knows nothing of matrices, silos, penalties or files. Internal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from fedcli.fileformat.statistics import FloatArray
+
+
+class Loss(Protocol):
+    """One row's loss as a function of its linear predictor ``eta``.
+
+    The bounds hold for every row inside the agreed ranges at every point inside the coefficient box; they are what
+    makes the fixed-point encoding of a sum safe before a row is read.
+    """
+
+    def derivatives(self, eta: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return the value, first and second derivative in ``eta``, each of shape (n_samples,)."""
+
+    def value(self, eta: FloatArray, y: FloatArray) -> FloatArray:
+        """Return the value alone, shape (n_samples,)."""
+
+    def mean(self, eta: FloatArray) -> FloatArray:
+        """Return the predicted mean (inverse link), shape (n_samples,)."""
+
+    def bounds(self, largest_eta: float) -> tuple[float, float, float]:
+        """Return the largest absolute value, first and second derivative of one row where ``|eta| <= largest_eta``."""
+
+
+@dataclass(frozen=True)
+class Logistic:
+    """Binary log-loss, ``y`` in {0, 1}: ``log(1 + exp(eta)) - y * eta``."""
+
+    def derivatives(self, eta: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """See `Loss.derivatives`; ``exp`` is only ever taken of a negative number."""
+        small = np.exp(-np.abs(eta))
+        p = np.where(eta >= 0, 1.0, small) / (1.0 + small)
+        return np.log1p(small) + np.maximum(eta, 0.0) - y * eta, p - y, small / (1.0 + small) ** 2
+
+    def value(self, eta: FloatArray, y: FloatArray) -> FloatArray:
+        """See `Loss.value`."""
+        return np.asarray(np.log1p(np.exp(-np.abs(eta))) + np.maximum(eta, 0.0) - y * eta)
+
+    def mean(self, eta: FloatArray) -> FloatArray:
+        """Return the probability of the positive class."""
+        small = np.exp(-np.abs(eta))
+        return np.asarray(np.where(eta >= 0, 1.0, small) / (1.0 + small))
+
+    def bounds(self, largest_eta: float) -> tuple[float, float, float]:
+        """See `Loss.bounds`."""
+        return largest_eta + 1.0, 1.0, 0.25
+
+
+@dataclass(frozen=True)
+class Poisson:
+    """Half the Poisson deviance up to a constant in ``y``, log link: ``exp(eta) - y * eta``.
+
+    Above ``log(largest_mean)`` the exponential goes on as its own second-order expansion there: still convex and
+    smooth, so a trial point far outside the data cannot overflow a sum. No fit of counts inside the agreed range
+    predicts such a mean for a row it has seen, so the optimum is that of the exponential.
+
+    Parameters
+    ----------
+    largest_y : float
+        Upper end of the target's agreed range.
+    """
+
+    largest_y: float
+
+    @property
+    def largest_mean(self) -> float:
+        """64 times the largest agreed count."""
+        return 64.0 * max(self.largest_y, 1.0)
+
+    def derivatives(self, eta: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """See `Loss.derivatives`."""
+        edge = np.log(self.largest_mean)
+        curvature = np.exp(np.minimum(eta, edge))
+        over = np.maximum(eta - edge, 0.0)
+        slope = curvature * (1.0 + over)
+        return curvature * (1.0 + over + over * over / 2.0) - y * eta, slope - y, curvature
+
+    def value(self, eta: FloatArray, y: FloatArray) -> FloatArray:
+        """See `Loss.value`."""
+        return self.derivatives(eta, y)[0]
+
+    def mean(self, eta: FloatArray) -> FloatArray:
+        """Return the expected count."""
+        return np.asarray(np.exp(eta))
+
+    def bounds(self, largest_eta: float) -> tuple[float, float, float]:
+        """See `Loss.bounds`."""
+        top, over = self.largest_mean, largest_eta + abs(np.log(self.largest_mean))
+        return top * (1.0 + over + over * over / 2.0) + self.largest_y * largest_eta, top * (1.0 + over), top

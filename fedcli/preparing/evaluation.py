@@ -1,0 +1,62 @@
+"""Held-out evaluation as sums: each silo adds the losses of the incoming model over rows that it never fitted.
+
+Owns the block, its sums and the pooled figures. Knows nothing of files or rounds. Internal.
+
+Only sums over all held-out rows leave: a histogram of scores, which an AUC needs, would show single rows to the
+coordinator while updates are read one by one.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fedcli.fileformat.statistics import Block, FloatArray, Layout, Statistics, Total
+from fedcli.models.batch import Batch
+from fedcli.models.losses import Logistic, Poisson
+
+KINDS = {
+    "binary": ("n_samples", "n_positive", "log_loss", "brier"),
+    "number": ("n_samples", "sum", "sum_squares", "squared_error"),
+    "count": ("n_samples", "sum", "deviance"),
+}
+
+
+def evaluation_layout(kind: str, max_rows: float, largest: float) -> Layout:
+    """Lay down the evaluation block of a target ``kind`` whose largest single term is ``largest``."""
+    says = "sums over the rows held out: " + ", ".join(KINDS[kind]).replace("_", " ")
+    return Layout((Block("evaluation", (len(KINDS[kind]),), max_rows * largest, says),))
+
+
+def evaluate(kind: str, rows: Batch, coef: FloatArray, largest_y: float) -> Statistics:
+    """Sum the figures of ``kind`` over ``rows`` at ``coef`` (n_columns,), both on the reference scale."""
+    eta = rows.X @ coef + rows.offset
+    n = float(len(rows.y))
+    if kind == "binary":
+        loss = Logistic()
+        p = loss.mean(eta)
+        figures = [n, rows.y.sum(), loss.value(eta, rows.y).sum(), ((p - rows.y) ** 2).sum()]
+    elif kind == "number":
+        figures = [n, rows.y.sum(), (rows.y**2).sum(), ((rows.y - eta) ** 2).sum()]
+    else:
+        poisson = Poisson(largest_y)
+        positive = np.where(rows.y > 0, rows.y, 1.0)
+        saturated = np.where(rows.y > 0, rows.y - rows.y * np.log(positive), 0.0)
+        figures = [n, rows.y.sum(), 2.0 * (poisson.value(eta, rows.y) - saturated).sum()]
+    return Statistics({"evaluation": np.array(figures, dtype=np.float64)})
+
+
+def pooled_figures(kind: str, total: Total, half: float) -> dict[str, float]:
+    """Turn the pooled sums into means per row; ``half`` carries a number target's errors to its own unit."""
+    sums = dict(zip(KINDS[kind], total["evaluation"].tolist(), strict=True))
+    n = sums["n_samples"]
+    if n < 1:
+        return {"n_samples": 0.0}
+    if kind == "binary":
+        return {"n_samples": n, "log_loss": sums["log_loss"] / n, "brier": sums["brier"] / n}
+    if kind == "count":
+        return {"n_samples": n, "mean_poisson_deviance": sums["deviance"] / n}
+    spread = sums["sum_squares"] - sums["sum"] ** 2 / n
+    figures = {"n_samples": n, "rmse": half * float(np.sqrt(sums["squared_error"] / n))}
+    if spread > 0:
+        figures["r2"] = 1.0 - sums["squared_error"] / spread
+    return figures

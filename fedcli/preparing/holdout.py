@@ -1,0 +1,59 @@
+"""Which rows are held out for evaluation: decided by a keyed hash inside the silo.
+
+Owns the choice. Knows nothing of models or files. Internal. The same row is held out in every trip, wherever it stands
+in the file; nobody without the silo's secret can tell which rows are, or choose rows so that they are.
+"""
+
+from __future__ import annotations
+
+import hmac
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedcli.preparing.rows import Rows
+
+
+def row_hashes(rows: Rows, secret: bytes) -> NDArray[np.uint64]:
+    """Return 64 bits of HMAC-SHA256 of each row in canonical form, shape (n_rows,).
+
+    Canonical form: the agreed columns in the study's order as big-endian float64 in agreed units (a missing value is
+    one fixed NaN, a category its level's number), so that spelling, column order and locale of the file play no part.
+    """
+    parts = [rows.numbers, rows.codes.astype(np.float64), rows.target[:, None]]
+    parts += [rows.offset[:, None], rows.weight[:, None]]
+    table = np.hstack(parts) + 0.0  # -0.0 and 0.0 are the same number
+    table[np.isnan(table)] = np.nan
+    width = table.shape[1] * 8
+    data = table.astype(">f8").tobytes()
+    digest = hmac.digest
+    found = b"".join(digest(secret, data[i : i + width], "sha256")[:8] for i in range(0, len(data), width))
+    return np.frombuffer(found, dtype=">u8").astype(np.uint64)
+
+
+def held_out(hashes: NDArray[np.uint64], share: float, secret: bytes) -> NDArray[np.bool_]:
+    """Return which rows are held out, shape (n_rows,).
+
+    Rows that equal each other get occurrence numbers, which enter a second hash: otherwise all copies of a row would
+    fall on the same side. Which of the equal rows has which number makes no difference to any sum.
+
+    Parameters
+    ----------
+    hashes : ndarray of uint64
+        From `row_hashes`, over the whole table.
+    share : float
+        Expected share of rows held out, 0 to below 1.
+    secret : bytes
+    """
+    if share <= 0:
+        return np.zeros(len(hashes), dtype=np.bool_)
+    final = hashes.copy()
+    order = np.argsort(hashes, kind="stable")
+    ranked = hashes[order]
+    starts = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]]) if len(ranked) else np.empty(0, dtype=np.int64)
+    first = np.repeat(starts, np.diff(np.r_[starts, len(ranked)]))
+    occurrence = np.arange(len(ranked)) - first
+    for at in np.flatnonzero(occurrence):
+        message = int(ranked[at]).to_bytes(8, "big") + int(occurrence[at]).to_bytes(8, "big")
+        final[order[at]] = np.uint64(int.from_bytes(hmac.digest(secret, message, "sha256")[:8], "big"))
+    return np.asarray(final < np.uint64(min(int(share * 2.0**64), 2**64 - 1)))

@@ -1,0 +1,125 @@
+"""A study as arithmetic: which blocks each trip carries, which matrix a batch becomes, how the state advances.
+
+Owns the composition of moments, solver and evaluation that ride on the same trip. Knows nothing of files, keys or
+where rows come from. Internal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from fedcli.fileformat.statistics import FloatArray, Layout, State, Total
+from fedcli.models.batch import Batch, Family, Reason
+from fedcli.models.gram import Gram
+from fedcli.models.losses import Logistic, Poisson
+from fedcli.preparing.columns import Columns
+from fedcli.preparing.estimators import family_of
+from fedcli.preparing.evaluation import evaluation_layout, pooled_figures
+from fedcli.preparing.preparation import Preparation, moments_layout
+from fedcli.preparing.rows import Rows
+from fedcli.preparing.target import TargetScale
+from fedcli.study.document import CountTarget, Study
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that follows from the agreement alone.
+
+    Parameters
+    ----------
+    study : Study
+    """
+
+    study: Study
+
+    @cached_property
+    def columns(self) -> Columns:
+        """The design's columns."""
+        return Columns(self.study)
+
+    @cached_property
+    def family(self) -> Family:
+        """The family that fits the study's estimator."""
+        return family_of(self.study, self.columns)
+
+    @cached_property
+    def target(self) -> TargetScale:
+        """The target's reference scale."""
+        return TargetScale.of(self.study)
+
+    @property
+    def largest_y(self) -> float:
+        """Upper end of a count target's range; 1 for others."""
+        return self.study.target.range[1] if isinstance(self.study.target, CountTarget) else 1.0
+
+    def layout(self, state: State) -> Layout:
+        """Lay down the update that continues ``state``."""
+        rules = self.study.rules
+        if state.document["round"] == 0:
+            return moments_layout(self.columns, rules.max_rows) + self.family.layout(state)
+        layout = self.family.layout(state)
+        if self.study.evaluation.holdout > 0:
+            layout = layout + evaluation_layout(self.study.target.type, rules.max_rows, self._largest_term)
+        return layout
+
+    @property
+    def _largest_term(self) -> float:
+        offset = max(map(abs, self.study.offset.interval)) if self.study.offset else 0.0
+        eta = 2 * self.columns.n_columns * self.study.rules.max_coefficient + offset
+        kind = self.study.target.type
+        if kind == "binary":
+            return Logistic().bounds(eta)[0]
+        if kind == "number":
+            return (1.0 + eta) ** 2 if isinstance(self.family, Gram) else 1.0
+        return 4.0 * Poisson(self.largest_y).bounds(eta)[0]
+
+    # ---- rows to matrices ------------------------------------------------------------------------------------------
+
+    def first_batch(self, rows: Rows, fill: FloatArray, modes: tuple[int, ...]) -> Batch:
+        """Build trip 1's batch: expanded columns for closed forms, else the design imputed by the silo's own values.
+
+        A likelihood's first trip is a warm start, so any imputation serves; the silo's own mean is the nearest that is
+        known to it. Summing over expanded columns there would cost rows per column and buy no trip.
+        """
+        X = self.columns.expanded(rows) if isinstance(self.family, Gram) else self.columns.matrix(rows, fill, modes)
+        return Batch(X, self.target.reference(rows.target), rows.offset, rows.weight)
+
+    def later_batch(self, rows: Rows, preparation: Preparation) -> Batch:
+        """Build a later trip's batch: the design with pooled imputation."""
+        return Batch(preparation.matrix(rows), self.target.reference(rows.target), rows.offset, rows.weight)
+
+    # ---- at the coordinator ----------------------------------------------------------------------------------------
+
+    def advance(self, total: Total, state: State) -> State:
+        """Return the state after one more trip; see `Family.advance` for what it raises."""
+        if state.document["round"] == 0:
+            preparation = Preparation.from_moments(self.columns, total)
+            arrays = preparation.to_state() | {"to_reference": preparation.to_reference}
+            if isinstance(self.family, Gram):
+                arrays["design_from_expanded"] = preparation.from_expanded
+            return self.family.advance(total, State(state.document, arrays))
+        advanced = self.family.advance(total, state)
+        if "evaluation" in total:
+            figures = pooled_figures(self.study.target.type, total, self.target.half)
+            names = ",".join(figures)
+            return State(
+                {**advanced.document, "evaluated_round": state.document["round"], "evaluation": names},
+                {**advanced.arrays, "evaluation": np.array(list(figures.values()))},
+            )
+        return advanced
+
+    def finished(self, state: State) -> Reason | None:
+        """Return why no further trip is needed, or None."""
+        return self.family.finished(state) if state.document["round"] else None
+
+    def preparation(self, state: State) -> Preparation:
+        """Read the pooled preparation from a state."""
+        return Preparation.from_state(self.columns, state)
+
+    def coefficients(self, state: State) -> FloatArray:
+        """Return the coefficients (n_columns,) on the columns' own scale and the target's unit, intercept first."""
+        coef = self.preparation(state).to_original(self.family.coefficients(state))
+        return self.target.original(coef)

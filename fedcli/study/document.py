@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 NAME = r"^[a-z0-9][a-z0-9-]{0,39}$"
 Name = Annotated[str, Field(pattern=NAME)]
@@ -17,10 +17,32 @@ Cell = str | int | float
 Range = tuple[float, float]
 
 
+def _settled(value: Any, *, infinite: bool = False) -> Any:
+    """Turn text that is a float's own spelling into that float: the frozen form writes floats so (`canonical_form`)."""
+    if isinstance(value, str):
+        if infinite and value in ("inf", "-inf", ".inf", "-.inf"):
+            return math.copysign(math.inf, -1 if value[0] == "-" else 1)
+        try:
+            number = float(value)
+        except ValueError:
+            return value
+        return number if math.isfinite(number) and repr(number) == value else value
+    return value
+
+
+def _as_cells(value: Any) -> Any:
+    """Take one value for a list of one, and ``true`` for the text that stands in a table."""
+    values = value if isinstance(value, (list, tuple)) else (value,)
+    return tuple(str(v).lower() if isinstance(v, bool) else _settled(v) for v in values)
+
+
+Cells = Annotated[tuple[Cell, ...], BeforeValidator(_as_cells)]
+
+
 class Part(BaseModel):
     """Common to all parts: unknown keys are refused, nothing changes after reading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True)
 
 
 def _check_range(value: Range) -> Range:
@@ -35,7 +57,7 @@ class NumberColumn(Part):
     type: Literal["number"]
     unit: str | None = None
     range: Range
-    missing: tuple[Cell, ...] = ()
+    missing: Cells = ()
     impute: Literal["mean"] | None = None
     outside: Literal["error", "missing", "clip"] = "error"
 
@@ -57,7 +79,7 @@ class CategoryColumn(Part):
 
     type: Literal["category"]
     levels: tuple[str, ...] = Field(min_length=2)
-    missing: tuple[Cell, ...] = ()
+    missing: Cells = ()
     impute: Literal["mode"] | None = None
 
     @field_validator("levels", mode="before")
@@ -83,14 +105,9 @@ class BinaryTarget(Part):
 
     type: Literal["binary"]
     column: str
-    positive: tuple[Cell, ...] = (1,)
-    negative: tuple[Cell, ...] = ()
-    missing: tuple[Cell, ...] = ()
-
-    @field_validator("positive", "negative", mode="before")
-    @classmethod
-    def _as_tuple(cls, value: Any) -> Any:
-        return tuple(value) if isinstance(value, (list, tuple)) else (value,)
+    positive: Cells = (1,)
+    negative: Cells = ()
+    missing: Cells = ()
 
     @model_validator(mode="after")
     def _negative_known(self) -> Self:
@@ -112,7 +129,7 @@ class NumberTarget(Part):
     column: str
     unit: str | None = None
     range: Range
-    missing: tuple[Cell, ...] = ()
+    missing: Cells = ()
 
     _range = field_validator("range")(_check_range)
 
@@ -123,7 +140,7 @@ class CountTarget(Part):
     type: Literal["count"]
     column: str
     range: Range
-    missing: tuple[Cell, ...] = ()
+    missing: Cells = ()
 
     _range = field_validator("range")(_check_range)
 
@@ -177,9 +194,27 @@ class Weight(Part):
 class Model(Part):
     """A scikit-learn class, with that class's own parameter names."""
 
+    # scikit-learn spells "no penalty" as C=inf.
+    model_config = ConfigDict(allow_inf_nan=True)
+
     estimator: str
     params: dict[str, str | bool | int | float | None] = Field(default_factory=dict)
     standardize: bool = True
+
+    @field_validator("params", mode="before")
+    @classmethod
+    def _numbers(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: _settled(item, infinite=True) for key, item in value.items()}
+        return value
+
+    @field_validator("params")
+    @classmethod
+    def _no_nan(cls, value: dict[str, Any]) -> dict[str, Any]:
+        for key, item in value.items():
+            if isinstance(item, float) and math.isnan(item):
+                raise ValueError(f"{key} is not a number")
+        return value
 
 
 class Rules(Part):
@@ -204,11 +239,11 @@ class Evaluation(Part):
 
 
 class Member(Part):
-    """One silo or the coordinator, with its public key as it was enrolled."""
+    """One silo or the coordinator, with its public key as it was enrolled; a draft names the fingerprint only."""
 
     name: Name
     fingerprint: str
-    key: dict[str, str]
+    key: dict[str, str] = Field(default_factory=dict)
 
 
 class Study(Part):

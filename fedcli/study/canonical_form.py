@@ -1,0 +1,80 @@
+"""The frozen form of a study: the JSON object that is signed, and back.
+
+Owns the two directions and the identity of a study. Knows nothing of bytes on disk, keys or YAML. No floats appear:
+they travel as their shortest decimal string (`repr`), so that every implementation signs the same text. Stable.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from pydantic import ValidationError
+
+from fedcli.errors import BadDocument
+from fedcli.study.document import Study
+
+
+def to_json(study: Study) -> dict[str, Any]:
+    """Return the study as JSON values without floats, every default spelt out.
+
+    ``from_json(to_json(study)) == study`` for every study.
+    """
+    dumped = study.model_dump(mode="python")
+    # A list, because canonical JSON sorts keys and the features' order is the order of the coefficients.
+    dumped["features"] = [{"name": name, **column} for name, column in dumped["features"].items()]
+    return {key: _without_floats(value) for key, value in dumped.items()}
+
+
+def from_json(obj: object) -> Study:
+    """Read the frozen form back, strictly: only what `to_json` writes is accepted.
+
+    Raises
+    ------
+    BadDocument
+        The object breaks the schema, leaves a default out, or spells a value in another way.
+    """
+    hint = "ask the coordinator for the study file again; it was not written by 'fedcli study freeze'"
+    try:
+        study = Study.model_validate(_features_by_name(obj))
+    except ValidationError as exc:
+        place = ".".join(str(part) for part in exc.errors()[0]["loc"]) or "the whole"
+        raise BadDocument(f"the frozen study breaks its schema at {place}", hint=hint) from exc
+    # What a reader would lay out afresh must be what was signed: this also refuses 1 for True and "1e-6" for "1e-06".
+    if not _same(to_json(study), obj):
+        raise BadDocument("the frozen study is not in canonical form", hint=hint)
+    return study
+
+
+def study_id(payload: bytes) -> str:
+    """Return the identity of a frozen study: SHA-256, in hexadecimal, of the canonical bytes that were signed."""
+    return hashlib.sha256(payload).hexdigest()
+
+
+def _features_by_name(obj: object) -> object:
+    if not isinstance(obj, dict) or not isinstance(obj.get("features"), list):
+        return obj
+    features = {}
+    for column in obj["features"]:
+        if not isinstance(column, dict) or not isinstance(column.get("name"), str):
+            return obj
+        features[column["name"]] = {key: value for key, value in column.items() if key != "name"}
+    return {**obj, "features": features}
+
+
+def _without_floats(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_floats(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_floats(item) for item in value]
+    return repr(value) if isinstance(value, float) else value
+
+
+def _same(a: Any, b: Any) -> bool:
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(_same(a[key], b[key]) for key in a)
+    if isinstance(a, list):
+        return len(a) == len(b) and all(_same(x, y) for x, y in zip(a, b, strict=True))
+    return bool(a == b)

@@ -109,7 +109,7 @@ def draft(name: str, title: str, sample: Sample | None = None) -> str:
         *_target(chosen.target),
         "",
         "# The columns that explain it, by the names all silos agree on (each maps its own names in silo.yaml).",
-        "# number: range is what can be true, in the agreed unit; outside it a value is an error, or 'outside: missing',",
+        "# number: range is what can be true, in the agreed unit; a value outside is an error, or 'outside: missing',",
         "#   or 'outside: clip'. The same range catches a wrong unit at a silo, so keep it honest, not too wide.",
         "# category: the first level is the reference that the others are compared with.",
         "# missing: spellings that mean 'not known' (empty cells and NA always do).",

@@ -1,0 +1,162 @@
+"""What a cell's text means: a number, a level, or nothing.
+
+Owns the comparison of spellings, the same for levels, targets and missing codes: the stripped text first, then the
+number it writes, so that one silo's ``1.0`` is another's ``1``. Must not know files or reports. Internal.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from fedcli.fileformat.statistics import FloatArray
+from fedcli.study.document import Cell
+
+BoolArray = NDArray[np.bool_]
+
+# What pandas, R, SQL and Excel write for "no value"; compared without case.
+NO_VALUE = frozenset({"", "na", "n/a", "nan", "null", "<na>", "#n/a"})
+MISSING = -1
+UNKNOWN = -2
+
+_NUMBER = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?")
+_STRIPPED = " \t\r\n\f\v\u00a0\ufeff"
+
+
+def number_of(text: str) -> float | None:
+    """Return the number that ``text`` writes, with a decimal point; None when it writes none."""
+    return float(text) if _NUMBER.fullmatch(text) else None
+
+
+@dataclass(frozen=True)
+class Codes:
+    """A set of spellings: by text, and by number for those that write one."""
+
+    texts: frozenset[str]
+    numbers: frozenset[float]
+
+    @classmethod
+    def of(cls, values: Iterable[Cell]) -> Codes:
+        """Collect the study's and the silo's codes."""
+        texts = frozenset(unicodedata.normalize("NFC", str(value)).strip(_STRIPPED) for value in values)
+        numbers = frozenset(number for text in texts if (number := number_of(text)) is not None)
+        return cls(texts, numbers)
+
+    def __contains__(self, text: str) -> bool:
+        return text in self.texts or (bool(self.numbers) and number_of(text) in self.numbers)
+
+
+def read_numbers(cells: pl.Series, missing: Codes, *, decimal_comma: bool = False) -> tuple[FloatArray, BoolArray]:
+    """Read cells as numbers.
+
+    Parameters
+    ----------
+    cells : polars.Series of text
+    missing : Codes
+        Besides the empty cell and `NO_VALUE`.
+    decimal_comma : bool
+        Whether numbers are written 1,5; a point is then no number, since it may be a thousands separator.
+
+    Returns
+    -------
+    values : ndarray of float64 (n,)
+        NaN where missing; infinity never.
+    bad : ndarray of bool (n,)
+        Cells that are neither number nor missing; NaN in ``values``.
+    """
+    parsed = _parse(cells, decimal_comma)
+    values: FloatArray = parsed.to_numpy(writable=True)
+    bad = np.zeros(len(values), dtype=np.bool_)
+    doubtful = np.flatnonzero(~np.isfinite(values))
+    if doubtful.size:
+        # Only these cells are looked at as text: in a clean column there is none.
+        text = cells.gather(doubtful).fill_null("").str.strip_chars(_STRIPPED)
+        again: FloatArray = _parse(text, decimal_comma).to_numpy(writable=True)
+        again[np.isinf(again)] = np.nan
+        absent = text.str.to_lowercase().is_in(list(NO_VALUE)) | text.is_in(list(missing.texts))
+        values[doubtful] = again
+        bad[doubtful] = np.isnan(again) & ~absent.to_numpy()
+    for code in missing.numbers:
+        values[values == code] = np.nan
+    return values, bad
+
+
+def _parse(cells: pl.Series, decimal_comma: bool) -> pl.Series:
+    if decimal_comma:
+        pointed = cells.str.contains(".", literal=True)
+        cells = cells.str.replace(",", ".", literal=True)
+        cells = cells.set(pointed.fill_null(False), None)
+    # What does not parse becomes null, and null becomes NaN.
+    return cells.cast(pl.Float64, strict=False).fill_null(float("nan"))
+
+
+class LevelReader:
+    """Reads cells as codes of levels; remembers the spellings it has met.
+
+    Parameters
+    ----------
+    levels : sequence of (str, int)
+        Agreed spelling and its code.
+    missing : Codes
+    spellings : mapping of str to str
+        The silo's own spelling to the agreed one; it wins over everything else.
+    """
+
+    def __init__(self, levels: Sequence[tuple[str, int]], missing: Codes, spellings: Mapping[str, str]) -> None:
+        agreed = _Lookup(levels)
+        local = [(spelling, agreed.find(level)) for spelling, level in spellings.items()]
+        self._agreed = agreed
+        self._local = _Lookup([(spelling, code) for spelling, code in local if code is not None])
+        self._missing = missing
+        self._known: dict[str, int] = {}
+
+    def read(self, cells: pl.Series) -> NDArray[np.int32]:
+        """Return the code of each cell (n,): `MISSING` or `UNKNOWN` where it is none."""
+        text = cells.fill_null("").str.strip_chars(_STRIPPED)
+        distinct = text.unique().to_list()
+        codes = [self._known[t] if t in self._known else self._code(t) for t in distinct]
+        # Levels and codes are few; free text in a wrongly chosen column is not, and is not kept.
+        if len(distinct) <= 1000:
+            self._known |= dict(zip(distinct, codes, strict=True))
+        replaced = text.replace_strict(
+            pl.Series(distinct, dtype=pl.String), pl.Series(codes, dtype=pl.Int32), return_dtype=pl.Int32
+        )
+        return replaced.to_numpy(writable=True)
+
+    def _code(self, text: str) -> int:
+        text = unicodedata.normalize("NFC", text)
+        local = self._local.find(text)
+        if local is not None:
+            return local
+        if text in self._missing:
+            return MISSING
+        agreed = self._agreed.find(text)
+        if agreed is not None:
+            return agreed
+        return MISSING if text.lower() in NO_VALUE else UNKNOWN
+
+
+class _Lookup:
+    """Finds a code by text, else by number where that names one code only."""
+
+    def __init__(self, pairs: Iterable[tuple[str, int]]) -> None:
+        self.by_text: dict[str, int] = {}
+        by_number: dict[float, set[int]] = {}
+        for spelling, code in pairs:
+            text = unicodedata.normalize("NFC", spelling).strip(_STRIPPED)
+            self.by_text[text] = code
+            if (number := number_of(text)) is not None:
+                by_number.setdefault(number, set()).add(code)
+        self.by_number = {number: codes.pop() for number, codes in by_number.items() if len(codes) == 1}
+
+    def find(self, text: str) -> int | None:
+        if text in self.by_text:
+            return self.by_text[text]
+        number = number_of(text)
+        return None if number is None else self.by_number.get(number)

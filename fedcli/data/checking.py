@@ -1,0 +1,183 @@
+"""A table against the study: one pass for its rows, or one for everything that is wrong with it.
+
+Owns the pass, the size of batches and the search for columns. Must not know models or what is done with the rows.
+Internal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from fedcli.data.cells import number_of
+from fedcli.data.converting import Converter
+from fedcli.data.mapping import Mapping, agreed_columns, nearest
+from fedcli.data.reading import Table
+from fedcli.data.reading_report import ReadingReport
+from fedcli.errors import EmptyTable, FedcliError, MissingColumn
+from fedcli.preparing.rows import Rows
+from fedcli.study.document import Study
+from fedcli.study.yaml import comment, scalar
+
+ROWS_PER_BATCH = 65_536
+
+
+def missing_columns(study: Study, mapping: Mapping, table: Table) -> tuple[MissingColumn, ...]:
+    """Return one error for each column of the study that the table lacks."""
+    errors = []
+    free = [name for name in table.columns if name not in {mapping.local(c) for c in agreed_columns(study)}]
+    headless = all(number_of(name) is not None for name in table.columns)
+    for column in agreed_columns(study):
+        local = mapping.local(column)
+        if local in table.columns:
+            continue
+        near = nearest(local, free)
+        if headless:
+            hint = "the first line must name the columns, here it holds numbers"
+        elif near is not None:
+            line = f"{comment(scalar(column))}: {{column: {comment(scalar(near))}}}"
+            hint = f"if '{comment(near)}' is it, write in silo.yaml under columns: {line}"
+        else:
+            hint = f"say which column it is in silo.yaml under columns: {comment(scalar(column))}: {{column: NAME}}"
+        named = f" (silo.yaml names it for '{comment(column)}')" if local != column else ""
+        errors.append(MissingColumn(f"the table has no column '{comment(local)}'{named}", hint=hint, where=table.name))
+    return tuple(errors)
+
+
+class RowReader:
+    """Reads a table as rows of the study; may be iterated any number of times, each time from the file.
+
+    Parameters
+    ----------
+    study : Study
+    mapping : Mapping
+    table : Table
+
+    Attributes
+    ----------
+    report : ReadingReport
+        Of the latest pass, complete once that has ended.
+
+    Raises
+    ------
+    MissingColumn
+        The table lacks a column of the study.
+    """
+
+    def __init__(self, study: Study, mapping: Mapping, table: Table) -> None:
+        absent = missing_columns(study, mapping, table)
+        if absent:
+            raise absent[0]
+        self._study = study
+        self._mapping = mapping
+        self._table = table
+        self._converter = self._fresh()
+
+    @property
+    def report(self) -> ReadingReport:
+        """What the latest pass met."""
+        return self._converter.report
+
+    def __iter__(self) -> Iterator[Rows]:
+        return self.batches()
+
+    def batches(self, size: int = ROWS_PER_BATCH) -> Iterator[Rows]:
+        """Read the table once, in batches of ``size`` rows, the last one smaller.
+
+        The batches depend on the rows alone, not on how the file is compressed, quoted or cut into blocks, so that
+        the same rows give the same sums to the bit.
+
+        Raises
+        ------
+        BadTable, NotANumber, OutOfRange, UnknownLevel, MissingValue, BadTarget
+            The first error in the study's order of columns, counted over the whole table: from the first wrong row
+            on nothing is yielded, but reading goes on.
+        EmptyTable
+            No row can be used.
+        """
+        converter = self._converter = self._fresh()
+        waiting: list[Rows] = []
+        held = 0
+        for batch in self._table.batches(self._wanted):
+            rows = converter.rows(batch)
+            if converter.findings:
+                waiting.clear()
+                continue
+            waiting.append(rows)
+            held += len(rows)
+            if held >= size:
+                together, at = _stacked(waiting), 0
+                while held - at >= size:
+                    yield together.take(slice(at, at + size))
+                    at += size
+                waiting, held = [together.take(slice(at, None))], held - at
+        errors = self._errors(converter)
+        if errors:
+            raise errors[0]
+        if held:
+            yield _stacked(waiting)
+
+    def errors(self) -> tuple[FedcliError, ...]:
+        """Read the table once for its errors alone: one per column and kind, in the study's order of columns."""
+        converter = self._converter = self._fresh()
+        for batch in self._table.batches(self._wanted):
+            converter.rows(batch)
+        return self._errors(converter)
+
+    @property
+    def _wanted(self) -> list[str]:
+        return list(dict.fromkeys(self._mapping.local(column) for column in agreed_columns(self._study)))
+
+    def _fresh(self) -> Converter:
+        """Start counting anew, so that a second pass counts nothing twice."""
+        return Converter(self._study, self._mapping, self._table.name, decimal_comma=self._table.decimal_comma)
+
+    def _errors(self, converter: Converter) -> tuple[FedcliError, ...]:
+        errors = converter.findings.errors()
+        return errors if errors or converter.report.rows_used else (self._empty(converter.report),)
+
+    def _empty(self, report: ReadingReport) -> EmptyTable:
+        if not report.rows_read:
+            return EmptyTable("the table has a header and no rows", hint="export it again", where=self._table.name)
+        why = ", ".join(f"{n:,} without '{comment(column)}'" for column, n in report.dropped.items() if n)
+        return EmptyTable(
+            f"none of the {report.rows_read:,} rows can be used: {why}",
+            hint="is it in another column? Name that in silo.yaml under columns",
+            where=self._table.name,
+        )
+
+
+def check_table(study: Study, mapping: Mapping, table: Table) -> tuple[ReadingReport, tuple[FedcliError, ...]]:
+    """Find everything that is wrong with a table in one run.
+
+    Returns
+    -------
+    report : ReadingReport
+        Empty when a column is missing: nothing is read then.
+    errors : tuple of FedcliError
+        One per column and kind, in the study's order of columns; empty when the table fits.
+
+    Raises
+    ------
+    BadTable
+        The file itself cannot be read.
+    """
+    absent = missing_columns(study, mapping, table)
+    if absent:
+        return ReadingReport(), absent
+    reader = RowReader(study, mapping, table)
+    errors = reader.errors()
+    return reader.report, errors
+
+
+def _stacked(parts: list[Rows]) -> Rows:
+    if len(parts) == 1:
+        return parts[0]
+    return Rows(
+        np.concatenate([rows.numbers for rows in parts]),
+        np.concatenate([rows.codes for rows in parts]),
+        np.concatenate([rows.target for rows in parts]),
+        np.concatenate([rows.offset for rows in parts]),
+        np.concatenate([rows.weight for rows in parts]),
+    )

@@ -1,0 +1,220 @@
+"""One batch of text to `Rows`: names, units, spellings, missing codes and ranges, column by column.
+
+Owns which rows count and what is missing, and notes every error without stopping. Must not know files or passes.
+Internal. Codes for a missing value are compared with the cell as written, before any conversion of units.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from fedcli.data.cells import MISSING, UNKNOWN, BoolArray, Codes, LevelReader, read_numbers
+from fedcli.data.findings import Findings
+from fedcli.data.mapping import Mapping, agreed_columns
+from fedcli.data.reading import TextBatch
+from fedcli.data.reading_report import ReadingReport
+from fedcli.errors import BadTarget, FedcliError, MissingValue, NotANumber, OutOfRange, UnknownLevel
+from fedcli.fileformat.statistics import FloatArray
+from fedcli.preparing.rows import Rows
+from fedcli.study.document import BinaryTarget, CountTarget, NumberColumn, Offset, Study, Weight
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """The records of a batch that are still looked at, and where each stood in it."""
+
+    batch: TextBatch
+    frame: pl.DataFrame
+    records: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def only(self, mask: BoolArray) -> _Kept:
+        if mask.all():
+            return self
+        return _Kept(self.batch, self.frame.filter(pl.Series(mask)), self.records[mask])
+
+
+class Converter:
+    """Turns batches into rows, counting in ``report`` and noting errors in ``findings``.
+
+    Parameters
+    ----------
+    study : Study
+    mapping : Mapping
+    table : str
+        The table's name, for messages.
+    decimal_comma : bool
+        Whether its numbers are written 1,5.
+    """
+
+    def __init__(self, study: Study, mapping: Mapping, table: str, *, decimal_comma: bool) -> None:
+        self._study = study
+        self._mapping = mapping
+        self._decimal_comma = decimal_comma
+        self._missing = {column: self._codes(column) for column in agreed_columns(study)}
+        levels = {
+            name: [(level, i) for i, level in enumerate(column.levels)] for name, column in study.categories.items()
+        }
+        self.report = ReadingReport(
+            missing=dict.fromkeys(study.features, 0),
+            levels={name: dict.fromkeys(column.levels, 0) for name, column in study.categories.items()},
+        )
+        if isinstance(study.target, BinaryTarget):
+            target = study.target
+            levels[target.column] = [(str(v), 1) for v in target.positive] + [(str(v), 0) for v in target.negative]
+            self.report.levels[target.column] = {"negative": 0, "positive": 0}
+        self._levels = {
+            name: LevelReader(pairs, self._missing[name], mapping.of(name).levels) for name, pairs in levels.items()
+        }
+        self.findings = Findings(study, mapping, table)
+
+    def rows(self, batch: TextBatch) -> Rows:
+        """Turn one batch into the rows that can be used; meaningless where ``findings`` has grown."""
+        filled = ~batch.frame.select(pl.all_horizontal(pl.all().is_null())).to_series().to_numpy()
+        kept = _Kept(batch, batch.frame, np.arange(batch.frame.height)).only(filled)
+        self.report.blank += int((~filled).sum())
+        self.report.rows_read += len(kept)
+        target, offset, weight = self._target(kept), self._offset(kept), self._weight(kept)
+        present = self._drop(kept, target, offset, weight)
+        kept, target, offset, weight = kept.only(present), target[present], offset[present], weight[present]
+        self.report.rows_used += len(kept)
+        self._count_target(target)
+        study = self._study
+        numbers = np.empty((len(kept), len(study.numbers)))
+        for j, (name, column) in enumerate(study.numbers.items()):
+            numbers[:, j] = self._number(kept, name, column)
+        codes = np.empty((len(kept), len(study.categories)), dtype=np.int32)
+        for j, name in enumerate(study.categories):
+            codes[:, j] = self._category(kept, name)
+        return Rows(numbers, codes, target, offset, weight)
+
+    def _codes(self, column: str) -> Codes:
+        study = self._study
+        parts: dict[str, Any] = {p.column: p for p in (study.target, study.offset, study.weight) if p is not None}
+        part = parts.get(column) or study.features[column]
+        return Codes.of((*getattr(part, "missing", ()), *self._mapping.of(column).missing))
+
+    def _target(self, kept: _Kept) -> FloatArray:
+        """Return the target (n,), NaN where missing."""
+        target = self._study.target
+        if isinstance(target, BinaryTarget):
+            codes = self._read_levels(kept, target.column, BadTarget)
+            return np.where(codes < 0, np.nan, codes)
+        values, _ = self._read_numbers(kept, target.column)
+        if isinstance(target, CountTarget):
+            self._note(kept, BadTarget, target.column, np.isfinite(values) & (values != np.floor(values)))
+        self._note_outside(kept, target.column, values, target.range)
+        return values
+
+    def _offset(self, kept: _Kept) -> FloatArray:
+        """Return the offset (n,) on the scale of the linear predictor, NaN where missing; zeros without one."""
+        offset = self._study.offset
+        if offset is None:
+            return np.zeros(len(kept))
+        values = self._beside(kept, offset)
+        if offset.transform == "identity":
+            return values
+        # A value at or below 0 has been noted as outside the range.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.log(values)
+
+    def _weight(self, kept: _Kept) -> FloatArray:
+        """Return the weights (n,), NaN where missing; ones without any."""
+        weight = self._study.weight
+        return np.ones(len(kept)) if weight is None else self._beside(kept, weight)
+
+    def _beside(self, kept: _Kept, part: Offset | Weight) -> FloatArray:
+        values, _ = self._read_numbers(kept, part.column)
+        self._note_outside(kept, part.column, values, part.range)
+        return values
+
+    def _drop(self, kept: _Kept, target: FloatArray, offset: FloatArray, weight: FloatArray) -> BoolArray:
+        """Return which rows have all that a row needs; a dropped one counts under the first that it lacks."""
+        study = self._study
+        present = np.ones(len(kept), dtype=np.bool_)
+        for part, values in ((study.target, target), (study.offset, offset), (study.weight, weight)):
+            if part is not None:
+                absent = present & np.isnan(values)
+                self.report.dropped[part.column] = self.report.dropped.get(part.column, 0) + int(absent.sum())
+                present &= ~absent
+        return present
+
+    def _count_target(self, target: FloatArray) -> None:
+        column = self._study.target.column
+        if isinstance(self._study.target, BinaryTarget):
+            positive = int(target.sum())
+            self.report.levels[column]["positive"] += positive
+            self.report.levels[column]["negative"] += len(target) - positive
+        else:
+            self._extend(column, target)
+
+    def _number(self, kept: _Kept, name: str, column: NumberColumn) -> FloatArray:
+        """Return a feature (n,) in agreed units, NaN where missing."""
+        values, bad = self._read_numbers(kept, name)
+        low, high = column.range
+        if column.outside == "error":
+            self._note_outside(kept, name, values, column.range)
+        else:
+            outside = (values < low) | (values > high)
+            self.report.outside[name] = self.report.outside.get(name, 0) + int(outside.sum())
+            values = np.clip(values, low, high) if column.outside == "clip" else np.where(outside, np.nan, values)
+        self._count_missing(kept, name, np.isnan(values) & ~bad, imputed=column.impute is not None)
+        self._extend(name, values)
+        return values
+
+    def _category(self, kept: _Kept, name: str) -> NDArray[np.int32]:
+        """Return a feature's codes (n,), -1 where missing."""
+        codes = self._read_levels(kept, name, UnknownLevel)
+        column = self._study.categories[name]
+        self._count_missing(kept, name, codes == MISSING, imputed=column.impute is not None)
+        counts = np.bincount(codes[codes >= 0], minlength=len(column.levels))
+        for level, count in zip(column.levels, counts, strict=True):
+            self.report.levels[name][level] += int(count)
+        return codes
+
+    def _read_numbers(self, kept: _Kept, column: str) -> tuple[FloatArray, BoolArray]:
+        """Return a column in agreed units (n,), NaN where missing or no number, and where it is no number."""
+        cells = kept.frame.get_column(self._mapping.local(column))
+        values, bad = read_numbers(cells, self._missing[column], decimal_comma=self._decimal_comma)
+        if bad.any():
+            finding = self.findings.add(NotANumber, column, kept.batch, kept.records, bad)
+            text = cells.filter(pl.Series(bad)).str.strip_chars()
+            finding.other_decimal |= bool(text.str.contains(r"^[-+]?[0-9]*[.,][0-9]+$").all())
+        conversion = self._mapping.of(column)
+        if conversion.multiply != 1.0 or conversion.add != 0.0:
+            values = values * conversion.multiply + conversion.add
+        return values, bad
+
+    def _read_levels(self, kept: _Kept, column: str, kind: type[FedcliError]) -> NDArray[np.int32]:
+        cells = kept.frame.get_column(self._mapping.local(column))
+        codes = self._levels[column].read(cells)
+        unknown = codes == UNKNOWN
+        if unknown.any():
+            finding = self.findings.add(kind, column, kept.batch, kept.records, unknown)
+            finding.add_labels(cells.filter(pl.Series(unknown)).str.strip_chars().unique().to_list())
+        return codes
+
+    def _note(self, kept: _Kept, kind: type[FedcliError], column: str, wrong: BoolArray) -> None:
+        if wrong.any():
+            self.findings.add(kind, column, kept.batch, kept.records, wrong)
+
+    def _note_outside(self, kept: _Kept, column: str, values: FloatArray, span: tuple[float, float]) -> None:
+        self._note(kept, OutOfRange, column, (values < span[0]) | (values > span[1]))
+
+    def _count_missing(self, kept: _Kept, name: str, missing: BoolArray, *, imputed: bool) -> None:
+        self.report.missing[name] += int(missing.sum())
+        if not imputed:
+            self._note(kept, MissingValue, name, missing)
+
+    def _extend(self, column: str, values: FloatArray) -> None:
+        present = values[~np.isnan(values)]
+        if present.size:
+            low, high = self.report.extent.get(column, (np.inf, -np.inf))
+            self.report.extent[column] = (min(low, float(present.min())), max(high, float(present.max())))

@@ -1,0 +1,175 @@
+"""Everything that is wrong with a table, found in one run and said one by one.
+
+Owns the counts, the first few line numbers and the sentences. A sentence may name columns, lines, counts and, for a
+category, at most three unknown labels; never a number that stands in a row. Internal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedcli.data.cells import BoolArray
+from fedcli.data.mapping import Mapping, agreed_columns
+from fedcli.data.reading import TextBatch
+from fedcli.errors import BadTarget, FedcliError, MissingValue, NotANumber, OutOfRange, UnknownLevel
+from fedcli.study.document import BinaryTarget, CategoryColumn, Study
+from fedcli.study.yaml import comment, scalar
+
+_LINES = 5
+_LABELS = 3
+_LABEL_LENGTH = 40
+# With more spellings than this the column is no category, and its text may name people.
+_FEW_SPELLINGS = 20
+
+
+@dataclass
+class Finding:
+    """One kind of error in one column."""
+
+    kind: type[FedcliError]
+    column: str
+    rows: int = 0
+    lines: list[int] = field(default_factory=list)
+    labels: set[str] = field(default_factory=set)
+    seen: int = 0
+    other_decimal: bool = False
+
+    def add(self, batch: TextBatch, records: Iterable[int], count: int) -> None:
+        """Count ``count`` rows; note the lines of the first few ``records``."""
+        self.rows += count
+        for record in records:
+            if len(self.lines) >= _LINES:
+                break
+            self.lines.append(batch.line(int(record)))
+
+    def add_labels(self, labels: Iterable[str]) -> None:
+        """Note unknown spellings of a category, as many as decide whether it is one."""
+        for label in sorted(labels):
+            if len(self.labels) <= _FEW_SPELLINGS:
+                self.labels.add(label)
+
+
+class Findings:
+    """Collects what is wrong, per column and kind, over all batches."""
+
+    def __init__(self, study: Study, mapping: Mapping, table: str) -> None:
+        self._study = study
+        self._mapping = mapping
+        self._table = table
+        self._found: dict[tuple[str, type[FedcliError]], Finding] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._found)
+
+    def add(
+        self, kind: type[FedcliError], column: str, batch: TextBatch, records: NDArray[np.int64], wrong: BoolArray
+    ) -> Finding:
+        """Note that the rows where ``wrong`` are so; ``records`` gives each row's place in the batch."""
+        finding = self._found.setdefault((column, kind), Finding(kind, column))
+        finding.add(batch, records[wrong][:_LINES], int(wrong.sum()))
+        finding.seen += len(wrong)
+        return finding
+
+    def errors(self) -> tuple[FedcliError, ...]:
+        """Return one error per finding, in the study's order of columns."""
+        order = {column: i for i, column in enumerate(agreed_columns(self._study))}
+        return tuple(self._error(f) for f in sorted(self._found.values(), key=lambda f: (order[f.column], f.kind.code)))
+
+    def _error(self, finding: Finding) -> FedcliError:
+        say: dict[type[FedcliError], Callable[[Finding], tuple[str, str]]] = {
+            NotANumber: self._not_a_number,
+            OutOfRange: self._out_of_range,
+            UnknownLevel: self._unknown_level,
+            MissingValue: self._missing_value,
+            BadTarget: self._bad_target,
+        }
+        message, hint = say[finding.kind](finding)
+        return finding.kind(f"{message}, {_at(finding)}", hint=hint, where=f"{self._table}:{finding.lines[0]}")
+
+    def _called(self, column: str) -> str:
+        local = self._mapping.local(column)
+        return f"column '{comment(column)}'" + (f" (here '{comment(local)}')" if local != column else "")
+
+    def _line(self, column: str, key: str, value: str) -> str:
+        """Return the line for silo.yaml under which a column is adapted."""
+        local = self._mapping.of(column).column
+        name = f"column: {scalar(local)}, " if local else ""
+        return f"{comment(scalar(column))}: {{{comment(name)}{key}: {value}}}"
+
+    def _not_a_number(self, f: Finding) -> tuple[str, str]:
+        message = f"{self._called(f.column)} is not a number in {_count(f.rows, 'row')}"
+        if f.other_decimal:
+            return (
+                message,
+                "numbers here seem to use another decimal sign: in silo.yaml, table: {decimal: comma} or point",
+            )
+        line = self._line(f.column, "missing", '["CODE"]')
+        return message, f"correct the cells; if they mean 'not known', write in silo.yaml under columns: {line}"
+
+    def _out_of_range(self, f: Finding) -> tuple[str, str]:
+        study = self._study
+        parts: dict[str, Any] = {p.column: p for p in (study.target, study.offset, study.weight) if p is not None}
+        part = {**study.features, **parts}[f.column]
+        low, high = part.range
+        unit = f" {comment(part.unit)}" if getattr(part, "unit", None) else ""
+        message = f"{self._called(f.column)} lies outside {low:g} to {high:g}{unit} in {_count(f.rows, 'row')}"
+        if f.column == self._study.target.column and self._study.target.type == "count":
+            return message, "correct the cells, or ask the coordinator for a wider range"
+        line = self._line(f.column, "multiply", "FACTOR")
+        much = f.rows * 2 > f.seen
+        first = f"this looks like another unit than the agreed{unit}: " if much else "if it is in another unit, "
+        return message, f"{first}write in silo.yaml under columns: {line}; else correct the cells"
+
+    def _unknown_level(self, f: Finding) -> tuple[str, str]:
+        feature = self._study.features[f.column]
+        levels = feature.levels if isinstance(feature, CategoryColumn) else ()
+        return self._spellings(f, "level", levels)
+
+    def _bad_target(self, f: Finding) -> tuple[str, str]:
+        target = self._study.target
+        if not isinstance(target, BinaryTarget):
+            return (
+                f"target {self._called(f.column)} is not a whole number in {_count(f.rows, 'row')}",
+                "a count is 0, 1, 2 ...: correct the cells, or ask the coordinator for type: number",
+            )
+        return self._spellings(f, "value", [str(v) for v in (*target.positive, *target.negative)])
+
+    def _spellings(self, f: Finding, what: str, agreed: Iterable[str]) -> tuple[str, str]:
+        agreed = list(agreed)
+        known = ", ".join(comment(level) for level in agreed[:6]) + (" ..." if len(agreed) > 6 else "")
+        message = f"{self._called(f.column)} holds a {what} that is not agreed ({known}) in {_count(f.rows, 'row')}"
+        if len(f.labels) > _FEW_SPELLINGS:
+            line = f"{comment(scalar(f.column))}: {{column: NAME}}"
+            return message, f"it has many spellings; is it another column? Name it in silo.yaml under columns: {line}"
+        shown = [_short(label) for label in sorted(f.labels)][:_LABELS]
+        more = f" and {len(f.labels) - len(shown)} more" if len(f.labels) > len(shown) else ""
+        line = self._line(f.column, "levels", f"{{{scalar(shown[0])}: {scalar(agreed[0])}}}")
+        labels = ", ".join(f"'{label}'" for label in shown)
+        return f"{message}: {labels}{more}", f"write in silo.yaml under columns what each is here: {line}"
+
+    def _missing_value(self, f: Finding) -> tuple[str, str]:
+        way = "mode" if isinstance(self._study.features[f.column], CategoryColumn) else "mean"
+        return (
+            f"{self._called(f.column)} is missing in {_count(f.rows, 'row')} and the study imputes it not",
+            f"fill the cells or leave the rows out, or ask the coordinator for 'impute: {way}'",
+        )
+
+
+def _short(label: str) -> str:
+    """Make a label fit for a screen: control characters escaped, at most 40 characters."""
+    return comment(label if len(label) <= _LABEL_LENGTH else label[: _LABEL_LENGTH - 3] + "...")
+
+
+def _count(n: int, word: str) -> str:
+    return f"{n:,} {word}{'' if n == 1 else 's'}"
+
+
+def _at(f: Finding) -> str:
+    lines = ", ".join(str(line) for line in f.lines)
+    more = " ..." if f.rows > len(f.lines) else ""
+    return f"line {lines}" if f.rows == 1 else f"lines {lines}{more}"

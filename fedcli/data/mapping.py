@@ -1,0 +1,303 @@
+"""``silo.yaml``: how this silo's own names, units and spellings become the agreed ones.
+
+Owns the file's shape, its sentences when it is wrong, and the text that ``join`` writes. Must not know rows. Nothing
+in it leaves the silo. Internal.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Mapping as MappingOf
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from fedcli.data.cells import number_of
+from fedcli.data.reading import DELIMITERS
+from fedcli.errors import BadMapping
+from fedcli.study.document import BinaryTarget, CategoryColumn, Cell, CountTarget, Study
+from fedcli.study.yaml import Path, Tree, comment, load, scalar
+
+_TOP = ("key", "data", "columns", "table")
+_COLUMN = ("column", "multiply", "add", "levels", "missing")
+_TABLE = ("delimiter", "decimal", "encoding")
+_DELIMITERS = {word: sign for sign, word in DELIMITERS.items()} | {sign: sign for sign in DELIMITERS}
+
+
+@dataclass(frozen=True)
+class ColumnMapping:
+    """How one agreed column is found in the silo's table.
+
+    Parameters
+    ----------
+    column : str, optional
+        Its local name; the agreed one where none is given.
+    multiply, add : float
+        ``agreed = local * multiply + add``. Missing codes are compared before.
+    levels : mapping of str to str
+        Local spelling to agreed level (or to the agreed value of a binary target).
+    missing : tuple
+        Local codes for a missing value, besides the study's.
+    """
+
+    column: str | None = None
+    multiply: float = 1.0
+    add: float = 0.0
+    levels: MappingOf[str, str] = field(default_factory=dict)
+    missing: tuple[Cell, ...] = ()
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """The silo's own file.
+
+    Parameters
+    ----------
+    key, data : str, optional
+        Where the secret key and the table are, relative to the workspace; never the passphrase.
+    columns : mapping of str to ColumnMapping
+        By agreed name.
+    delimiter, decimal, encoding : str, optional
+        How the table is written, where the guess is wrong.
+    """
+
+    key: str | None = None
+    data: str | None = None
+    columns: MappingOf[str, ColumnMapping] = field(default_factory=dict)
+    delimiter: str | None = None
+    decimal: str | None = None
+    encoding: str | None = None
+
+    @classmethod
+    def identity(cls) -> Mapping:
+        """Return the mapping of a table that already follows the study."""
+        return cls()
+
+    def of(self, column: str) -> ColumnMapping:
+        """Return how the agreed ``column`` is found."""
+        return self.columns.get(column, ColumnMapping())
+
+    def local(self, column: str) -> str:
+        """Return the local name of the agreed ``column``."""
+        return self.of(column).column or column
+
+
+def agreed_columns(study: Study) -> tuple[str, ...]:
+    """Return every column that the study reads: target, offset, weight, then the features in their order."""
+    parts = (study.target, study.offset, study.weight)
+    return (*(part.column for part in parts if part is not None), *study.features)
+
+
+def read_mapping(text: str, study: Study, *, name: str = "silo.yaml") -> Mapping:
+    """Read ``silo.yaml`` against the study it serves.
+
+    Parameters
+    ----------
+    text : str
+        The YAML, at most 64 KiB.
+    study : Study
+    name : str
+        The file's name, for messages.
+
+    Raises
+    ------
+    BadYaml
+        The text is not YAML, or not the strict kind.
+    BadMapping
+        It names a column or level that the study lacks, or a conversion that does not suit the column.
+    """
+    reader = _Reader(load(text, name=name), study)
+    return reader.mapping()
+
+
+class _Reader:
+    """Walks the tree; each method reads one part and refuses what does not belong."""
+
+    def __init__(self, tree: Tree, study: Study) -> None:
+        self.tree = tree
+        self.study = study
+
+    def refuse(self, path: Path, message: str, hint: str) -> BadMapping:
+        return BadMapping(message, hint=hint, where=self.tree.where(path))
+
+    def section(self, value: Any, path: Path, known: Sequence[str]) -> dict[str, Any]:
+        if value is None:
+            return {}
+        place = ".".join(str(part) for part in path) or "silo.yaml"
+        if not isinstance(value, dict):
+            raise self.refuse(path, f"{place} must be a section with keys of its own", f"known: {', '.join(known)}")
+        for key in value:
+            if key not in known:
+                raise self.refuse((*path, key), f"'{key}' is not known in {place}", _near(key, known))
+        return value
+
+    def text(self, value: Any, path: Path) -> str | None:
+        if value is None or isinstance(value, str):
+            return value
+        if isinstance(value, bool):
+            return str(value).lower()
+        # A column called 2024: YAML reads a number, the table's header is text.
+        if isinstance(value, (int, float)):
+            return str(value)
+        raise self.refuse(path, f"{path[-1]} must be text", "write one name")
+
+    def mapping(self) -> Mapping:
+        top = self.section(self.tree.value, (), _TOP)
+        table = self.section(top.get("table"), ("table",), _TABLE)
+        columns = self.section(top.get("columns"), ("columns",), agreed_columns(self.study))
+        return Mapping(
+            key=self.text(top.get("key"), ("key",)),
+            data=self.text(top.get("data"), ("data",)),
+            columns={column: self.column(column, value) for column, value in columns.items()},
+            delimiter=self.choice(table, "delimiter", _DELIMITERS),
+            decimal=self.choice(table, "decimal", {",": ",", ".": ".", "comma": ",", "point": "."}),
+            encoding=self.encoding(table),
+        )
+
+    def choice(self, table: dict[str, Any], key: str, choices: MappingOf[str, str]) -> str | None:
+        value = table.get(key)
+        if value is None:
+            return None
+        if str(value) not in choices:
+            words = ", ".join(word for word in choices if word.isalpha())
+            raise self.refuse(
+                ("table", key), f"table.{key} must be one of {words}", f"write {key}: {words.split(',')[0]}"
+            )
+        return choices[str(value)]
+
+    def encoding(self, table: dict[str, Any]) -> str | None:
+        value = self.text(table.get("encoding"), ("table", "encoding"))
+        try:
+            if value is not None:
+                "".encode(value)
+        except LookupError as exc:
+            raise self.refuse(
+                ("table", "encoding"), f"encoding '{value}' is not known", "write encoding: latin-1, or utf-8"
+            ) from exc
+        return value
+
+    def column(self, column: str, value: Any) -> ColumnMapping:
+        path: Path = ("columns", column)
+        # `chol: cholesterol` is short for `chol: {column: cholesterol}`.
+        if isinstance(value, str):
+            return ColumnMapping(column=value)
+        found = self.section(value, path, _COLUMN)
+        category = self._is_category(column)
+        for key in ("multiply", "add"):
+            if key in found and (category or self._is_count(column)):
+                raise self.refuse(
+                    (*path, key), f"{column} is not a measured number: no unit to convert", f"remove {key}"
+                )
+        if "levels" in found and not category:
+            raise self.refuse((*path, "levels"), f"{column} is a number: it has no levels", "use multiply and add")
+        mapped = ColumnMapping(
+            column=self.text(found.get("column"), (*path, "column")),
+            multiply=self.number(found.get("multiply", 1.0), (*path, "multiply")),
+            add=self.number(found.get("add", 0.0), (*path, "add")),
+            levels=self.levels(column, found.get("levels"), (*path, "levels")),
+            missing=self.cells(found.get("missing", []), (*path, "missing")),
+        )
+        if mapped.multiply == 0:
+            raise self.refuse((*path, "multiply"), f"{column}: multiply is 0", "write the factor between the units")
+        return mapped
+
+    def number(self, value: Any, path: Path) -> float:
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
+            return float(value)
+        raise self.refuse(path, f"{path[-1]} must be a number", "write agreed = local * multiply + add")
+
+    def cells(self, value: Any, path: Path) -> tuple[Cell, ...]:
+        values = value if isinstance(value, list) else [value]
+        if any(v is None or isinstance(v, (dict, list)) for v in values):
+            raise self.refuse(path, "missing must be a list of codes", 'write missing: [9, "?"]')
+        return tuple(str(v).lower() if isinstance(v, bool) else v for v in values)
+
+    def levels(self, column: str, value: Any, path: Path) -> dict[str, str]:
+        if value is None:
+            return {}
+        if not isinstance(value, dict):
+            raise self.refuse(path, "levels must map local spellings to agreed ones", "write levels: {M: male}")
+        allowed = self._allowed(column)
+        texts = {number_of(text): text for text in allowed if number_of(text) is not None}
+        levels = {}
+        for local, agreed in value.items():
+            level = self.text(agreed, (*path, local)) or ""
+            # 1 is the agreed 1.0.
+            if level not in allowed and number_of(level) is not None:
+                level = texts.get(number_of(level), level)
+            if level not in allowed:
+                raise self.refuse((*path, local), f"'{level}' is not a level of {column}", _near(level, allowed))
+            levels[local] = level
+        return levels
+
+    def _is_category(self, column: str) -> bool:
+        target = self.study.target
+        return isinstance(self.study.features.get(column), CategoryColumn) or (
+            column == target.column and isinstance(target, BinaryTarget)
+        )
+
+    def _is_count(self, column: str) -> bool:
+        return column == self.study.target.column and isinstance(self.study.target, CountTarget)
+
+    def _allowed(self, column: str) -> tuple[str, ...]:
+        feature, target = self.study.features.get(column), self.study.target
+        if isinstance(feature, CategoryColumn):
+            return feature.levels
+        if isinstance(target, BinaryTarget) and column == target.column:
+            return tuple(str(v) for v in (*target.positive, *target.negative))
+        return ()
+
+
+def _near(key: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(key, known, n=1)
+    return f"did you mean '{near[0]}'" if near else f"known: {', '.join(known)}"
+
+
+def nearest(column: str, columns: Sequence[str]) -> str | None:
+    """Return the name among ``columns`` that looks most like ``column``, case aside; None when none does."""
+    folded = {name.casefold().strip(): name for name in columns if name}
+    wanted = column.casefold()
+    near = difflib.get_close_matches(wanted, folded, n=1, cutoff=0.6)
+    # 'chol' for 'cholesterol_mmol': too different in length for the ratio, and the commonest case.
+    inside = [name for name in folded if wanted in name or (len(name) > 2 and name in wanted)]
+    found = near or inside[:1]
+    return folded[found[0]] if found else None
+
+
+def draft_mapping(study: Study, columns: Sequence[str], key: str, data: str) -> str:
+    """Write the ``silo.yaml`` that ``join`` leaves in the workspace.
+
+    Parameters
+    ----------
+    study : Study
+    columns : sequence of str
+        The columns of the silo's table. Those that the study names need no line; the others get a proposal.
+    key, data : str
+        Paths as the silo gave them.
+
+    Returns
+    -------
+    str
+        YAML that `read_mapping` accepts as it stands.
+    """
+    lines = [
+        f"# This silo's own file for the study '{study.study}'. Nothing in it leaves this silo.",
+        f"key: {scalar(key)}  # the secret key; its passphrase is asked for, never written down",
+        f"data: {scalar(data)}",
+        "",
+        "# Where the table differs from the agreement, by the agreed name. Columns that match need no line.",
+        "#   chol: {column: cholesterol_mmol, multiply: 38.67}            agreed = local * multiply + add",
+        '#   sex: {column: Geschlecht, levels: {M: male, W: female}, missing: ["9"]}   local spelling: agreed level',
+        "# If delimiter, decimal sign or encoding are guessed wrong:",
+        "#   table: {delimiter: semicolon, decimal: comma, encoding: latin-1}",
+    ]
+    absent = [column for column in agreed_columns(study) if column not in columns]
+    if not absent:
+        return "\n".join([*lines, "columns: {}"]) + "\n"
+    lines += ["columns:", "  # not found in the table: correct the name and remove the #"]
+    for column in absent:
+        near = nearest(column, [name for name in columns if name not in agreed_columns(study)])
+        guess = scalar(near) if near else "NAME_IN_YOUR_TABLE"
+        lines.append(f"  # {comment(scalar(column))}: {{column: {comment(guess)}}}")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,41 @@
+"""What a pass over a table met: for this silo's own screen, nothing in it leaves.
+
+Owns the dataclass. Must not know how it is shown. Internal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class ReadingReport:
+    """What one pass over a table met.
+
+    Parameters
+    ----------
+    rows_read : int
+        Records with anything in the study's columns.
+    rows_used : int
+    blank : int
+        Records with nothing in any of them.
+    dropped : dict of str to int
+        Rows left out, by the column (target, offset, weight) that is missing; a row counts once.
+    missing : dict of str to int
+        Missing cells of each feature among the rows used, those taken out by ``outside: missing`` included.
+    outside : dict of str to int
+        Cells clipped or taken for missing because they lie outside the range.
+    levels : dict of str to dict of str to int
+        Rows of each level of each category, and of a binary target's ``positive`` and ``negative``.
+    extent : dict of str to (float, float)
+        Smallest and largest value of each number among the rows used, agreed units.
+    """
+
+    rows_read: int = 0
+    rows_used: int = 0
+    blank: int = 0
+    dropped: dict[str, int] = field(default_factory=dict)
+    missing: dict[str, int] = field(default_factory=dict)
+    outside: dict[str, int] = field(default_factory=dict)
+    levels: dict[str, dict[str, int]] = field(default_factory=dict)
+    extent: dict[str, tuple[float, float]] = field(default_factory=dict)

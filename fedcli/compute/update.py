@@ -8,16 +8,17 @@ workers and silos cannot change a bit of the total.
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from fedcli.compute.spool import Spool
+from fedcli.compute.spool import BLOCK_ROWS, Spool
 from fedcli.fileformat.statistics import FloatArray, Layout, State, Statistics, Total
-from fedcli.models.batch import Batch, Memory, Point
+from fedcli.models.batch import Batch, Memory
 from fedcli.preparing.evaluation import evaluate
 from fedcli.preparing.holdout import held_out, row_hashes
 from fedcli.preparing.plan import Plan
@@ -41,15 +42,14 @@ class Sums:
         Fixed point in Z_2^128: what the file holds.
     total : Total
         The same as exact integers.
+    silent_holdout : bool
+        Whether the evaluation is left at zero because too few rows are held out.
     """
 
     layout: Layout
     encoded: dict[str, Limbs]
     total: Total
-
-    def memory(self) -> Memory:
-        """Return what the silo remembers of it."""
-        return Memory({block.name: self.total[block.name] for block in self.layout})
+    silent_holdout: bool = False
 
 
 def holdout_mask(spool: Spool, share: float, secret: bytes) -> NDArray[np.bool_]:
@@ -60,7 +60,22 @@ def holdout_mask(spool: Spool, share: float, secret: bytes) -> NDArray[np.bool_]
     return held_out(np.concatenate(hashes) if hashes else np.empty(0, dtype=np.uint64), share, secret)
 
 
-def sum_update(plan: Plan, state: State, spool: Spool, mask: NDArray[np.bool_], memory: Memory | None) -> Sums:
+def rows_digest(spool: Spool, secret: bytes) -> str:
+    """Return a keyed hash of all rows whatever their order, 64 hexadecimal digits: the same table gives the same."""
+    hashes = [row_hashes(rows, secret) for _, rows in spool.blocks()]
+    ordered = np.sort(np.concatenate(hashes)) if hashes else np.empty(0, dtype=np.uint64)
+    return hmac.digest(secret, ordered.astype(">u8").tobytes(), "sha256").hex()
+
+
+def sum_update(
+    plan: Plan,
+    state: State,
+    spool: Spool,
+    mask: NDArray[np.bool_],
+    memory: Memory | None,
+    *,
+    min_held_out: int = 1,
+) -> Sums:
     """Sum one silo's update.
 
     Parameters
@@ -74,6 +89,8 @@ def sum_update(plan: Plan, state: State, spool: Spool, mask: NDArray[np.bool_], 
         Rows held out: they enter the evaluation only.
     memory : Memory or None
         The silo's own last update, if the state counts it in.
+    min_held_out : int
+        With fewer rows held out than this the evaluation stays at zero: it would be a small cell.
 
     Raises
     ------
@@ -84,7 +101,7 @@ def sum_update(plan: Plan, state: State, spool: Spool, mask: NDArray[np.bool_], 
     with limits:
         if state.document["round"] == 0:
             return _first(plan, state, spool, mask)
-        return _later(plan, state, spool, mask, memory)
+        return _later(plan, state, spool, mask, memory, silent=int(mask.sum()) < min_held_out)
 
 
 def _first(plan: Plan, state: State, spool: Spool, mask: NDArray[np.bool_]) -> Sums:
@@ -107,28 +124,29 @@ def _first(plan: Plan, state: State, spool: Spool, mask: NDArray[np.bool_]) -> S
     return _encoded(plan, state, total)
 
 
-def _later(plan: Plan, state: State, spool: Spool, mask: NDArray[np.bool_], memory: Memory | None) -> Sums:
+def _later(
+    plan: Plan, state: State, spool: Spool, mask: NDArray[np.bool_], memory: Memory | None, *, silent: bool
+) -> Sums:
     preparation = plan.preparation(state)
 
     def batch(rows: Rows) -> Batch:
         return plan.later_batch(rows, preparation)
 
-    source = _Source(spool, mask, batch)
-    point: Point | None = None
+    point = plan.family.locate(_Source(spool, mask, batch), state, memory)
+    coef = plan.family.coefficients(state)
+    nobody = np.zeros(BLOCK_ROWS, dtype=np.bool_)
 
     def parts() -> Iterator[Statistics]:
         for where, rows in spool.blocks():
             out = mask[where]
-            arrays = dict(plan.family.statistics(batch(rows.take(~out)), located, state).arrays)
+            arrays = dict(plan.family.statistics(batch(rows.take(~out)), point, state).arrays)
             if plan.study.evaluation.holdout > 0:
-                held = batch(rows.take(out))
-                coef = plan.family.coefficients(state)
+                held = batch(rows.take(nobody[: len(rows)] if silent else out))
                 arrays |= evaluate(plan.study.target.type, held, coef, plan.largest_y).arrays
             yield Statistics(arrays)
 
-    point = plan.family.locate(source, state, memory)
-    located = point
-    return _encoded(plan, state, plan.family.settle(_accumulate(plan, state, parts()), located, state))
+    total = plan.family.settle(_accumulate(plan, state, parts()), point, state)
+    return replace(_encoded(plan, state, total), silent_holdout=silent and plan.study.evaluation.holdout > 0)
 
 
 @dataclass(frozen=True)

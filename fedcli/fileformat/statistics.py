@@ -123,9 +123,10 @@ class Total:
 
     def __getitem__(self, name: str) -> FloatArray:
         """Return a block as float64, each number correctly rounded (Python divides integers exactly)."""
-        one = 1 << self.fraction_bits[name]
+        bits = self.fraction_bits[name]
+        scale, one = 1 << max(-bits, 0), 1 << max(bits, 0)
         exact = self.integers[name]
-        return np.array([int(q) / one for q in exact.ravel()], dtype=np.float64).reshape(exact.shape)
+        return np.array([int(q) * scale / one for q in exact.ravel()], dtype=np.float64).reshape(exact.shape)
 
     def __contains__(self, name: str) -> bool:
         return name in self.integers

@@ -97,15 +97,15 @@ class Cavity:
         triangle = n * (n + 1) // 2
         curvature = Block("curvature", (triangle,), rows * curve, "weighted sums of products of the columns")
         rhs = Block("rhs", (n,), rows * (curve * eta + slope), "sums of the columns times slope of the loss")
+        top = max(1.0, self.loss.largest_y) if isinstance(self.loss, Poisson) else 1.0
+        blocks = [Block("target", (2,), rows * top, "sum of weights, and of weights times the target")]
         if state.document["round"] == 0:
-            top = max(1.0, self.loss.largest_y) if isinstance(self.loss, Poisson) else 1.0
-            blocks = [Block("target", (2,), rows * top, "sum of weights, and of weights times the target")]
             if isinstance(self.loss, Logistic):
                 blocks.append(Block("products", (triangle,), rows, "sums of products of the columns"))
                 blocks.append(Block("contrast", (n,), rows, "sums of the columns, positive rows against negative"))
             return Layout((*blocks, curvature, rhs))
         candidates = state.arrays["candidates"].shape[0]
-        blocks = [
+        blocks += [
             curvature,
             rhs,
             Block("values", (1 + candidates,), rows * value, "sum of the loss at each point of the incoming model"),
@@ -136,9 +136,12 @@ class Cavity:
         weight, X, y = rows.weight, rows.X, rows.y
         _, d1, d2 = self.loss.derivatives(X @ point.coef + rows.offset, y)
         hessian = weighted_cross(X, weight * d2)
-        arrays = {"curvature": pack_upper(hessian), "rhs": hessian @ point.coef - X.T @ (weight * d1)}
+        arrays = {
+            "target": np.array([weight.sum(), weight @ y]),
+            "curvature": pack_upper(hessian),
+            "rhs": hessian @ point.coef - X.T @ (weight * d1),
+        }
         if state.document["round"] == 0:
-            arrays["target"] = np.array([weight.sum(), weight @ y])
             if isinstance(self.loss, Logistic):
                 arrays["products"] = pack_upper(weighted_cross(X, weight))
                 arrays["contrast"] = X.T @ (weight * (y - 0.5))
@@ -188,9 +191,7 @@ class Cavity:
         if isinstance(self.loss, Poisson) and not positive > 0:
             raise OneClass("the target is 0 in every row of every silo", hint="check the target column at the silos")
         n = 1 + len(self.names)
-        penalty = np.full(n, self.penalty * (float(weight) if self.penalty_per_weight else 1.0))
-        penalty[0] = 0.0
-        state = State(state.document, {**state.arrays, "penalty": penalty})
+        state = self._with_penalty(total, state)
         coef, null = self._minimum(state)
         candidates = self._start(total, state)[None, :] if isinstance(self.loss, Logistic) else np.empty((0, n))
         arrays = {
@@ -206,6 +207,7 @@ class Cavity:
     def _advance_later(self, total: Total, state: State) -> State:
         n = 1 + len(self.names)
         basis = self._free(state.arrays["to_reference"])
+        state = self._with_penalty(total, state)
         penalty = self._free_penalty(state)
         points = np.vstack([state.arrays["coef"], state.arrays["candidates"]])
         free = np.array([coordinates(basis, point) for point in points])
@@ -290,6 +292,14 @@ class Cavity:
 
     def _free(self, basis: FloatArray) -> FloatArray:
         return basis if self.fit_intercept else np.asarray(basis[:, 1:])
+
+    def _with_penalty(self, total: Total, state: State) -> State:
+        """Set the penalty of each coefficient (n_columns,): by the weights of the silos that are in this sum."""
+        penalty = np.full(1 + len(self.names), self.penalty)
+        if self.penalty_per_weight:
+            penalty *= total["target"][0]
+        penalty[0] = 0.0
+        return State(state.document, {**state.arrays, "penalty": penalty})
 
     def _free_penalty(self, state: State) -> FloatArray:
         penalty = state.arrays["penalty"]

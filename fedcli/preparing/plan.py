@@ -93,8 +93,23 @@ class Plan:
 
     # ---- at the coordinator ----------------------------------------------------------------------------------------
 
-    def advance(self, total: Total, state: State) -> State:
-        """Return the state after one more trip; see `Family.advance` for what it raises."""
+    def advance(self, total: Total, state: State, *, same_silos: bool = True) -> State:
+        """Return the state after one more trip; see `Family.advance` for what it raises.
+
+        Parameters
+        ----------
+        total : Total
+        state : State
+        same_silos : bool
+            False when other silos are in ``total`` than in the sum before: what the guard and the stop rule remember
+            of that sum then says nothing of this one, and is forgotten.
+        """
+        if not same_silos:
+            memory = ("lowest", "lowest.coef", "lowest.gradient")
+            kept = {name: array for name, array in state.arrays.items() if name not in memory}
+            if "steps" in kept:
+                kept["steps"] = np.empty(0)
+            state = State(state.document, kept)
         if state.document["round"] == 0:
             preparation = Preparation.from_moments(self.columns, total)
             arrays = preparation.to_state() | {"to_reference": preparation.to_reference}

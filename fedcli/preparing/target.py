@@ -25,6 +25,9 @@ class TargetScale:
         """Return the scale that the study's range gives."""
         if isinstance(study.target, NumberTarget):
             low, high = study.target.range
+            if study.model.params.get("fit_intercept") is False:
+                # Without an intercept 0 must stay 0, or the fit would be another one.
+                return cls(0.0, max(abs(low), abs(high)))
             return cls((low + high) / 2, (high - low) / 2)
         return cls()
 

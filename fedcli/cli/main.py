@@ -1,0 +1,127 @@
+"""The command ``fedcli``: registers the commands, and turns every outcome into an exit status.
+
+Owns the top level. Knows nothing of what commands do; each is in a file of its own group. Imports neither NumPy nor
+scikit-learn nor cryptography: a command imports its workflow when it runs. Internal.
+
+Exit status: 0 everything asked was done; 1 the answer is no, or the person declined; 2 wrong command line; 3 to 7 the
+family of the error; 70 a bug in fedcli; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+from typing import Annotated
+
+import click
+import typer
+
+from fedcli import __version__
+from fedcli.cli import anyone, coordinator, keys, results, silo, study
+from fedcli.cli.screen import clean
+from fedcli.errors import FedcliError
+
+app = typer.Typer(
+    name="fedcli",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Train one scikit-learn model with other institutions by exchanging files. No row ever leaves.",
+    epilog="A study, step by step: fedcli explain journey",
+)
+app.add_typer(keys.app, name="keys")
+app.add_typer(study.app, name="study")
+for group in (silo, coordinator, anyone, results):
+    group.register(app)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"fedcli {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def top(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_version)
+    ] = False,
+) -> None:
+    """Train one scikit-learn model with other institutions by exchanging files. No row ever leaves."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit."""
+    sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command and return its exit status; every outcome ends here."""
+    try:
+        outcome = app(args=arguments, prog_name="fedcli", standalone_mode=False)
+    except FedcliError as error:
+        return _failed(error, arguments)
+    except click.exceptions.Abort:
+        typer.echo("fedcli: stopped: nothing was written", err=True)
+        return 130
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except KeyboardInterrupt:
+        typer.echo("fedcli: interrupted: nothing was left half-written", err=True)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if type(error).__name__ == "Declined":
+            return _declined(arguments)
+        return _bug(error)
+    return outcome if isinstance(outcome, int) else 0
+
+
+def _failed(error: FedcliError, arguments: list[str]) -> int:
+    if "--json" in arguments:
+        said = {"code": error.code, "message": error.message, "hint": error.hint, "where": error.where}
+        typer.echo(json.dumps({"schema": 1, "command": _command(arguments), "ok": False, "error": said}))
+    found = getattr(error, "found", ())
+    first = getattr(error, "first", error)
+    for item in found:
+        if item.problem is not None and item.problem is not first:
+            typer.echo(f"fedcli: error[{item.problem.code}]: {clean(str(item.problem))}", err=True)
+    typer.echo(f"fedcli: error[{first.code}]: {clean(str(first))}", err=True)
+    if first.hint:
+        typer.echo(f"fedcli: hint: {clean(first.hint)} (fedcli explain {first.code})", err=True)
+    return int(first.exit_status)
+
+
+def _declined(arguments: list[str]) -> int:
+    if "--json" in arguments:
+        typer.echo(json.dumps({"schema": 1, "command": _command(arguments), "ok": False, "declined": True}))
+    typer.echo("You said no. Nothing was written.", err=True)
+    return 1
+
+
+def _command(arguments: list[str]) -> str:
+    words = [word for word in arguments if not word.startswith("-")]
+    return " ".join(words[:2]) if words[:1] in (["keys"], ["study"]) else "".join(words[:1])
+
+
+def _bug(error: Exception) -> int:
+    """Save the traceback without the values of any variable, and say where it is."""
+    text = "".join(traceback.format_exception(error))
+    with tempfile.NamedTemporaryFile("w", suffix=".txt", prefix="fedcli-bug-", delete=False, encoding="utf-8") as file:
+        file.write(f"fedcli {__version__}, Python {sys.version}\n{text}")
+    typer.echo(f"fedcli: this is a bug in fedcli: {type(error).__name__}", err=True)
+    typer.echo(
+        f"fedcli: hint: the details are in {file.name}; read it before you send it to anybody: a message in it may "
+        "quote a value",
+        err=True,
+    )
+    return 70

@@ -1,0 +1,162 @@
+"""What a command prints, and where: results to stdout; narration, prompts, warnings and errors to stderr.
+
+Owns the streams, the look of a line, and the questions. Knows nothing of what is said. Internal.
+
+With ``--json`` stdout carries one object and nothing else. Without a terminal nothing is asked. Text that came from a
+file is shown with its control characters escaped: a name is hostile input to a terminal.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+
+
+@dataclass
+class Screen:
+    """The streams of one command.
+
+    Parameters
+    ----------
+    command : str
+        Its name, for ``--json``.
+    as_json, quiet, verbose : bool
+    """
+
+    command: str
+    as_json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+
+    # ---- results ---------------------------------------------------------------------------------------------------
+
+    def result(self, text: str) -> None:
+        """Print a line of the result to stdout, unless the result is an object."""
+        if not self.as_json:
+            typer.echo(clean(text))
+
+    def object(self, *, ok: bool = True, **fields: Any) -> None:
+        """Print the result as one JSON object, if it was asked for."""
+        if self.as_json:
+            typer.echo(json.dumps({"schema": 1, "command": self.command, "ok": ok, **fields}, default=_plain))
+
+    # ---- narration -------------------------------------------------------------------------------------------------
+
+    def say(self, text: str) -> None:
+        """Tell the person something, wrapped to the terminal."""
+        if not self.quiet and not self.as_json:
+            typer.echo(wrap(clean(text)), err=True)
+
+    def doing(self, text: str) -> None:
+        """Tell what is being done (``-v``)."""
+        if self.verbose and not self.as_json:
+            typer.echo(f"... {clean(text)}", err=True)
+
+    def done(self, text: str) -> None:
+        """Tell what was written."""
+        mark = "✓ " if _can_show("✓") else ""
+        self.say(mark + text)
+
+    def next(self, text: str) -> None:
+        """Tell the next step."""
+        self.say(f"Next: {text}")
+
+    def warn(self, text: str) -> None:
+        """Show a warning, also when quiet."""
+        if not self.as_json:
+            typer.echo(wrap(f"warning: {clean(text)}", indent=9), err=True)
+
+    def table(self, rows: Sequence[tuple[str, str]], *, to_stdout: bool = True) -> None:
+        """Print names and values in two columns; long values wrap under themselves."""
+        if self.as_json or (self.quiet and not to_stdout):
+            return
+        width = max((len(name) for name, _ in rows), default=0)
+        for name, value in rows:
+            typer.echo(wrap(f"{clean(name):<{width}}  {clean(value)}", indent=width + 2), err=not to_stdout)
+
+    # ---- questions -------------------------------------------------------------------------------------------------
+
+    @property
+    def interactive(self) -> bool:
+        """Whether somebody can answer."""
+        return sys.stdin.isatty() and sys.stderr.isatty() and not self.as_json
+
+    def ask(self, question: str) -> bool:
+        """Ask a yes-or-no question on stderr; no is the default."""
+        return bool(typer.confirm(clean(question), default=False, err=True))
+
+    def ask_digits(self, question: str) -> str:
+        """Ask for digits heard on the phone."""
+        return str(typer.prompt(clean(question), default="", show_default=False, err=True))
+
+
+def clean(text: str) -> str:
+    """Escape control characters other than line ends, so that no text from a file can steer the terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def wrap(text: str, *, indent: int = 0) -> str:
+    """Wrap each line to the terminal's width."""
+    width = max(min(shutil.get_terminal_size((80, 24)).columns, 100), 40)
+    lines = []
+    for line in text.split("\n"):
+        lead = len(line) - len(line.lstrip())
+        lines += textwrap.wrap(
+            line,
+            width,
+            subsequent_indent=" " * (indent or lead),
+            break_long_words=False,
+            break_on_hyphens=False,
+            replace_whitespace=False,
+            drop_whitespace=True,
+        ) or [""]
+    return "\n".join(lines)
+
+
+def _can_show(character: str) -> bool:
+    encoding = getattr(sys.stderr, "encoding", None) or "ascii"
+    try:
+        character.encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, (tuple, set, frozenset)):
+        return list(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def read_passphrase_file(path: Path) -> str:
+    """Return the first line of a passphrase file."""
+    from fedcli.errors import BadKeyFile
+    from fedcli.workflow.workspace import need_file
+
+    text = need_file(path, what="passphrase file").read_text(encoding="utf-8").split("\n")[0].rstrip("\r")
+    if not text:
+        raise BadKeyFile(f"'{path}' is empty", hint="write the passphrase on its first line")
+    return text
+
+
+def passphrase_source(path: Path | None, screen: Screen) -> Any:
+    """Return the passphrase, what asks for it, or None when nobody can be asked."""
+    named = path or (Path(os.environ["FEDCLI_PASSPHRASE_FILE"]) if os.environ.get("FEDCLI_PASSPHRASE_FILE") else None)
+    if named is not None:
+        return read_passphrase_file(named)
+    if not screen.interactive:
+        return None
+    return lambda name: str(typer.prompt(f"Passphrase for {name}", hide_input=True, err=True))

@@ -1,0 +1,244 @@
+"""What a silo runs: ``join``, ``check``, ``train``. Internal."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fedcli.cli.agreement import plain_words
+from fedcli.cli.options import (
+    AT_A_SILO,
+    Force,
+    Json,
+    KeyFile,
+    Out,
+    PassphraseFile,
+    Quiet,
+    Verbose,
+    WorkspaceDir,
+)
+from fedcli.cli.screen import Screen, passphrase_source
+
+if TYPE_CHECKING:
+    from fedcli.workflow.results import Release, StudyShown
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to ``app``."""
+    app.command("join", rich_help_panel=AT_A_SILO)(join)
+    app.command("check", rich_help_panel=AT_A_SILO)(check)
+    app.command("train", rich_help_panel=AT_A_SILO)(train)
+
+
+def join(
+    study: Annotated[Path, typer.Argument(help="The .fedstudy file from the coordinator.")],
+    key: Annotated[Path, typer.Option("--key", metavar="FILE", help="Your secret key file (.fedkey).")],
+    data: Annotated[Path, typer.Option("--data", metavar="TABLE", help="Your table; only its header is read now.")],
+    workspace: WorkspaceDir = Path(),
+    mapping: Annotated[
+        Path | None, typer.Option("--mapping", metavar="FILE", help="A silo.yaml whose columns: are taken over.")
+    ] = None,
+    fingerprint: Annotated[
+        str | None, typer.Option("--fingerprint", metavar="DIGITS", help="The study's 30 digits, as heard on the phone.")
+    ] = None,
+    passphrase_file: PassphraseFile = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Read the agreement, compare its fingerprint, and make your workspace.
+
+    Example: fedcli join heart.fedstudy --key north.fedkey --data north.csv
+    """
+    from fedcli.workflow.join import join as run
+
+    screen = Screen("join", as_json, quiet)
+
+    def confirm(shown: StudyShown) -> bool:
+        screen.table([*plain_words(shown.study, shown.trips), ("fingerprint", shown.fingerprint)], to_stdout=False)
+        for warning in shown.warnings:
+            screen.warn(warning)
+        return screen.ask("Call the coordinator on a number you know. Do they read these same digits?")
+
+    joined = run(
+        study,
+        key=key,
+        data=data,
+        workspace=workspace,
+        mapping=mapping,
+        fingerprint=fingerprint,
+        confirm=confirm if screen.interactive else None,
+        passphrase=passphrase_source(passphrase_file, screen),
+    )
+    screen.object(
+        workspace=joined.workspace,
+        silo=joined.silo,
+        study=joined.study.study,
+        fingerprint=joined.fingerprint,
+        warnings=joined.warnings,
+        unplaced=joined.unplaced,
+    )
+    if fingerprint is not None:
+        for warning in joined.warnings:
+            screen.warn(warning)
+    screen.done(f"{joined.silo} has joined '{joined.study.title or joined.study.study}'; {joined.mapping} written")
+    if joined.unplaced:
+        screen.say(
+            f"Your table has no column named {', '.join(joined.unplaced)}: say in {joined.mapping} what they are called"
+        )
+    where = "" if str(workspace) == "." else f" -C {workspace}"
+    screen.next(f"fedcli check{where}")
+
+
+def check(
+    data: Annotated[Path | None, typer.Argument(help="Your table; else the one named in silo.yaml.")] = None,
+    workspace: WorkspaceDir = Path(),
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Say whether your rows fit the agreement, and what would be refused. Writes nothing.
+
+    Example: fedcli check north.csv
+    """
+    from fedcli.workflow.train import check as run
+
+    screen = Screen("check", as_json, quiet)
+    checked = run(data, workspace=workspace)
+    screen.object(
+        ok=checked.ok,
+        study=checked.study,
+        rows_read=checked.rows_read,
+        rows_used=checked.rows_used,
+        rows_dropped=checked.rows_dropped,
+        rows_held_out=checked.rows_held_out,
+        columns=[vars(column) for column in checked.columns],
+        smallest=checked.smallest,
+        problems=[
+            {"code": e.code, "message": e.message, "hint": e.hint, "where": e.where} for e in checked.problems
+        ],
+    )
+    rows = [
+        ("study", checked.study),
+        ("rows", f"{checked.rows_read:,} read, {checked.rows_used:,} used, {checked.rows_dropped:,} dropped"),
+    ]
+    if checked.rows_held_out:
+        rows.append(("held out", f"{checked.rows_held_out:,} of them, for evaluation"))
+    for number, column in enumerate(checked.columns):
+        local = f" (here: {column.local_name})" if column.local_name != column.name else ""
+        rows.append(
+            ("columns" if number == 0 else "", f"{column.name}{local}: {column.used:,} values, {column.missing:,} missing")
+        )
+    if checked.smallest:
+        rows.append(("smallest group", f"{checked.smallest[0]}: {checked.smallest[1]:,} rows"))
+    screen.table(rows)
+    for problem in checked.problems:
+        typer.echo(f"fedcli: error[{problem.code}]: {problem}", err=True)
+        if problem.hint:
+            typer.echo(f"fedcli: hint: {problem.hint} (fedcli explain {problem.code})", err=True)
+    if not checked.ok:
+        screen.say("Not ready. Nothing was written.")
+        raise typer.Exit(1)
+    screen.done("ready. Nothing was written.")
+    screen.next("fedcli train")
+
+
+def train(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[MODEL] [TABLE]", help="A model or table to use instead of the workspace's."),
+    ] = None,
+    workspace: WorkspaceDir = Path(),
+    key: KeyFile = None,
+    passphrase_file: PassphraseFile = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would leave and stop.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Let it leave without being asked.")] = False,
+    out: Out = None,
+    force: Force = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Compute your update, show what would leave, ask, and write it.
+
+    Nothing leaves unseen: every class of numbers is listed first, with the rows behind it.
+
+    Example: fedcli train
+    """
+    from fedcli.workflow.files import kind_of
+    from fedcli.workflow.train import train as run
+
+    screen = Screen("train", as_json, quiet, verbose)
+    model, table = None, None
+    for path in files or []:
+        if kind_of(path) is None:
+            table = path
+        else:
+            model = path
+
+    def confirm(release: Release) -> bool:
+        _show(screen, release)
+        return screen.ask("Write this update?")
+
+    trained = run(
+        table,
+        model=model,
+        workspace=workspace,
+        key=key,
+        passphrase=passphrase_source(passphrase_file, screen),
+        confirm=confirm if screen.interactive and not yes else None,
+        yes=yes,
+        dry_run=dry_run,
+        out=out,
+        force=force,
+        now=lambda: datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        progress=screen.doing,
+    )
+    release = trained.release
+    if dry_run or yes or not sys.stdin.isatty():
+        _show(screen, release)
+    screen.object(
+        round=trained.round,
+        attempt=trained.attempt,
+        update=trained.update,
+        rows=trained.rows,
+        size=trained.size,
+        numbers={block.name: block.count for block in release.blocks},
+        warnings=release.warnings,
+        again=trained.again,
+    )
+    if trained.update is None:
+        screen.done("dry run: nothing was written")
+        screen.next("fedcli train")
+        return
+    again = ", the same bytes as before" if trained.again else ", noted in ledger.jsonl"
+    screen.done(f"{trained.update} written ({_size(trained.size)}, encrypted and signed){again}")
+    screen.next(
+        f"send {trained.update.name} to {release.recipient}; any way will do, only they can open it"
+    )
+
+
+def _show(screen: Screen, release: Release) -> None:
+    screen.say(f"This is everything that would leave {release.silo}, round {release.round}:")
+    rows = [(f"  {block.name.replace('_', ' ')}", f"{_count(block.count)}  {block.says}") for block in release.blocks]
+    rows.append(("  of the columns", ", ".join(release.columns)))
+    rows.append(("  summed over", f"{release.rows:,} rows; {release.rows_held_out:,} more are held out for evaluation"))
+    if release.rows_dropped:
+        rows.append(("  not used", f"{release.rows_dropped:,} rows without outcome, weight or offset"))
+    if release.smallest:
+        rows.append(("  smallest group", f"{release.smallest[0]}: {release.smallest[1]:,} rows"))
+    rows.append(("  not included", "any row, name or single value"))
+    rows.append(("  readable by", f"{release.recipient}, fingerprint {release.recipient_fingerprint}"))
+    screen.table(rows, to_stdout=False)
+    for warning in release.warnings:
+        screen.warn(warning)
+
+
+def _count(n: int) -> str:
+    return "1 number" if n == 1 else f"{n:,} numbers"
+
+
+def _size(n: int) -> str:
+    return f"{n} bytes" if n < 1000 else f"{n / 1000:.1f} kB" if n < 1_000_000 else f"{n / 1e6:.1f} MB"

@@ -1,0 +1,401 @@
+"""`aggregate`: verify every update, sum, advance, write the next model.
+
+Owns the order: nothing is summed before everything is verified, nothing is written before the mathematics is done.
+Knows nothing of formulas or screens. Stable: part of the Python API.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fedcli.compute.update import merge
+from fedcli.crypto.keys import SecretKey
+from fedcli.errors import FedcliError, NotAFedcliFile, OtherSilo, RefusedError, RoundError, StudyFinished
+from fedcli.fileformat import tensors
+from fedcli.fileformat.envelope import read_envelope
+from fedcli.fileformat.manifest import Manifest
+from fedcli.fileformat.statistics import State
+from fedcli.models.batch import empty_state
+from fedcli.models.steps import remaining
+from fedcli.preparing.plan import Plan
+from fedcli.protocol.intake import Expected, Intake
+from fedcli.protocol.payloads import BINDING, ModelDocument, model_payload, read_update
+from fedcli.study.canonical_form import to_json
+from fedcli.workflow.coordinator import CoordinatorSide, open_coordinator
+from fedcli.workflow.files import SOFTWARE, Passphrase, open_file, open_key, verified_manifest, write_signed
+from fedcli.workflow.models import OpenedModel, newest, open_model, start_of
+from fedcli.workflow.results import Aggregated, AskedAgain, UpdateCounted
+
+
+@dataclass(frozen=True)
+class Found:
+    """One file that is an update of this round, verified; or one that is not, with the reason."""
+
+    path: Path
+    manifest: Manifest | None
+    problem: FedcliError | None = None
+
+
+class UpdatesRefused(RoundError):
+    """One or more files cannot be used; ``found`` says which. Its code and status are those of the first problem."""
+
+    def __init__(self, found: Sequence[Found], first: FedcliError) -> None:
+        super().__init__(first.message, hint=first.hint, where=first.where)
+        self.found = tuple(found)
+        self.first = first
+
+
+def aggregate(
+    updates: Sequence[Path | str] = (),
+    *,
+    workspace: Path | str = ".",
+    key: SecretKey | Path | str | None = None,
+    passphrase: Passphrase | None = None,
+    without: Sequence[str] = (),
+    out: Path | str | None = None,
+    force: bool = False,
+    progress: Callable[[str], None] | None = None,
+) -> Aggregated:
+    """Merge one round's updates and write the next model.
+
+    Parameters
+    ----------
+    updates : sequence of paths
+        The files; without any, everything in ``inbox/``.
+    workspace : path
+        The coordinator's workspace.
+    key, passphrase : optional
+        The coordinator's secret key; without ``key`` the one that `study_init` recorded.
+    without : sequence of str
+        Silos that stay silent this round. The model records them.
+    out : path, optional
+        Where to write instead of ``outbox/``.
+    force : bool
+    progress : callable, optional
+
+    Raises
+    ------
+    UpdatesRefused, SilosMissing, TooFewSilos, NumericError
+        Nothing is written.
+    """
+    tell = progress or (lambda _: None)
+    side = open_coordinator(workspace)
+    secret = open_key(key if key is not None else side.key, passphrase)
+    _own(side, secret)
+    current = current_model(side, secret)
+    if current.final:
+        raise StudyFinished(
+            f"study '{side.study.study.study}' is finished: round {current.round} was the last",
+            hint=f"the result is {current.path}",
+        )
+    expected = expected_updates(side, current)
+    tell("verifying updates")
+    found = collect(side, expected, [Path(path) for path in updates])
+    intake, skipped = _admit(found, expected, named=bool(updates), without=tuple(without))
+    present = intake.complete(without=tuple(without))
+    tell("opening updates")
+    plan = Plan(side.study.study)
+    layout = plan.layout(current.state)
+    files = {item.manifest.sender: item.path for item in found if item.manifest and not item.problem}
+    opened = []
+    for name in present:
+        with open_file(files[name]) as file:
+            envelope = read_envelope(file)
+            manifest = envelope.verified_as(intake.accepted[name])
+            opened.append(read_update(envelope.decrypted(secret.mlkem768x25519_seed), layout, manifest))
+    tell("summing")
+    total = merge(plan, current.state, opened)
+    before = set(current.document.members) if current.document and current.document.members else set(present)
+    state = plan.advance(total, current.state, same_silos=before == set(present))
+    reason = plan.finished(state)
+    number = current.round + 1
+    attempt = max((manifest.attempt for manifest in intake.accepted.values()), default=1)
+    attempt = max(attempt, current.manifest.attempt if current.manifest else 1)
+    silent = current.document.without if current.document else ()
+    document = ModelDocument(
+        state=state.document,
+        study=to_json(side.study.study),
+        members={name: intake.accepted[name].digest() for name in present},
+        without=(*silent, *(f"{name} (round {number})" for name in without)),
+        expects={name: attempt for name in side.study.study.silo_names},
+        reason=reason.says if reason else "",
+    )
+    if reason:
+        coefficients = plan.coefficients(state)
+        state = State(state.document, {**state.arrays, "coefficients": coefficients})
+    tell("writing the model")
+    _archive(side, secret, number, attempt, current, total.integers, force=True)
+    path = _write_model(
+        side, secret, current, state, document, number=number, attempt=attempt, final=reason is not None, out=out, force=force
+    )
+    steps = state.arrays.get("steps", np.empty(0))
+    names = str(state.document.get("evaluation", ""))
+    figures = dict(zip(names.split(","), state.arrays["evaluation"].tolist(), strict=True)) if names else {}
+    warnings = () if not state.arrays["null"].shape[1] else (_collinear(plan, state),)
+    return Aggregated(
+        round=number,
+        attempt=attempt,
+        finished=reason is not None,
+        reason=reason.says if reason else "",
+        model=path,
+        updates=tuple(UpdateCounted(name, files[name], intake.copies[name]) for name in present),
+        without=tuple(without),
+        n_samples=plan.preparation(state).n_samples,
+        step=float(steps[-1]) if steps.size else None,
+        remaining=remaining(steps) if steps.size else None,
+        evaluation=figures,
+        skipped=skipped,
+        warnings=warnings,
+    )
+
+
+def ask_again(
+    silos: Sequence[str] = (),
+    *,
+    workspace: Path | str = ".",
+    key: SecretKey | Path | str | None = None,
+    passphrase: Passphrase | None = None,
+    from_start: bool = False,
+    out: Path | str | None = None,
+    force: bool = False,
+) -> AskedAgain:
+    """Ask all or named silos for a new attempt of the round that is being collected.
+
+    Parameters
+    ----------
+    silos : sequence of str
+        Who is asked; everybody when empty. The others' updates of this round stay good.
+    from_start : bool
+        Begin the study again at round 1 instead, with everybody: the way out when a wrong table was in a round that is
+        already summed.
+    workspace, key, passphrase, out, force
+        As in `aggregate`.
+
+    Raises
+    ------
+    OtherSilo, StudyFinished, RefusedError
+    """
+    side = open_coordinator(workspace)
+    secret = open_key(key if key is not None else side.key, passphrase)
+    _own(side, secret)
+    current = current_model(side, secret)
+    if current.final and not from_start:
+        raise StudyFinished(
+            f"study '{side.study.study.study}' is finished: round {current.round} was the last",
+            hint="to begin it again from round 1, add --from-start",
+        )
+    everybody = side.study.study.silo_names
+    for name in silos:
+        if name not in everybody:
+            raise OtherSilo(f"'{name}' is not a silo of this study: {', '.join(everybody)}", hint="check the spelling")
+    if from_start and silos:
+        raise RefusedError("a study begins again with all its silos", hint="leave out --ask")
+    asked = tuple(silos) or everybody
+    attempt = _last_attempt(side, current) + 1
+    base = start_of(side.study) if from_start else current
+    expects = {name: attempt if name in asked else base.attempt_of(name) for name in everybody}
+    document = ModelDocument(
+        state=base.state.document,
+        study=to_json(side.study.study),
+        members=base.document.members if base.document else {},
+        without=base.document.without if base.document else (),
+        expects=expects,
+        reason="",
+    )
+    path = _write_model(
+        side, secret, base, base.state, document, number=base.round, attempt=attempt, final=False, out=out, force=force
+    )
+    return AskedAgain(base.round + 1, attempt, asked, path)
+
+
+def current_model(side: CoordinatorSide, secret: SecretKey) -> OpenedModel:
+    """Return the newest model that this coordinator wrote, or the start of the study."""
+    found = newest(side.workspace.outbox.iterdir(), side.study)
+    return open_model(found, side.study, secret) if found else start_of(side.study)
+
+
+def expected_updates(side: CoordinatorSide, current: OpenedModel) -> Expected:
+    """Return what the coordinator waits for after ``current``."""
+    study = side.study
+    return Expected(
+        study=study.study,
+        digest=study.digest,
+        roster=study.roster.digest,
+        round=current.round + 1,
+        attempts={name: current.attempt_of(name) for name in study.study.silo_names},
+        parents=side.parents(current),
+    )
+
+
+def collect(side: CoordinatorSide, expected: Expected, paths: Sequence[Path]) -> list[Found]:
+    """Verify every file; one that cannot be used is returned with its problem."""
+    named = bool(paths)
+    found = []
+    for path in paths or sorted(p for p in side.workspace.inbox.iterdir() if not p.name.startswith(".")):
+        try:
+            with open_file(path) as file:
+                envelope = read_envelope(file)
+                if envelope.kind != "update":
+                    if not named:
+                        continue
+                    raise NotAFedcliFile(f"'{path.name}' is a fedcli {envelope.kind} file, not an update", hint="leave it out")
+                manifest = verified_manifest(envelope, side.study.roster, path)
+                envelope.verified_as(manifest)
+                found.append(Found(path, manifest))
+        except FedcliError as error:
+            found.append(Found(path, None, error))
+    return found
+
+
+def _admit(
+    found: list[Found], expected: Expected, *, named: bool, without: tuple[str, ...]
+) -> tuple[Intake, tuple[str, ...]]:
+    """Admit what fits; updates of earlier rounds that still lie in the inbox are passed over, all else is refused."""
+    intake, skipped, refused = Intake(expected), [], []
+    for place, item in enumerate(found):
+        manifest = item.manifest
+        if manifest is None:
+            refused.append(item)
+            continue
+        if manifest.sender in without:
+            skipped.append(item.path.name)
+            continue
+        earlier = (manifest.attempt, manifest.round) < (expected.attempts.get(manifest.sender, 1), expected.round)
+        if not named and manifest.study == expected.digest and earlier:
+            skipped.append(item.path.name)
+            continue
+        try:
+            intake.add(manifest, what=f"'{item.path.name}'")
+        except FedcliError as error:
+            found[place] = Found(item.path, manifest, error)
+            refused.append(found[place])
+    if refused:
+        first = refused[0].problem
+        assert first is not None  # noqa: S101 - every refused item carries its problem
+        raise UpdatesRefused(found, first)
+    return intake, tuple(skipped)
+
+
+def _own(side: CoordinatorSide, secret: SecretKey) -> None:
+    name = side.study.roster.own_name(secret.public_identity())
+    if name != side.study.roster.coordinator.name:
+        raise OtherSilo(f"the key of '{name}' is not the coordinator's", hint="use the key given to 'study init'")
+
+
+def _last_attempt(side: CoordinatorSide, current: OpenedModel) -> int:
+    asked = max(current.document.expects.values(), default=1) if current.document else 1
+    return max(asked, current.manifest.attempt if current.manifest else 1)
+
+
+def _file_name(study: str, number: int, attempt: int) -> str:
+    return f"{study}-r{number}{f'-a{attempt}' if attempt > 1 else ''}"
+
+
+def _write_model(
+    side: CoordinatorSide,
+    secret: SecretKey,
+    current: OpenedModel,
+    state: State,
+    document: ModelDocument,
+    *,
+    number: int,
+    attempt: int,
+    final: bool,
+    out: Path | str | None,
+    force: bool,
+) -> Path:
+    study = side.study
+    members = study.roster.members
+    manifest = Manifest(
+        type="fedcli-model/1",
+        study=study.digest,
+        name=study.study.study,
+        roster=study.roster.digest,
+        round=number,
+        attempt=attempt,
+        parent=current.parent,
+        sender=study.roster.coordinator.name,
+        recipients=[] if final else sorted(members),
+        previous="",
+        ledger="",
+        final=final,
+        software=SOFTWARE,
+    )
+    payload = model_payload(state if number else empty_state(), document, manifest)
+    path = Path(out) if out is not None else side.workspace.outbox / f"{_file_name(study.study.study, number, attempt)}.fedmodel"
+    write_signed(
+        path,
+        manifest,
+        payload.chunks(),
+        payload.size,
+        key=secret,
+        recipients=None if final else [members[name] for name in sorted(members)],
+        payload_name="model.safetensors" if final else "payload.age",
+        force=force,
+    )
+    return path
+
+
+def _archive(
+    side: CoordinatorSide,
+    secret: SecretKey,
+    number: int,
+    attempt: int,
+    current: OpenedModel,
+    integers: object,
+    *,
+    force: bool,
+) -> Path:
+    """Keep the round's exact sums, encrypted to the coordinator alone: nobody else is shown a sum of few silos."""
+    study = side.study
+    name = study.roster.coordinator.name
+    manifest = Manifest(
+        type="fedcli-state/1",
+        study=study.digest,
+        name=study.study.study,
+        roster=study.roster.digest,
+        round=number,
+        attempt=attempt,
+        parent=current.parent,
+        sender=name,
+        recipients=[name],
+        previous="",
+        ledger="",
+        final=False,
+        software=SOFTWARE,
+    )
+    arrays = {block: _limbs(values) for block, values in integers.items()}  # type: ignore[attr-defined]
+    payload = tensors.TensorFile(arrays, {BINDING: manifest.binding()})
+    path = side.workspace.archive / f"{_file_name(study.study.study, number, attempt)}.fedstate"
+    write_signed(
+        path,
+        manifest,
+        payload.chunks(),
+        payload.size,
+        key=secret,
+        recipients=[study.roster.members[name]],
+        payload_name="payload.age",
+        force=force,
+    )
+    return path
+
+
+def _limbs(values: np.ndarray) -> np.ndarray:
+    mask = (1 << 64) - 1
+    flat = [int(v) & ((1 << 128) - 1) for v in values.ravel()]
+    return np.array([[v & mask, v >> 64] for v in flat], dtype=np.uint64).reshape(-1, 2)
+
+
+def _collinear(plan: Plan, state: State) -> str:
+    names = ("the intercept", *plan.columns.names)
+    weight = np.abs(state.arrays["null"]).max(axis=1)
+    offset = len(names) - len(weight)
+    involved = [names[j + offset] for j in np.flatnonzero(weight > 1e-6)]
+    return (
+        f"the pool does not tell {', '.join(involved)} apart (constant, or one a combination of the others): "
+        "their coefficients are the smallest that fit, as scikit-learn's least squares gives"
+    )

@@ -1,0 +1,178 @@
+"""Signed files on disk: recognise them by content, verify them, open them, write them.
+
+Owns the one place where paths, keys and the file format meet. Knows nothing of rounds or rules. Internal.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from fedcli import __version__
+from fedcli.crypto.keys import PublicKey, SecretKey, unlock
+from fedcli.crypto.secretfile import read_secret
+from fedcli.crypto.signing import sign
+from fedcli.errors import BadDocument, BadKeyFile, NotAFedcliFile
+from fedcli.fileformat import canonical
+from fedcli.fileformat.envelope import Envelope, read_envelope, seal
+from fedcli.fileformat.manifest import Manifest
+from fedcli.protocol.roster import Roster, study_fingerprint, verify_as
+from fedcli.study.canonical_form import from_json, study_id, to_json
+from fedcli.study.document import Study
+from fedcli.workflow.workspace import need_file, write_file
+
+SOFTWARE = f"fedcli {__version__}"
+Passphrase = str | Callable[[str], str]
+
+_STUDY_LIMIT = 16 * 2**20
+_KEY_LIMIT = 65_536
+
+
+@dataclass(frozen=True)
+class OpenedStudy:
+    """A frozen study whose signatures verify with the coordinator's key inside it.
+
+    Whether that is the agreement that people meant is what the fingerprint answers.
+    """
+
+    study: Study
+    digest: str
+    roster: Roster
+
+    @property
+    def fingerprint(self) -> str:
+        """The 30 digits that cover the agreement and every key."""
+        return study_fingerprint(self.digest)
+
+
+def open_file(path: Path) -> BinaryIO:
+    """Open a file for reading; a missing one is a `FileMissing`."""
+    return need_file(path).open("rb")
+
+
+def kind_of(path: Path) -> str | None:
+    """Return what a file says it is (``update``, ``model`` ...), or None when it is not a fedcli file. Not verified."""
+    try:
+        with open_file(path) as file:
+            return read_envelope(file).kind
+    except NotAFedcliFile:
+        return None
+
+
+def open_key(key: SecretKey | Path | str, passphrase: Passphrase | None) -> SecretKey:
+    """Unlock a secret key file.
+
+    Parameters
+    ----------
+    key : SecretKey or path
+        An unlocked key passes through.
+    passphrase : str or callable or None
+        The passphrase, or what asks for it, given the file's name.
+
+    Raises
+    ------
+    UnsafeKeyFile, BadKeyFile, WrongPassphrase
+    """
+    if isinstance(key, SecretKey):
+        return key
+    path = need_file(Path(key), what="key file")
+    data = read_secret(path)
+    if passphrase is None:
+        raise BadKeyFile(
+            f"no passphrase was given for '{path.name}'", hint="name a file that holds it with --passphrase-file FILE"
+        )
+    return unlock(data, passphrase(path.name) if callable(passphrase) else passphrase)
+
+
+def read_public_key(path: Path) -> PublicKey:
+    """Read a ``.fedpub`` file and verify that its own key signed it."""
+    with open_file(path) as file:
+        envelope = read_envelope(file)
+        if envelope.kind != "key":
+            raise NotAFedcliFile(
+                f"'{path}' is a fedcli {envelope.kind} file, not a public key", hint="name the .fedpub file"
+            )
+        document = _json(b"".join(envelope.payload_chunks()), _KEY_LIMIT)
+        if not isinstance(document, dict) or not all(isinstance(v, str) for v in document.values()):
+            raise BadDocument("the public key is not in fedcli's form", hint="ask its owner to send it again")
+        key = PublicKey.from_document(document)
+        manifest = verify_as(envelope, key)
+        envelope.check_payload()
+        if manifest.sender != key.name:
+            raise BadDocument("the public key and its signature name different people", hint="do not enrol this key")
+        return key
+
+
+def open_study(path: Path) -> OpenedStudy:
+    """Read a ``.fedstudy`` file and verify it with the coordinator's key that it holds."""
+    with open_file(path) as file:
+        envelope = read_envelope(file)
+        if envelope.kind != "study":
+            raise NotAFedcliFile(
+                f"'{path}' is a fedcli {envelope.kind} file, not a frozen study", hint="name the .fedstudy file"
+            )
+        payload = b"".join(envelope.payload_chunks())
+        study = from_json(_json(payload, _STUDY_LIMIT))
+        roster = Roster(study)
+        coordinator = roster.members[roster.coordinator.name]
+        verify_as(envelope, coordinator)
+        envelope.check_payload()
+        return OpenedStudy(study, study_id(payload), roster)
+
+
+def study_payload(study: Study) -> bytes:
+    """Return the canonical bytes of a study, whose hash is its id."""
+    return canonical.dumps(to_json(study))
+
+
+def _json(payload: bytes, limit: int) -> object:
+    return canonical.loads(payload, limit=limit)
+
+
+def write_signed(
+    path: Path,
+    manifest: Manifest,
+    chunks: Iterable[bytes],
+    plain_size: int,
+    *,
+    key: SecretKey,
+    recipients: list[PublicKey] | None,
+    payload_name: str,
+    force: bool = False,
+) -> Manifest:
+    """Encrypt (if there are recipients), sign and write one file; return its completed manifest."""
+    done: list[Manifest] = []
+
+    def write(out: BinaryIO) -> None:
+        with _scratch(path) as scratch:
+            done.append(
+                seal(
+                    out,
+                    manifest,
+                    chunks,
+                    plain_size,
+                    sign=lambda namespace, message: sign(key, namespace, message),
+                    recipients=None if recipients is None else [r.mlkem768x25519 for r in recipients],
+                    scratch=scratch,
+                    payload_name=payload_name,
+                )
+            )
+
+    write_file(path, write, force=force)
+    return done[0]
+
+
+def _scratch(path: Path) -> AbstractContextManager[BinaryIO]:
+    # Ciphertext only, and in memory while it is small.
+    return tempfile.SpooledTemporaryFile(max_size=16 * 2**20, dir=path.parent)  # type: ignore[return-value]
+
+
+def verified_manifest(envelope: Envelope, roster: Roster, path: Path) -> Manifest:
+    """Verify a file against a roster and check that its payload is the one signed."""
+    manifest = roster.verified(envelope, what=f"'{path.name}'")
+    envelope.check_payload()
+    return manifest

@@ -1,0 +1,113 @@
+"""`join`: a silo reads the agreement, compares its fingerprint, and gets a workspace.
+
+Owns what a silo's workspace starts with. Knows nothing of screens. Stable: part of the Python API.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from fedcli.crypto.keys import SecretKey, same_fingerprint
+from fedcli.data.mapping import draft_mapping, read_mapping
+from fedcli.data.reading import open_table
+from fedcli.errors import FingerprintMismatch, NotConfirmed, OtherSilo, RefusedError, WorkspaceExists
+from fedcli.workflow.files import Passphrase, open_key, open_study
+from fedcli.workflow.memory import SiloMemory
+from fedcli.workflow.results import Joined, StudyShown
+from fedcli.workflow.silo import agreement_warnings
+from fedcli.workflow.study import study_show
+from fedcli.workflow.workspace import COORDINATOR_FILE, SILO_FILE, Workspace, make_folders, need_file, write_bytes
+
+
+def join(
+    study: Path | str,
+    *,
+    key: SecretKey | Path | str,
+    data: Path | str,
+    workspace: Path | str = ".",
+    mapping: Path | str | None = None,
+    passphrase: Passphrase | None = None,
+    key_file: Path | str | None = None,
+    fingerprint: str | None = None,
+    confirm: Callable[[StudyShown], bool] | None = None,
+) -> Joined:
+    """Verify a frozen study, show it, compare its fingerprint and make the silo's workspace.
+
+    Parameters
+    ----------
+    study : path
+        The ``.fedstudy`` file.
+    key : path
+        The silo's secret key file.
+    data : path
+        The silo's table. Its place is recorded in ``silo.yaml``; only its header is read.
+    workspace : path
+        The folder that becomes the workspace.
+    mapping : path, optional
+        A ``silo.yaml`` made earlier, whose ``columns:`` are taken over.
+    key_file : path, optional
+        Where the key file is, when ``key`` is already unlocked.
+    fingerprint : str, optional
+        The study's 30 digits, as the coordinator read them aloud.
+    confirm : callable, optional
+        Shown the agreement and its fingerprint when ``fingerprint`` is not given.
+
+    Raises
+    ------
+    FingerprintMismatch, NotConfirmed, OtherSilo, WorkspaceExists, TrustError
+        Nothing is written.
+    """
+    root = Path(workspace)
+    opened = open_study(need_file(Path(study), what="study file"))
+    if (root / SILO_FILE).exists() or (root / COORDINATOR_FILE).exists():
+        raise WorkspaceExists(
+            f"'{root}' already holds a workspace", hint="name another folder with -C DIR, or go on there: fedcli status"
+        )
+    table = need_file(Path(data), what="table")
+    columns = open_table(table).columns
+    shown = study_show(study)
+    secret = open_key(key, passphrase)
+    name = opened.roster.own_name(secret.public_identity())
+    if name == opened.roster.coordinator.name:
+        raise OtherSilo("this is the coordinator's key", hint="a silo joins with its own key")
+    if fingerprint is not None:
+        if not same_fingerprint(fingerprint, opened.fingerprint):
+            raise FingerprintMismatch(
+                f"the fingerprint of this study is {opened.fingerprint}, not the one given",
+                hint="call the coordinator and compare again; if it still differs, somebody exchanged the file",
+            )
+    elif confirm is None:
+        raise NotConfirmed(
+            f"the fingerprint of this study was not compared: it is {opened.fingerprint}",
+            hint="call the coordinator, let them read theirs, and give it: --fingerprint DIGITS "
+            "(--yes never answers this)",
+        )
+    elif not confirm(shown):
+        raise FingerprintMismatch(
+            "the fingerprint of this study is not what you heard",
+            hint="ask the coordinator for the study file again over another way, and compare again",
+        )
+    key_path = Path(key_file if key_file is not None else key) if not isinstance(key, SecretKey) or key_file else None
+    if key_path is None:
+        raise RefusedError("join must know where the key file is", hint="give key_file=")
+    space = Workspace(root, "silo")
+    given = Path(mapping).read_text(encoding="utf-8") if mapping is not None else None
+    if given is not None:
+        read_mapping(given, opened.study, name=Path(mapping or "").name)
+    root.mkdir(parents=True, exist_ok=True)
+    text, unplaced = draft_mapping(
+        opened.study, columns, key=_relative(key_path, root), data=_relative(table, root), given=given
+    )
+    read_mapping(text, opened.study, name=SILO_FILE)
+    make_folders(space)
+    SiloMemory(space.private).make_secret()
+    write_bytes(root / f"{opened.study.study}.fedstudy", Path(study).read_bytes(), force=True)
+    write_bytes(root / "allowed_signers", opened.roster.allowed_signers().encode("ascii"), force=True)
+    write_bytes(space.settings, text.encode("utf-8"), mode=0o600)
+    return Joined(root, name, opened.study, opened.fingerprint, agreement_warnings(opened.study), space.settings, unplaced)
+
+
+def _relative(path: Path, root: Path) -> str:
+    return os.path.relpath(path.resolve(), root.resolve())

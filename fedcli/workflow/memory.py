@@ -1,0 +1,129 @@
+"""What a silo remembers between trips: its hold-out secret, its own last sums, and the files it has let go.
+
+Owns the ``private/`` folder. Nothing in it ever leaves the institution. Internal.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedcli.compute.update import Sums
+from fedcli.crypto.secretfile import read_secret, write_secret
+from fedcli.fileformat import canonical, tensors
+from fedcli.models.batch import Memory
+from fedcli.workflow.workspace import write_bytes
+
+_SECRET = "holdout.secret"
+_LIMIT = 1 << 20
+
+
+@dataclass(frozen=True)
+class Sent:
+    """One update that this silo made: the digest of its manifest, and a keyed hash of its numbers."""
+
+    digest: str
+    content: str
+    file: str
+
+
+@dataclass(frozen=True)
+class SiloMemory:
+    """The silo's private folder.
+
+    Parameters
+    ----------
+    folder : Path
+    """
+
+    folder: Path
+
+    def secret(self) -> bytes:
+        """Return the silo's secret of this study (32 bytes): it decides which rows are held out."""
+        return bytes.fromhex(read_secret(self.folder / _SECRET).decode("ascii").strip())
+
+    def make_secret(self) -> None:
+        """Make the secret, once."""
+        if not (self.folder / _SECRET).exists():
+            write_secret(self.folder / _SECRET, secrets.token_hex(32).encode("ascii") + b"\n")
+
+    # ---- rows ------------------------------------------------------------------------------------------------------
+
+    def rows_of_study(self) -> str | None:
+        """Return the keyed hash of the rows that round 1 summed, or None before it."""
+        path = self.folder / "rows.json"
+        return str(canonical.loads(path.read_bytes(), limit=_LIMIT)["rows"]) if path.exists() else None
+
+    def remember_rows(self, digest: str, attempt: int) -> None:
+        """Record the rows of this study's current start."""
+        data = canonical.dumps({"rows": digest, "attempt": attempt})
+        write_bytes(self.folder / "rows.json", data, force=True, mode=0o600)
+
+    # ---- updates ---------------------------------------------------------------------------------------------------
+
+    def _stem(self, number: int, attempt: int, parent: str) -> str:
+        return f"r{number}-a{attempt}-{parent[:16]}"
+
+    def sealed_path(self, number: int, attempt: int, parent: str) -> Path:
+        """Return where the sealed update of one attempt is kept, so that the same bytes can be sent again."""
+        return self.folder / f"{self._stem(number, attempt, parent)}.fedupdate"
+
+    def sealed(self, sent: Sent) -> bytes:
+        """Return the bytes of an update that was made."""
+        return (self.folder / sent.file).read_bytes()
+
+    def sent(self, number: int, attempt: int, parent: str) -> Sent | None:
+        """Return what was made for one attempt, or None."""
+        path = self.folder / f"{self._stem(number, attempt, parent)}.json"
+        if not path.exists():
+            return None
+        found = canonical.loads(path.read_bytes(), limit=_LIMIT)
+        return Sent(found["digest"], found["content"], found["file"])
+
+    def record(self, number: int, attempt: int, parent: str, digest: str, path: Path, sums: Sums) -> Sent:
+        """Remember an update: its numbers for the next trip, its hash to tell a changed table."""
+        sent = Sent(digest, self.content_digest(sums.encoded), path.name)
+        arrays = {block.name: np.ravel(sums.total[block.name]) for block in sums.layout}
+        held = tensors.TensorFile(arrays, {})
+        write_bytes(self.folder / f"{digest}.safetensors", b"".join(held.chunks()), force=True, mode=0o600)
+        data = canonical.dumps({"digest": sent.digest, "content": sent.content, "file": sent.file, "round": number})
+        write_bytes(self.folder / f"{self._stem(number, attempt, parent)}.json", data, force=True, mode=0o600)
+        write_bytes(self.folder / "last.json", data, force=True, mode=0o600)
+        return sent
+
+    def last_digest(self) -> str:
+        """Return the digest of the newest update's manifest, or an empty text."""
+        path = self.folder / "last.json"
+        return str(json.loads(path.read_bytes())["digest"]) if path.exists() else ""
+
+    def last_round(self) -> int:
+        """Return the round of the newest update, 0 before any."""
+        path = self.folder / "last.json"
+        return int(json.loads(path.read_bytes())["round"]) if path.exists() else 0
+
+    def recall(self, digest: str | None) -> Memory | None:
+        """Return the numbers of the update with this digest, or None if this silo does not hold them.
+
+        Without them the others' sum cannot be told from the whole; the fit then converges a little slower, to the same
+        optimum.
+        """
+        path = self.folder / f"{digest}.safetensors"
+        if digest is None or not path.exists():
+            return None
+        found = tensors.decode([path.read_bytes()], None)
+        return Memory({name: np.asarray(array, np.float64) for name, array in found.arrays.items()})
+
+    def content_digest(self, encoded: Mapping[str, NDArray[np.uint64]]) -> str:
+        """Return a keyed hash of an update's numbers; unkeyed, it would confirm guesses of small counts."""
+        digest = hmac.new(self.secret(), digestmod=hashlib.sha256)
+        for name in sorted(encoded):
+            digest.update(name.encode("ascii") + b"\0" + np.ascontiguousarray(encoded[name]).tobytes())
+        return digest.hexdigest()

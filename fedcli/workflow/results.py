@@ -1,0 +1,285 @@
+"""What each command returns: frozen, complete, and the same in Python as on the screen.
+
+Owns the dataclasses. Knows nothing of how they are printed. Stable: part of the Python API.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fedcli.errors import FedcliError
+from fedcli.study.document import Study
+
+
+@dataclass(frozen=True)
+class KeyMade:
+    """Result of `keys_new`: the files, and what to read to the coordinator on the phone."""
+
+    name: str
+    secret: Path
+    public: Path
+    mask: Path
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class KeyShown:
+    """Result of `keys_show`."""
+
+    name: str
+    fingerprint: str
+    secret: bool
+
+
+@dataclass(frozen=True)
+class StudyDrafted:
+    """Result of `study_init`."""
+
+    workspace: Path
+    draft: Path
+    left_out: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SiloAdded:
+    """Result of `study_add_silo`, one per silo."""
+
+    name: str
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class StudyFrozen:
+    """Result of `study_freeze`."""
+
+    study: Study
+    file: Path
+    fingerprint: str
+    trips: tuple[int, int]
+    blocks: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True)
+class StudyShown:
+    """Result of `study_show`: a draft has neither digest nor fingerprint."""
+
+    study: Study
+    digest: str
+    fingerprint: str
+    trips: tuple[int, int]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Result of `join`."""
+
+    workspace: Path
+    silo: str
+    study: Study
+    fingerprint: str
+    warnings: tuple[str, ...]
+    mapping: Path
+    unplaced: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ColumnCheck:
+    """One column of a silo's table, on the local screen only."""
+
+    name: str
+    local_name: str
+    used: int
+    missing: int
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Result of `check`: nothing was written. ``ok`` is false when `train` would refuse."""
+
+    ok: bool
+    study: str
+    rows_read: int
+    rows_used: int
+    rows_dropped: int
+    rows_held_out: int
+    columns: tuple[ColumnCheck, ...]
+    smallest: tuple[str, int] | None
+    problems: tuple[FedcliError, ...]
+
+
+@dataclass(frozen=True)
+class ReleaseBlock:
+    """One class of numbers that would leave."""
+
+    name: str
+    count: int
+    says: str
+
+
+@dataclass(frozen=True)
+class Release:
+    """What would leave a silo, shown before it does."""
+
+    silo: str
+    study: str
+    title: str
+    round: int
+    attempt: int
+    rows: int
+    rows_held_out: int
+    rows_dropped: int
+    blocks: tuple[ReleaseBlock, ...]
+    columns: tuple[str, ...]
+    n_columns: int
+    smallest: tuple[str, int] | None
+    recipient: str
+    recipient_fingerprint: str
+    update: Path
+    size: int
+    again: bool
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Result of `train`. ``update`` is None after a dry run."""
+
+    round: int
+    attempt: int
+    update: Path | None
+    rows: int
+    size: int
+    release: Release
+    again: bool
+
+
+@dataclass(frozen=True)
+class UpdateCounted:
+    """One update that `aggregate` verified and summed."""
+
+    silo: str
+    file: Path
+    copies: int
+
+
+@dataclass(frozen=True)
+class Aggregated:
+    """Result of `aggregate`."""
+
+    round: int
+    attempt: int
+    finished: bool
+    reason: str
+    model: Path
+    updates: tuple[UpdateCounted, ...]
+    without: tuple[str, ...]
+    n_samples: int
+    step: float | None
+    remaining: float | None
+    evaluation: Mapping[str, float]
+    skipped: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class AskedAgain:
+    """Result of `aggregate` with ``new_attempt``: the file that asks silos once more."""
+
+    round: int
+    attempt: int
+    asked: tuple[str, ...]
+    model: Path
+
+
+@dataclass(frozen=True)
+class Status:
+    """Result of `status`."""
+
+    role: str
+    name: str
+    study: str
+    title: str
+    frozen: bool
+    round: int
+    attempt: int
+    finished: bool
+    here: tuple[str, ...]
+    missing: tuple[str, ...]
+    problems: tuple[tuple[str, str], ...]
+    next_step: str
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """Result of `inspect`: what a file says of itself. Nothing is verified."""
+
+    file: Path
+    kind: str
+    size: int
+    facts: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One line of `verify`."""
+
+    file: Path
+    ok: bool
+    says: str
+    error: FedcliError | None = None
+
+
+@dataclass(frozen=True)
+class Verified:
+    """Result of `verify`."""
+
+    ok: bool
+    verdicts: tuple[Verdict, ...]
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Result of `predict`."""
+
+    file: Path
+    rows: int
+    unused: int
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Exported:
+    """Result of `export`."""
+
+    file: Path
+    format: str
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One coefficient, federated beside pooled."""
+
+    name: str
+    federated: float
+    pooled: float
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """Result of `simulate`."""
+
+    study: str
+    estimator: str
+    silos: Mapping[str, int]
+    trips: int
+    coefficients: tuple[Compared, ...]
+    relative_error: float
+    steps: tuple[float, ...]
+    bytes_sent: int
+    seconds: float
+    kept: Path | None
+    evaluation: Mapping[str, float] = field(default_factory=dict)
+    model: Path | None = None

@@ -1,0 +1,72 @@
+"""A silo's side of a study: its workspace, the verified agreement, its own settings and table.
+
+Owns opening them together. Knows nothing of mathematics or screens. Internal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fedcli.data.checking import RowReader
+from fedcli.data.mapping import Mapping, read_mapping
+from fedcli.data.reading import open_table
+from fedcli.errors import BadMapping, NoWorkspace, TooManyColumns
+from fedcli.protocol.ledger import Ledger
+from fedcli.study.document import Study
+from fedcli.workflow.files import OpenedStudy, open_study
+from fedcli.workflow.workspace import Workspace, find_workspace, need_file
+
+
+@dataclass(frozen=True)
+class SiloSide:
+    """Everything that a silo's command starts from."""
+
+    workspace: Workspace
+    study: OpenedStudy
+    mapping: Mapping
+    key: Path
+    data: Path
+
+    def reader(self) -> RowReader:
+        """Open the table afresh, through the mapping and the agreement's checks."""
+        return RowReader(self.study.study, self.mapping, open_table(self.data))
+
+    def ledger(self) -> Ledger:
+        """Read and verify the ledger."""
+        path = self.workspace.ledger
+        return Ledger.from_text(path.read_bytes()) if path.exists() else Ledger()
+
+
+def open_silo(root: Path | str, data: Path | str | None) -> SiloSide:
+    """Open a silo's workspace.
+
+    Raises
+    ------
+    NoWorkspace, FileMissing, BadMapping, TrustError
+    """
+    workspace = find_workspace(root)
+    if workspace.role != "silo" or workspace.study_file is None:
+        raise NoWorkspace("this is the coordinator's workspace", hint="go to a silo's: the one that 'fedcli join' made")
+    study = open_study(workspace.study_file)
+    text = workspace.settings.read_text(encoding="utf-8")
+    mapping = read_mapping(text, study.study, name=workspace.settings.name)
+    if data is None and not mapping.data:
+        raise BadMapping("silo.yaml names no table", hint="add a line 'data: TABLE.csv', or name the table", where=None)
+    table = Path(data) if data is not None else workspace.root / mapping.data
+    return SiloSide(workspace, study, mapping, workspace.root / mapping.key, need_file(table, what="table"))
+
+
+def agreement_warnings(study: Study) -> tuple[str, ...]:
+    """Return what a silo should know before it takes part."""
+    warnings = []
+    if study.rules.aggregation == "plain":
+        warnings.append("aggregation is plain: the coordinator can read each silo's update singly, not only the sum")
+    if study.rules.rows_per_column < 5:
+        warnings.append(
+            f"rows_per_column is {study.rules.rows_per_column:g}: from a silo with few rows per column, "
+            f"sums of products can give single rows back ({TooManyColumns.code})"
+        )
+    if study.rules.min_cell < 3:
+        warnings.append(f"min_cell is {study.rules.min_cell}: groups of that few rows may be visible in the sums")
+    return tuple(warnings)

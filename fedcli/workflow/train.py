@@ -1,0 +1,351 @@
+"""`check` and `train`: what a silo computes, is shown, and lets go.
+
+Owns the order: read, test, sum, show, ask, record, write. Knows nothing of mathematics or of how things are printed.
+Stable: part of the Python API.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from fedcli.compute.cells import count_cells
+from fedcli.compute.spool import Spool
+from fedcli.compute.update import Sums, holdout_mask, rows_digest, sum_update
+from fedcli.crypto.keys import SecretKey
+from fedcli.data.checking import RowReader
+from fedcli.data.mapping import Mapping
+from fedcli.errors import AlreadyReleased, FedcliError, NothingToDo, NotConfirmed, StudyFinished
+from fedcli.fileformat.manifest import Manifest
+from fedcli.models.gram import Gram
+from fedcli.preparing.plan import Plan
+from fedcli.privacy.disclosure import Disclosure, examine
+from fedcli.protocol.ledger import Ledger
+from fedcli.protocol.payloads import update_payload
+from fedcli.workflow.files import SOFTWARE, OpenedStudy, Passphrase, open_key, write_signed
+from fedcli.workflow.memory import Sent, SiloMemory
+from fedcli.workflow.models import OpenedModel, newest, open_model, start_of
+from fedcli.workflow.results import Checked, ColumnCheck, Release, ReleaseBlock, Trained
+from fedcli.workflow.silo import SiloSide, open_silo
+from fedcli.workflow.workspace import append_line, write_file
+
+PLAIN_WARNING = (
+    "aggregation is plain: the coordinator can read this update singly, not only the sum over silos"
+)
+
+
+def check(data: Path | str | None = None, *, workspace: Path | str = ".") -> Checked:
+    """Say whether a silo's rows fit the agreement and what `train` would refuse; write nothing.
+
+    Parameters
+    ----------
+    data : path, optional
+        The table; without it the one that `join` recorded.
+    workspace : path
+        The silo's workspace.
+
+    Returns
+    -------
+    Checked
+        ``problems`` holds every problem found, in the order in which `train` would meet them.
+
+    Raises
+    ------
+    NoWorkspace, FileError
+        The table cannot be read at all.
+    """
+    side = open_silo(workspace, data)
+    memory = SiloMemory(side.workspace.private)
+    reader = side.reader()
+    problems: list[FedcliError] = list(reader.problems())
+    disclosure: Disclosure | None = None
+    held_out = 0
+    if not problems:
+        with Spool(side.reader(), side.workspace.private) as spool:
+            plan = Plan(side.study.study)
+            mask = holdout_mask(spool, side.study.study.evaluation.holdout, memory.secret())
+            held_out = int(mask.sum())
+            disclosure = _examine(plan, spool, mask)
+            problems += disclosure.problems
+    report = reader.report
+    columns = tuple(
+        ColumnCheck(name, side.mapping.local_name(name), report.rows_used - report.missing.get(name, 0), report.missing.get(name, 0))
+        for name in side.study.study.features
+    )
+    smallest = disclosure.smallest if disclosure else None
+    return Checked(
+        ok=not problems,
+        study=side.study.study.title or side.study.study.study,
+        rows_read=report.rows_read,
+        rows_used=report.rows_used,
+        rows_dropped=report.rows_read - report.rows_used,
+        rows_held_out=held_out,
+        columns=columns,
+        smallest=(smallest.says, smallest.count) if smallest else None,
+        problems=tuple(problems),
+    )
+
+
+def train(
+    data: Path | str | None = None,
+    *,
+    model: Path | str | None = None,
+    workspace: Path | str = ".",
+    key: SecretKey | Path | str | None = None,
+    passphrase: Passphrase | None = None,
+    confirm: Callable[[Release], bool] | None = None,
+    yes: bool = False,
+    dry_run: bool = False,
+    out: Path | str | None = None,
+    force: bool = False,
+    now: Callable[[], str] | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Trained:
+    """Compute this silo's update for the next round, show what would leave, ask, and write it.
+
+    Parameters
+    ----------
+    data : path, optional
+        The table; without it the one that `join` recorded.
+    model : path, optional
+        The model to continue; without it the newest in ``inbox/``, or the study itself before the first.
+    workspace : path
+    key, passphrase : optional
+        The silo's secret key; without ``key`` the one that `join` recorded.
+    confirm : callable, optional
+        Shown the `Release`; the update is written only if it returns True.
+    yes : bool
+        Answer the question in advance.
+    dry_run : bool
+        Stop after showing what would leave.
+    out : path, optional
+        Where to write instead of ``outbox/``.
+    force : bool
+        Replace a file of that name.
+    now : callable, optional
+        Returns the time for the ledger, as text.
+    progress : callable, optional
+        Told what is being done.
+
+    Raises
+    ------
+    FileError, TrustError, RefusedError, RoundError
+        Each with what to do next; nothing is written.
+    NotConfirmed
+        Nobody could be asked and ``yes`` is false.
+    """
+    tell = progress or (lambda _: None)
+    side = open_silo(workspace, data)
+    secret = open_key(key if key is not None else side.key, passphrase)
+    name = side.study.roster.own_name(secret.public_identity())
+    parent = _parent(side, model, secret)
+    if parent.final:
+        raise StudyFinished(
+            f"study '{side.study.study.study}' is finished: round {parent.round} was the last",
+            hint=f"use the final model: fedcli predict TABLE --model {parent.path}",
+        )
+    memory = SiloMemory(side.workspace.private)
+    number, attempt = parent.round + 1, parent.attempt_of(name)
+    plan = Plan(side.study.study)
+    tell("reading and checking the table")
+    reader = side.reader()
+    with Spool(reader, side.workspace.private) as spool:
+        tell("testing what would leave")
+        mask = holdout_mask(spool, side.study.study.evaluation.holdout, memory.secret())
+        disclosure = _examine(plan, spool, mask)
+        if disclosure.problems:
+            raise disclosure.problems[0]
+        digest = rows_digest(spool, memory.secret())
+        _same_rows(memory, digest, parent, number)
+        tell("summing over the rows")
+        own = memory.recall(parent.document.members.get(name)) if parent.document else None
+        sums = sum_update(plan, parent.state, spool, mask, own, min_held_out=side.study.study.rules.min_cell)
+    sent = memory.sent(number, attempt, parent.parent)
+    again = sent is not None
+    if sent is not None and sent.content != memory.content_digest(sums.encoded):
+        raise AlreadyReleased(
+            f"an update for round {number}, attempt {attempt} has left already, and this table gives other numbers",
+            hint="send the file in outbox/ as it is; or ask the coordinator to ask again: "
+            f"fedcli aggregate --new-attempt --ask {name}",
+        )
+    target = Path(out) if out is not None else side.workspace.outbox / _file_name(side.study, name, number, attempt)
+    release = _release(side, name, parent, number, attempt, plan, sums, disclosure, reader, target, again=again)
+    result = Trained(number, attempt, None, disclosure.n_rows, release.size, release, again)
+    if dry_run:
+        return result
+    if not yes and confirm is None:
+        raise NotConfirmed(
+            "train asks before anything leaves, and nobody is here to answer",
+            hint="run it in a terminal, or add --yes once you know what leaves (fedcli train --dry-run shows it)",
+        )
+    if not yes and confirm is not None and not confirm(release):
+        raise Declined()
+    tell("signing and encrypting")
+    if sent is None:
+        sent = _write_sealed(side, secret, name, parent, number, attempt, sums, memory)
+        _record(side, sent, release, digest, now)
+        memory.remember_rows(digest, attempt)
+    stored = memory.sealed(sent)
+    if not (target.exists() and target.read_bytes() == stored):
+        write_file(target, lambda file: file.write(stored), force=force)
+    return replace(result, update=target, size=len(stored))
+
+
+class Declined(Exception):  # noqa: N818 - not an error: the person's answer was no
+    """The person said no: nothing was written."""
+
+
+def _parent(side: SiloSide, model: Path | str | None, secret: SecretKey) -> OpenedModel:
+    if model is not None:
+        return open_model(Path(model), side.study, secret)
+    found = newest(side.workspace.inbox.iterdir(), side.study)
+    if found is not None:
+        return open_model(found, side.study, secret)
+    if any(side.workspace.outbox.glob("*-r*.fedupdate")) and not any(side.workspace.inbox.iterdir()):
+        started = SiloMemory(side.workspace.private).last_round()
+        if started > 1:
+            raise NothingToDo(
+                "the models of earlier rounds are gone from inbox/", hint="put the newest .fedmodel file there again"
+            )
+    return start_of(side.study)
+
+
+def _examine(plan: Plan, spool: Spool, mask: object) -> Disclosure:
+    rules = plan.study.rules
+    n_columns = 1 + len(plan.columns.expanded_names) if isinstance(plan.family, Gram) else plan.columns.n_columns
+    held_out = int(mask.sum())  # type: ignore[attr-defined]
+    return examine(
+        count_cells(plan, spool, mask),  # type: ignore[arg-type]
+        n_rows=len(spool) - held_out,
+        n_held_out=held_out,
+        n_columns=n_columns,
+        min_rows=rules.min_rows,
+        min_cell=rules.min_cell,
+        rows_per_column=rules.rows_per_column,
+    )
+
+
+def _same_rows(memory: SiloMemory, digest: str, parent: OpenedModel, number: int) -> None:
+    """Refuse a table that changed between trips: the trips would then describe different pools."""
+    known = memory.rows_of_study()
+    if number > 1 and known is not None and known != digest:
+        raise AlreadyReleased(
+            f"the table is not the one of round 1: round {number} must sum the same rows",
+            hint="train on the table of round 1; or ask the coordinator to begin again with the new one: "
+            "fedcli aggregate --new-attempt --from-start",
+        )
+
+
+def _file_name(study: OpenedStudy, name: str, number: int, attempt: int) -> str:
+    return f"{study.study.study}-{name}-r{number}{f'-a{attempt}' if attempt > 1 else ''}.fedupdate"
+
+
+def _release(
+    side: SiloSide,
+    name: str,
+    parent: OpenedModel,
+    number: int,
+    attempt: int,
+    plan: Plan,
+    sums: Sums,
+    disclosure: Disclosure,
+    reader: RowReader,
+    target: Path,
+    *,
+    again: bool,
+) -> Release:
+    coordinator = side.study.roster.coordinator
+    warnings = [PLAIN_WARNING]
+    if sums.silent_holdout:
+        warnings.append(
+            f"{disclosure.n_held_out} rows are held out, fewer than {side.study.study.rules.min_cell}: "
+            "their evaluation is not sent"
+        )
+    return Release(
+        silo=name,
+        study=side.study.study.study,
+        title=side.study.study.title,
+        round=number,
+        attempt=attempt,
+        rows=disclosure.n_rows,
+        rows_held_out=disclosure.n_held_out,
+        rows_dropped=reader.report.rows_read - reader.report.rows_used,
+        blocks=tuple(ReleaseBlock(block.name, block.size, block.says) for block in sums.layout),
+        columns=plan.columns.names,
+        n_columns=disclosure.n_columns,
+        smallest=(disclosure.smallest.says, disclosure.smallest.count) if disclosure.smallest else None,
+        recipient=coordinator.name,
+        recipient_fingerprint=coordinator.fingerprint,
+        update=target,
+        size=sums.layout.size * 16,
+        again=again,
+        warnings=tuple(warnings),
+    )
+
+
+def _write_sealed(
+    side: SiloSide,
+    secret: SecretKey,
+    name: str,
+    parent: OpenedModel,
+    number: int,
+    attempt: int,
+    sums: Sums,
+    memory: SiloMemory,
+) -> Sent:
+    study = side.study
+    coordinator = study.roster.coordinator.name
+    manifest = Manifest(
+        type="fedcli-update/1",
+        study=study.digest,
+        name=study.study.study,
+        roster=study.roster.digest,
+        round=number,
+        attempt=attempt,
+        parent=parent.parent,
+        sender=name,
+        recipients=[coordinator],
+        previous=memory.last_digest(),
+        ledger=side.ledger().head,
+        final=False,
+        software=SOFTWARE,
+    )
+    payload = update_payload(sums.encoded, manifest)
+    path = memory.sealed_path(number, attempt, parent.parent)
+    path.unlink(missing_ok=True)  # a run that stopped before it was recorded: it never left
+    done = write_signed(
+        path,
+        manifest,
+        payload.chunks(),
+        payload.size,
+        key=secret,
+        recipients=[study.roster.members[coordinator]],
+        payload_name="payload.age",
+    )
+    return memory.record(number, attempt, parent.parent, done.digest(), path, sums)
+
+
+def _record(side: SiloSide, sent: Sent, release: Release, digest: str, now: Callable[[], str] | None) -> None:
+    ledger: Ledger = side.ledger()
+    mapping: Mapping = side.mapping
+    entry = {
+        "event": "release",
+        "study": side.study.digest,
+        "name": release.study,
+        "round": release.round,
+        "attempt": release.attempt,
+        "update": sent.digest,
+        "rows": release.rows,
+        "rows_held_out": release.rows_held_out,
+        "numbers": {block.name: block.count for block in release.blocks},
+        "smallest": list(release.smallest) if release.smallest else [],
+        "aggregation": side.study.study.rules.aggregation,
+        "recipient": release.recipient,
+        "mapping": mapping.digest(),
+        "table": digest,
+        "software": SOFTWARE,
+    }
+    if now is not None:
+        entry["time"] = now()
+    append_line(side.workspace.ledger, ledger.line(entry))

@@ -1,0 +1,196 @@
+"""A workspace: the plain folder in which one institution keeps its side of one study.
+
+Owns names of files and folders, finding them, and writing them whole or not at all. Knows nothing of what is in them.
+Internal; the names are documented for people in ``docs/format.md``.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from fedcli.errors import CannotWrite, FileMissing, NoWorkspace, OutputExists
+
+COORDINATOR_FILE = "coordinator.yaml"
+SILO_FILE = "silo.yaml"
+DRAFT_FILE = "study.yaml"
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """One institution's folder.
+
+    Parameters
+    ----------
+    root : Path
+    role : str
+        ``coordinator`` or ``silo``.
+    """
+
+    root: Path
+    role: str
+
+    @property
+    def inbox(self) -> Path:
+        """Where files from others are put."""
+        return self.root / "inbox"
+
+    @property
+    def outbox(self) -> Path:
+        """Where files for others are written."""
+        return self.root / "outbox"
+
+    @property
+    def keys(self) -> Path:
+        """Public keys of enrolled silos (coordinator)."""
+        return self.root / "keys"
+
+    @property
+    def archive(self) -> Path:
+        """Encrypted sums of finished rounds (coordinator)."""
+        return self.root / "archive"
+
+    @property
+    def private(self) -> Path:
+        """What a silo remembers: its hold-out secret and its own last sums. Never leaves."""
+        return self.root / "private"
+
+    @property
+    def ledger(self) -> Path:
+        """What has left this institution."""
+        return self.root / "ledger.jsonl"
+
+    @property
+    def draft(self) -> Path:
+        """The agreement as people write it (coordinator)."""
+        return self.root / DRAFT_FILE
+
+    @property
+    def settings(self) -> Path:
+        """This side's own file: where its key is, and at a silo its data and mapping."""
+        return self.root / (COORDINATOR_FILE if self.role == "coordinator" else SILO_FILE)
+
+    @property
+    def study_file(self) -> Path | None:
+        """The frozen study, or None while it is a draft."""
+        found = sorted(self.root.glob("*.fedstudy"))
+        return found[0] if found else None
+
+
+def find_workspace(root: Path | str) -> Workspace:
+    """Return the workspace at ``root``.
+
+    Raises
+    ------
+    NoWorkspace
+        The folder holds neither side of a study.
+    """
+    root = Path(root)
+    if (root / COORDINATOR_FILE).exists():
+        return Workspace(root, "coordinator")
+    if (root / SILO_FILE).exists() and list(root.glob("*.fedstudy")):
+        return Workspace(root, "silo")
+    raise NoWorkspace(
+        f"{_shown(root)} is not a workspace of a study",
+        hint="go to the folder that 'fedcli study init' or 'fedcli join' made, or name it with -C DIR",
+    )
+
+
+def make_folders(workspace: Workspace) -> None:
+    """Make the folders of a workspace, ``private`` readable by its owner only."""
+    folders = [workspace.inbox, workspace.outbox]
+    folders += [workspace.keys, workspace.archive] if workspace.role == "coordinator" else [workspace.private]
+    try:
+        for folder in folders:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700 if folder == workspace.private else 0o755)
+    except OSError as exc:
+        raise CannotWrite(
+            f"cannot make a folder in {_shown(workspace.root)}: {exc.strerror}", hint="choose another folder with -C"
+        ) from exc
+
+
+def _shown(path: Path) -> str:
+    return "this folder" if str(path) in (".", "") else f"'{path}'"
+
+
+def write_file(path: Path, write: Callable[[BinaryIO], object], *, force: bool = False, mode: int = 0o644) -> Path:
+    """Write a file beside its place and rename it there, so that it is whole or absent.
+
+    Parameters
+    ----------
+    path : Path
+    write : callable
+        Called with the open binary file, which can be read back and sought.
+    force : bool
+        Replace a file that is already there.
+    mode : int
+        Permissions of the new file.
+
+    Raises
+    ------
+    OutputExists, CannotWrite
+    """
+    if path.is_symlink() or (path.exists() and not force):
+        raise OutputExists(f"'{path}' is already there")
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        descriptor = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
+    except OSError as exc:
+        raise CannotWrite(
+            f"cannot write '{path}': {exc.strerror}", hint="choose another folder, or ask for the right to write here"
+        ) from exc
+    try:
+        with os.fdopen(descriptor, "w+b") as out:
+            write(out)
+            out.flush()
+            os.fsync(out.fileno())
+        if force:
+            beside.replace(path)
+        else:
+            try:
+                os.link(beside, path)  # unlike a rename, this cannot replace a file that appeared meanwhile
+            except FileExistsError as exc:
+                raise OutputExists(f"'{path}' is already there") from exc
+            except OSError:
+                beside.replace(path)  # a file system without hard links, such as a USB stick's
+    except OSError as exc:
+        raise CannotWrite(f"cannot write '{path}': {exc.strerror}", hint="is the disk full?") from exc
+    finally:
+        beside.unlink(missing_ok=True)
+    return path
+
+
+def write_bytes(path: Path, data: bytes, *, force: bool = False, mode: int = 0o644) -> Path:
+    """Write ``data`` with `write_file`."""
+    return write_file(path, lambda out: out.write(data), force=force, mode=mode)
+
+
+def append_line(path: Path, line: bytes) -> None:
+    """Append one line and wait until it is on disk: a ledger entry exists before the file that it records."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        with os.fdopen(descriptor, "ab") as out:
+            out.write(line)
+            out.flush()
+            os.fsync(out.fileno())
+    except OSError as exc:
+        raise CannotWrite(f"cannot write '{path}': {exc.strerror}", hint="nothing else was written") from exc
+
+
+def need_file(path: Path | str, *, what: str = "file") -> Path:
+    """Return ``path`` if it is a file that exists.
+
+    Raises
+    ------
+    FileMissing
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileMissing(f"there is no {what} '{path}'", hint="check the name and the folder")
+    if not path.is_file():
+        raise FileMissing(f"'{path}' is not a file", hint=f"name the {what} itself")
+    return path

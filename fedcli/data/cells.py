@@ -118,6 +118,8 @@ class LevelReader:
 
     def read(self, cells: pl.Series) -> NDArray[np.int32]:
         """Return the code of each cell (n,): `MISSING` or `UNKNOWN` where it is none."""
+        if cells.is_empty():
+            return np.empty(0, dtype=np.int32)
         text = cells.fill_null("").str.strip_chars(_STRIPPED)
         distinct = text.unique().to_list()
         codes = [self._known[t] if t in self._known else self._code(t) for t in distinct]

@@ -106,12 +106,12 @@ class Converter:
         target = self._study.target
         if isinstance(target, BinaryTarget):
             codes = self._read_levels(kept, target.column, BadTarget)
-            return np.where(codes < 0, np.nan, codes)
-        values, _ = self._read_numbers(kept, target.column)
+            return np.where(codes == MISSING, np.nan, codes)
+        values, bad = self._read_numbers(kept, target.column)
         if isinstance(target, CountTarget):
             self._note(kept, BadTarget, target.column, np.isfinite(values) & (values != np.floor(values)))
         self._note_outside(kept, target.column, values, target.range)
-        return values
+        return _with_bad_as_present(values, bad)
 
     def _offset(self, kept: _Kept) -> FloatArray:
         """Return the offset (n,) on the scale of the linear predictor, NaN where missing; zeros without one."""
@@ -131,9 +131,9 @@ class Converter:
         return np.ones(len(kept)) if weight is None else self._beside(kept, weight)
 
     def _beside(self, kept: _Kept, part: Offset | Weight) -> FloatArray:
-        values, _ = self._read_numbers(kept, part.column)
+        values, bad = self._read_numbers(kept, part.column)
         self._note_outside(kept, part.column, values, part.range)
-        return values
+        return _with_bad_as_present(values, bad)
 
     def _drop(self, kept: _Kept, target: FloatArray, offset: FloatArray, weight: FloatArray) -> BoolArray:
         """Return which rows have all that a row needs; a dropped one counts under the first that it lacks."""
@@ -218,3 +218,8 @@ class Converter:
         if present.size:
             low, high = self.report.extent.get(column, (np.inf, -np.inf))
             self.report.extent[column] = (min(low, float(present.min())), max(high, float(present.max())))
+
+
+def _with_bad_as_present(values: FloatArray, bad: BoolArray) -> FloatArray:
+    """Keep rows whose target, offset or weight is wrong, not missing: their other cells are checked too."""
+    return np.where(bad, 0.0, values)

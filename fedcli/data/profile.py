@@ -67,7 +67,7 @@ def profile(table: Table, target: str | None = None) -> Sample:
     summaries = _summarise(table, names)
     if not summaries[chosen].rows:
         raise EmptyTable("the sample has no rows", hint="name a table with rows, or leave --data out", where=table.name)
-    features = tuple(_feature(name, summaries[name], table.decimal_comma) for name in names if name != chosen)
+    features = tuple(_column(name, summaries[name], table.decimal_comma) for name in names if name != chosen)
     if all(column.role == "left out" for column in features):
         raise EmptyTable(
             f"no column beside '{chosen}' can be used", hint="name another table, or leave --data out", where=table.name
@@ -90,24 +90,36 @@ def _summarise(table: Table, names: list[str]) -> dict[str, _Summary]:
     return found
 
 
-def _feature(name: str, summary: _Summary, decimal_comma: bool) -> SampleColumn:
+def _column(name: str, summary: _Summary, decimal_comma: bool, *, outcome: bool = False) -> SampleColumn:
     texts = {text.replace(",", ".", 1) for text in summary.spellings} if decimal_comma else summary.spellings
     codes = tuple(sorted(text for text in texts if text.lower() in _TEXT_CODES))
     values = sorted(texts - set(codes))
     # The numbers that are written, whatever their spelling: 1 and 1.0 are one.
     numbers = sorted({n for n in map(number_of, values) if n is not None})
     if values and all(number_of(text) is not None for text in values):
+        identifier = "" if outcome else _identifier(summary, numbers)
+        if identifier:
+            return SampleColumn(name, "left out", note=identifier)
         return _number(name, summary, numbers, codes)
     if not codes and not values:
         return SampleColumn(name, "left out", note="it is empty in the sample")
     if len(values) == 1:
         return SampleColumn(name, "left out", note="it has one value only in the sample")
-    if len(values) > MAX_LEVELS:
+    if len(values) > MAX_LEVELS or _all_differ(summary):
         why = (
             "every row differs: a name or an identifier" if _all_differ(summary) else f"{len(values):,} different texts"
         )
         return SampleColumn(name, "left out", note=why)
     return SampleColumn(name, "category", levels=tuple(values), missing=codes, incomplete=bool(summary.empty or codes))
+
+
+def _identifier(summary: _Summary, numbers: list[float]) -> str:
+    """Say why a column of numbers seems to name the rows; nothing when it does not."""
+    if not _all_differ(summary) or any(n != math.floor(n) for n in numbers):
+        return ""
+    if numbers[-1] - numbers[0] == len(numbers) - 1:
+        return "it numbers the rows"
+    return "every row has a large number of its own: an identifier" if numbers[0] > 9999 else ""
 
 
 def _number(name: str, summary: _Summary, numbers: list[float], codes: tuple[str, ...]) -> SampleColumn:
@@ -120,10 +132,6 @@ def _number(name: str, summary: _Summary, numbers: list[float], codes: tuple[str
     whole = all(n == math.floor(n) for n in numbers)
     if len(numbers) == 1:
         return SampleColumn(name, "left out", note="it has one value only in the sample")
-    if whole and _all_differ(summary) and numbers[-1] - numbers[0] == len(numbers) - 1 and len(numbers) > 2:
-        return SampleColumn(name, "left out", note="it numbers the rows")
-    if whole and _all_differ(summary) and numbers[0] > 9999:
-        return SampleColumn(name, "left out", note="every row has a large number of its own: an identifier")
     if len(numbers) == 2:
         levels = tuple(f"{n:g}" for n in numbers)
         return SampleColumn(
@@ -131,9 +139,12 @@ def _number(name: str, summary: _Summary, numbers: list[float], codes: tuple[str
         )
     low, high = _padded(numbers[0], numbers[-1])
     notes = [noticed, f"seen {numbers[0]:g} to {numbers[-1]:g}, widened: put what can be true"]
-    if whole and len(numbers) <= 10 and numbers[-1] < 100:
-        levels = ", ".join(f"{n:g}" for n in numbers)
-        notes.append(f"if these are codes: {{type: category, levels: [{levels}]}}")
+    if whole and len(numbers) <= 10 and numbers[-1] < 20:
+        listed = ", ".join(f"{n:g}" for n in numbers)
+        notes.append(f"if these are codes: {{type: category, levels: [{listed}]}}")
+    elif numbers[0] == 0 and len(numbers) > 2 and numbers[1] > (numbers[-1] - numbers[1]) / 4:
+        # Blood pressure 0, cholesterol 0: far from every other value.
+        notes.append("0 stands far off: if it means 'not known', add it to missing")
     note = "; ".join(note for note in notes if note)
     counts = whole and 0 <= numbers[0] <= 1
     return SampleColumn(
@@ -142,14 +153,14 @@ def _number(name: str, summary: _Summary, numbers: list[float], codes: tuple[str
 
 
 def _target(name: str, summary: _Summary, table: Table) -> SampleColumn:
-    column = _feature(name, summary, table.decimal_comma)
+    column = _column(name, summary, table.decimal_comma, outcome=True)
     if column.role == "number":
         assert column.range is not None  # noqa: S101 - a number has one
         note = column.note.split("; if these are codes")[0]
         if column.whole:
             high = max(column.range[1], 1.0)
             column = replace(column, range=(0.0, high))
-            note += "; if some values mean yes: {type: binary, positive: [1, 2], negative: 0}"
+            note += "; if some values mean yes: {type: binary, positive: [1, 2 ...], negative: 0}"
         return replace(column, note=note)
     if column.role == "category" and len(column.levels) == 2:
         return replace(column, note=f"'{column.levels[1]}' is taken for yes{'; ' if column.note else ''}{column.note}")

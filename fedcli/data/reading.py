@@ -176,9 +176,12 @@ def _check_header(header: tuple[str, ...], name: str) -> None:
     # A blank name (a row number, a trailing delimiter) can be no study's column, so it may stand twice.
     twice = sorted({column for column in header if column and header.count(column) > 1})
     if twice:
+        numbers = all(column.replace(".", "", 1).isdigit() for column in header if column)
         raise BadTable(
             f"the header names column '{twice[0]}' {header.count(twice[0])} times",
-            hint="rename all but one, so that it is clear which is meant",
+            hint="the first line must name the columns, here it holds numbers"
+            if numbers
+            else "rename all but one, so that it is clear which is meant",
             where=f"{name}:1",
         )
 

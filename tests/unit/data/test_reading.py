@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pandas as pd
+import polars as pl
+import pytest
+
+from fedcli.data import csv_blocks
+from fedcli.data.reading import open_table
+from fedcli.errors import BadTable, EmptyTable, FileMissing
+
+
+def write(folder: Path, data: bytes | str, name: str = "t.csv") -> Path:
+    path = folder / name
+    path.write_bytes(data.encode() if isinstance(data, str) else data)
+    return path
+
+
+def cells(path: Path, *columns: str) -> list[tuple[object, ...]]:
+    table = open_table(path)
+    return pl.concat([b.frame for b in table.batches(columns or table.columns)]).rows()
+
+
+@pytest.mark.parametrize("sign", [",", ";", "\t", "|"])
+def test_the_delimiter_is_recognised(tmp_path: Path, sign: str) -> None:
+    path = write(tmp_path, "a,b,c\n1,2,3\n4,,x y\n".replace(",", sign))
+    assert open_table(path).columns == ("a", "b", "c")
+    assert cells(path) == [("1", "2", "3"), ("4", None, "x y")]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1", "cp1252", "utf-16"])
+def test_the_encoding_is_recognised(tmp_path: Path, encoding: str) -> None:
+    path = write(tmp_path, "Größe;b\nMünchen;1\n".encode(encoding))
+    assert open_table(path).columns == ("Größe", "b")
+    assert cells(path) == [("München", "1")]
+
+
+def test_a_table_packed_with_gzip_reads_the_same(tmp_path: Path) -> None:
+    assert cells(write(tmp_path, gzip.compress(b"a,b\n1,2\n"), "t.csv.gz")) == [("1", "2")]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_every_line_end_is_understood(tmp_path: Path, end: str) -> None:
+    path = write(tmp_path, end.join(["a,b", "1,2", "3,4", ""]))
+    assert cells(path) == [("1", "2"), ("3", "4")]
+
+
+def test_only_the_columns_asked_for_are_read_in_the_order_asked(tmp_path: Path) -> None:
+    assert cells(write(tmp_path, "a,b,c\n1,2,3\n"), "c", "a") == [("3", "1")]
+
+
+def test_header_names_are_stripped_and_composed(tmp_path: Path) -> None:
+    assert open_table(write(tmp_path, ' a , "b" ,Gro\u0308ße\n1,2,3\n')).columns == ("a", '"b"', "Größe")
+
+
+def test_the_first_line_of_excel_names_the_delimiter(tmp_path: Path) -> None:
+    path = write(tmp_path, "sep=;\na;b\n1,5;2\n")
+    assert cells(path) == [("1,5", "2")]
+    (batch,) = open_table(path).batches(["a"])
+    assert batch.line(0) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "comma"),
+    [
+        ("a;b\n1,5;2\n", True),
+        ("a;b\n1.5;2\n", False),
+        ("a;b\n1,5;2.5\n", False),
+        ("a;b\n1;2\n", False),
+        ('a,b\n"1,5",2\n', False),
+    ],
+)
+def test_a_decimal_comma_is_recognised(tmp_path: Path, text: str, comma: bool) -> None:
+    assert open_table(write(tmp_path, text)).decimal_comma is comma
+
+
+def test_what_the_silo_states_wins_over_the_guess(tmp_path: Path) -> None:
+    table = open_table(write(tmp_path, "a;b\n1;2\n"), delimiter=";", decimal=",", encoding="latin-1")
+    assert table.decimal_comma
+    assert table.columns == ("a", "b")
+
+
+@pytest.mark.parametrize("block", [1, 7, 64, 1 << 20])
+def test_blocks_of_any_size_give_the_same_cells_and_lines(
+    tmp_path: Path, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(csv_blocks, "BLOCK_BYTES", block)
+    text = 'a,b\n1,"x, ""y"""\n\n2,"two\nlines"\n3,5\' 6" tall\n4,plain\n'
+    path = write(tmp_path, text)
+    found = [(b.line(i), *row) for b in open_table(path).batches(["a", "b"]) for i, row in enumerate(b.frame.rows())]
+    assert [row for row in found if row[1]] == [
+        (2, "1", 'x, "y"'),
+        (4, "2", "two\nlines"),
+        (6, "3", "5' 6\" tall"),
+        (7, "4", "plain"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "id,x,y\n1,2.5,a\n2,-.5,b\n3,1e-7,c\n4,,\n",
+        'id,x,y\r\n1,"2.5","a,b"\r\n2,3,"c ""d"""\r\n',
+        "id;x;y\n1;2;ä\n2;3;\n",
+    ],
+)
+def test_cells_equal_those_of_pandas(tmp_path: Path, text: str) -> None:
+    path = write(tmp_path, text)
+    expected = pd.read_csv(path, dtype=str, sep=None, engine="python", keep_default_na=False)
+    assert [tuple(c or "" for c in row) for row in cells(path)] == list(expected.itertuples(index=False, name=None))
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ("a,b\n1,2\n3\n", 3, "1 cells, the header has 2"),
+        ("a,b\n1,2\n\n3,4,5\n", 4, "3 cells, the header has 2"),
+        ('a,b\n1,"x"\n3,4,5\n', 3, "3 cells, the header has 2"),
+        ('a,b\n1,"never closed\n3,4\n5,6\n', 2, "cannot be read"),
+        ("a,b,a\n1,2,3\n", 1, "names column 'a' 2 times"),
+    ],
+)
+def test_a_misshapen_table_is_refused_with_its_line(tmp_path: Path, text: str, line: int, words: str) -> None:
+    with pytest.raises(BadTable) as caught:
+        cells(write(tmp_path, text))
+    assert caught.value.where == f"t.csv:{line}"
+    assert words in caught.value.message
+
+
+def test_bytes_of_two_encodings_are_refused_with_their_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_blocks, "BLOCK_BYTES", 9)
+    with pytest.raises(BadTable) as caught:
+        cells(write(tmp_path, "a,b\nä,1\n".encode() + "ö,2\n".encode("latin-1")))
+    assert caught.value.where == "t.csv:3"
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"PK\x03\x04rest", "an Excel file"),
+        (b"PAR1rest", "a Parquet file"),
+        (b"manifest.json\x00\x00", "a fedcli file"),
+        (b"\x00\x01\x02", "not text"),
+        (b"\x1f\x8bnot gzip at all", "cannot be read"),
+    ],
+)
+def test_a_file_of_another_kind_is_named(tmp_path: Path, data: bytes, words: str) -> None:
+    with pytest.raises(BadTable, match=words):
+        open_table(write(tmp_path, data))
+
+
+def test_a_gzip_file_that_was_cut_off_is_refused(tmp_path: Path) -> None:
+    packed = gzip.compress(b"a,b\n" + b"1,2\n" * 5_000_000)
+    with pytest.raises(BadTable):
+        cells(write(tmp_path, packed[: len(packed) // 2]))
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "\ufeff"])
+def test_a_file_without_a_header_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(EmptyTable):
+        open_table(write(tmp_path, text))
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileMissing):
+        open_table(tmp_path / "no.csv")
+    with pytest.raises(FileMissing, match="a folder"):
+        open_table(tmp_path)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, BinaryIO, NoReturn
 
+import numpy as np
 import polars as pl
 
 from fedcli.errors import BadTable
@@ -68,7 +69,7 @@ class Block:
                 )
             except pl.exceptions.PolarsError:
                 frame = None
-            if frame is not None and (b'"' not in data or frame.height == _count_records(data, self.delimiter)):
+            if frame is not None and frame.height == _shape(data, self.delimiter)[0]:
                 return frame.select([str(i) for i in places])
         return self._slow_frame(places)
 
@@ -87,9 +88,8 @@ class Block:
     def _without_blank_lines(self) -> bytes | None:
         """Return the data with the right number of cells in each record, or None when a closer look is needed."""
         separator = self.delimiter.encode()
-        bare = _without_quoted(self.data, self.delimiter)
-        records = bare.count(b"\n") + (not bare.endswith(b"\n"))
-        if bare.count(separator) == records * (self.width - 1):
+        records, delimiters = _shape(self.data, self.delimiter)
+        if delimiters == records * (self.width - 1):
             return self.data
         if b'"' in self.data:
             return None
@@ -113,7 +113,7 @@ class Block:
                 if len(record) != self.width:
                     if any(cell.strip() for cell in record):
                         self._refuse(line, len(record))
-                    record = [""] * self.width
+                    record = [None] * self.width
                 for column, place in zip(cells, places, strict=True):
                     column.append(record[place])
                 line = self.first_line + reader.line_num
@@ -132,14 +132,21 @@ class Block:
 
     def _refuse(self, line: int, found: int) -> NoReturn:
         raise BadTable(
-            f"this line has {found} cells, the header has {self.width}",
+            f"this line has {found} cell{'' if found == 1 else 's'}, the header has {self.width}",
             hint="was the file cut off, or does a cell hold the delimiter without quotation marks",
             where=self._at(line),
         )
 
 
 def blocks(
-    stream: BinaryIO, *, name: str, delimiter: str, width: int, encoding: str | None, skip: int
+    stream: BinaryIO,
+    *,
+    name: str,
+    delimiter: str,
+    width: int,
+    encoding: str | None,
+    skip: int,
+    bare_returns: bool = False,
 ) -> Iterator[Block]:
     """Cut a stream into blocks, the header left off.
 
@@ -155,6 +162,8 @@ def blocks(
         Without one, UTF-8 until the first bytes that are not, then Windows' Western European.
     skip : int
         Lines of the header.
+    bare_returns : bool
+        Whether lines end as on old Macintoshes, without a line feed.
 
     Raises
     ------
@@ -168,8 +177,7 @@ def blocks(
             data = stream.read(BLOCK_BYTES)
             if line == 1:
                 data = data.removeprefix(b"\xef\xbb\xbf")
-            # Old Macintosh line ends: none is "\n". Elsewhere "\r" is part of "\r\n".
-            if b"\r" in data and b"\n" not in data:
+            if bare_returns:
                 data = data.replace(b"\r", b"\n")
             cut = _last_record_end(rest + data, delimiter) if data else len(rest)
             block, rest = (rest + data)[:cut], (rest + data)[cut:]
@@ -227,10 +235,21 @@ def _last_record_end(data: bytes, delimiter: str) -> int:
     end = data.rfind(b"\n") + 1
     if b'"' not in data:
         return end
-    start = -1
+    inside, at = data.count(b'"', 0, end) % 2, end
+    while inside and at:
+        before = data.rfind(b"\n", 0, at - 1) + 1
+        inside ^= data.count(b'"', before, at) % 2
+        at = before
+    if at:
+        return at
+    # Odd from the first line on: either its cell is still open, or a mark there stands for itself.
+    last, behind = 0, 0
     for cell in _quoted(delimiter).finditer(data, 0, end):
-        start = cell.start() if not cell.group(1) else -1
-    return data.rfind(b"\n", 0, start) + 1 if start >= 0 else end
+        last = max(last, data.rfind(b"\n", behind, cell.start()) + 1)
+        behind = cell.end()
+        if not cell.group(1):
+            return last
+    return max(last, data.rfind(b"\n", behind, end) + 1)
 
 
 @cache
@@ -239,13 +258,20 @@ def _quoted(delimiter: str) -> re.Pattern[bytes]:
 
     A mark opens a cell only behind a delimiter or line break: the one in ``5' 6" tall`` stands for itself.
     """
-    return re.compile(rb"(?<![^\n" + re.escape(delimiter.encode()) + rb'])"(?:[^"]|"")*("|\Z)')
+    return re.compile(rb"(?<![^\n" + re.escape(delimiter.encode()) + rb'])"[^"]*(?:""[^"]*)*("|\Z)')
 
 
-def _without_quoted(data: bytes, delimiter: str) -> bytes:
-    return _quoted(delimiter).sub(b"", data) if b'"' in data else data
+def _shape(data: bytes, delimiter: str) -> tuple[int, int]:
+    """Count records and delimiters outside quotation marks, taking every mark for one that opens or closes a cell.
 
-
-def _count_records(data: bytes, delimiter: str) -> int:
-    bare = _without_quoted(data, delimiter)
-    return bare.count(b"\n") + (not bare.endswith(b"\n"))
+    Where a mark stands for itself the counts disagree with the parser's, and the slow reader decides.
+    """
+    if b'"' not in data:
+        lines, delimiters = data.count(b"\n"), data.count(delimiter.encode())
+    else:
+        letters = np.frombuffer(data, dtype=np.uint8)
+        # The count wraps at 256, which keeps what is even even.
+        outside = np.cumsum(letters == ord('"'), dtype=np.uint8) & 1 == 0
+        lines = int(((letters == ord("\n")) & outside).sum())
+        delimiters = int(((letters == ord(delimiter)) & outside).sum())
+    return lines + (not data.endswith(b"\n")), delimiters

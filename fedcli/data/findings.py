@@ -155,7 +155,7 @@ class Findings:
     def _missing_value(self, f: Finding) -> tuple[str, str]:
         way = "mode" if isinstance(self._study.features[f.column], CategoryColumn) else "mean"
         return (
-            f"{self._called(f.column)} is missing in {_count(f.rows, 'row')} and the study imputes it not",
+            f"{self._called(f.column)} is missing in {_count(f.rows, 'row')} and the study does not impute it",
             f"fill the cells or leave the rows out, or ask the coordinator for 'impute: {way}'",
         )
 

@@ -89,6 +89,7 @@ class CsvTable:
     decimal_comma: bool
     encoding: str | None
     first_line: int
+    bare_returns: bool = False
 
     @property
     def name(self) -> str:
@@ -112,6 +113,7 @@ class CsvTable:
                 width=len(self.columns),
                 encoding=self.encoding,
                 skip=self.first_line,
+                bare_returns=self.bare_returns,
             ):
                 yield TextBatch(block.frame([int(place) for place in names]).rename(names), block)
 
@@ -169,7 +171,8 @@ def open_table(
     _check_header(header, path.name)
     first_line += blank + records.line_num
     comma = decimal == "," if decimal else delimiter != "," and _guess_decimal_comma(records)
-    return CsvTable(path, header, delimiter, comma, encoding, first_line)
+    bare_returns = b"\r" in sample and b"\n" not in sample
+    return CsvTable(path, header, delimiter, comma, encoding, first_line, bare_returns)
 
 
 def _check_header(header: tuple[str, ...], name: str) -> None:

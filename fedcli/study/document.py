@@ -288,3 +288,8 @@ class Study(Part):
     def silo_names(self) -> tuple[str, ...]:
         """Names of the silos, in the order of the roster."""
         return tuple(silo.name for silo in self.silos)
+
+
+def valid_name(name: str) -> bool:
+    """Return whether ``name`` can be a study's or a member's."""
+    return re.fullmatch(NAME.strip("^$"), name) is not None

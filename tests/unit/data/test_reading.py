@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import csv
 import gzip
+import io
+import tempfile
 from pathlib import Path
 
 import pandas as pd
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fedcli.data import csv_blocks
 from fedcli.data.reading import open_table
@@ -115,7 +120,7 @@ def test_cells_equal_those_of_pandas(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "line", "words"),
     [
-        ("a,b\n1,2\n3\n", 3, "1 cells, the header has 2"),
+        ("a,b\n1,2\n3\n", 3, "1 cell, the header has 2"),
         ("a,b\n1,2\n\n3,4,5\n", 4, "3 cells, the header has 2"),
         ('a,b\n1,"x"\n3,4,5\n', 3, "3 cells, the header has 2"),
         ('a,b\n1,"never closed\n3,4\n5,6\n', 2, "cannot be read"),
@@ -168,3 +173,18 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
         open_table(tmp_path / "no.csv")
     with pytest.raises(FileMissing, match="a folder"):
         open_table(tmp_path)
+
+
+CELL = st.text(st.sampled_from('ab1 ,;"\n\r.é'), max_size=5)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.tuples(CELL, CELL, CELL), min_size=1, max_size=12), st.sampled_from([1, 13, 1 << 20]), st.booleans())
+def test_whatever_python_writes_is_read_back(records: list[tuple[str, ...]], block: int, quote_all: bool) -> None:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, quoting=csv.QUOTE_ALL if quote_all else csv.QUOTE_MINIMAL)
+    writer.writerows([("x", "y", "z"), *records])
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(csv_blocks, "BLOCK_BYTES", block)
+        found = cells(write(Path(folder), text.getvalue()))
+    assert [tuple(cell or "" for cell in row) for row in found] == records

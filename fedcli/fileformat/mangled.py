@@ -1,0 +1,77 @@
+"""What happened to a file that is not as it was written: the usual damage, in words that help the person.
+
+Owns the diagnosis only; whether a file is refused never depends on it. Knows nothing of keys or disk. Internal.
+"""
+
+from __future__ import annotations
+
+import base64
+
+from fedcli.errors import FileError, MangledInTransit, NotAFedcliFile
+
+_FIRST = b"manifest.json"
+_WIDE = tuple(_FIRST.decode("ascii").encode(code) for code in ("utf-16-le", "utf-16-be"))
+_BASE64 = base64.b64encode(_FIRST)[:16]
+_ARMOUR = b"-----BEGIN SSH SIGNATURE-----"
+_REPLACEMENT = "\ufffd".encode()
+
+_PACKED = {
+    b"PK\x03\x04": "a zip archive",
+    b"\x1f\x8b": "compressed with gzip",
+    b"7z\xbc\xaf": "a 7z archive",
+    b"\xfd7zXZ": "compressed with xz",
+    b"BZh": "compressed with bzip2",
+    b"(\xb5/\xfd": "compressed with zstd",
+}
+_OTHER = {
+    b"age-encryption.org/": "an age file: a secret key (.fedkey), or a payload taken out of its file",
+    b"-----BEGIN ": "a text with a key, a certificate or a signature",
+    b"%PDF": "a PDF",
+    b"PAR1": "a Parquet table",
+    b"<": "a web page or XML; the download may have asked for a login",
+    b"{": "a JSON text",
+}
+
+
+def diagnose_start(head: bytes, total: int) -> FileError:
+    """Return the error for a file whose first 512 bytes are not a header of ours.
+
+    Parameters
+    ----------
+    head : bytes
+        The first bytes, as many as there are up to 512.
+    total : int
+        Size of the file [bytes].
+    """
+    if total == 0:
+        return NotAFedcliFile("the file is empty", hint="ask the sender to send it again")
+    if head.startswith((b"\xff\xfe", b"\xfe\xff", *_WIDE)):
+        return MangledInTransit("the file was re-saved as UTF-16 text")
+    if head.startswith(b"\xef\xbb\xbf"):
+        return MangledInTransit("the file was re-saved as UTF-8 text: a byte order mark stands before it")
+    if head.lstrip().startswith(_BASE64):
+        return MangledInTransit("the file is still in base64, as mail programs pack attachments")
+    if head.startswith(_FIRST) and not head[len(_FIRST) :].startswith(b"\0"):
+        return MangledInTransit("the file was rewritten as text: the zero bytes of its first header are gone")
+    for table, hint in ((_PACKED, "unpack it, then name the file inside"), (_OTHER, "name a file that fedcli wrote")):
+        for magic, what in table.items():
+            if head.startswith(magic):
+                return NotAFedcliFile(f"the file is {what}", hint=hint)
+    return NotAFedcliFile("the file does not begin like one that fedcli writes", hint="name a file that fedcli wrote")
+
+
+def diagnose_content(content: bytes) -> MangledInTransit | None:
+    """Return the error for content that a program rewrote as text, or None where it shows no sign of that.
+
+    Parameters
+    ----------
+    content : bytes
+        Some thousand bytes from behind the first header.
+    """
+    at = content.find(_ARMOUR)
+    if at >= 0 and content[at + len(_ARMOUR) :].startswith(b"\r\n"):
+        return MangledInTransit("the line ends were rewritten (LF became CR LF)")
+    # Four by chance in 64 KiB of ciphertext: less than one file in a thousand million.
+    if content.count(_REPLACEMENT) >= 4:
+        return MangledInTransit("the file was re-saved as UTF-8 text, and bytes were lost")
+    return None

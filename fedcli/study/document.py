@@ -7,6 +7,7 @@ estimator exists and whether its parameters are known is asked in ``workflow``. 
 from __future__ import annotations
 
 import math
+import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator

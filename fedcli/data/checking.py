@@ -23,12 +23,14 @@ from fedcli.study.yaml import comment, scalar
 ROWS_PER_BATCH = 65_536
 
 
-def missing_columns(study: Study, mapping: Mapping, table: Table) -> tuple[MissingColumn, ...]:
+def missing_columns(
+    study: Study, mapping: Mapping, table: Table, *, features_only: bool = False
+) -> tuple[MissingColumn, ...]:
     """Return one error for each column of the study that the table lacks."""
     errors = []
     free = [name for name in table.columns if name not in {mapping.local(c) for c in agreed_columns(study)}]
     headless = all(number_of(name) is not None for name in table.columns)
-    for column in agreed_columns(study):
+    for column in agreed_columns(study, features_only=features_only):
         local = mapping.local(column)
         if local in table.columns:
             continue
@@ -53,6 +55,8 @@ class RowReader:
     study : Study
     mapping : Mapping
     table : Table
+    features_only : bool
+        Read what a prediction needs, for every record; see `Converter`.
 
     Attributes
     ----------
@@ -65,13 +69,14 @@ class RowReader:
         The table lacks a column of the study.
     """
 
-    def __init__(self, study: Study, mapping: Mapping, table: Table) -> None:
-        absent = missing_columns(study, mapping, table)
+    def __init__(self, study: Study, mapping: Mapping, table: Table, *, features_only: bool = False) -> None:
+        absent = missing_columns(study, mapping, table, features_only=features_only)
         if absent:
             raise absent[0]
         self._study = study
         self._mapping = mapping
         self._table = table
+        self._features_only = features_only
         self._converter = self._fresh()
 
     @property
@@ -127,11 +132,21 @@ class RowReader:
 
     @property
     def _wanted(self) -> list[str]:
-        return list(dict.fromkeys(self._mapping.local(column) for column in agreed_columns(self._study)))
+        return list(dict.fromkeys(self._mapping.local(column) for column in self._columns))
+
+    @property
+    def _columns(self) -> tuple[str, ...]:
+        return agreed_columns(self._study, features_only=self._features_only)
 
     def _fresh(self) -> Converter:
         """Start counting anew, so that a second pass counts nothing twice."""
-        return Converter(self._study, self._mapping, self._table.name, decimal_comma=self._table.decimal_comma)
+        return Converter(
+            self._study,
+            self._mapping,
+            self._table.name,
+            decimal_comma=self._table.decimal_comma,
+            features_only=self._features_only,
+        )
 
     def _errors(self, converter: Converter) -> tuple[FedcliError, ...]:
         errors = converter.findings.errors()

@@ -52,10 +52,16 @@ class Converter:
         The table's name, for messages.
     decimal_comma : bool
         Whether its numbers are written 1,5.
+    features_only : bool
+        Read neither target nor weights, and keep every record, so that each gets its prediction: the target is 0 then,
+        and a missing offset NaN.
     """
 
-    def __init__(self, study: Study, mapping: Mapping, table: str, *, decimal_comma: bool) -> None:
+    def __init__(
+        self, study: Study, mapping: Mapping, table: str, *, decimal_comma: bool, features_only: bool = False
+    ) -> None:
         self._study = study
+        self._features_only = features_only
         self._mapping = mapping
         self._decimal_comma = decimal_comma
         self._missing = {column: self._codes(column) for column in agreed_columns(study)}
@@ -78,6 +84,8 @@ class Converter:
     def rows(self, batch: TextBatch) -> Rows:
         """Turn one batch into the rows that can be used; meaningless where ``findings`` has grown."""
         filled = ~batch.frame.select(pl.all_horizontal(pl.all().is_null())).to_series().to_numpy()
+        if self._features_only:
+            filled = np.ones_like(filled)
         kept = _Kept(batch, batch.frame, np.arange(batch.frame.height)).only(filled)
         self.report.blank += int((~filled).sum())
         self.report.rows_read += len(kept)
@@ -104,6 +112,8 @@ class Converter:
     def _target(self, kept: _Kept) -> FloatArray:
         """Return the target (n,), NaN where missing."""
         target = self._study.target
+        if self._features_only:
+            return np.zeros(len(kept))
         if isinstance(target, BinaryTarget):
             codes = self._read_levels(kept, target.column, BadTarget)
             return np.where(codes == MISSING, np.nan, codes)
@@ -128,7 +138,7 @@ class Converter:
     def _weight(self, kept: _Kept) -> FloatArray:
         """Return the weights (n,), NaN where missing; ones without any."""
         weight = self._study.weight
-        return np.ones(len(kept)) if weight is None else self._beside(kept, weight)
+        return np.ones(len(kept)) if weight is None or self._features_only else self._beside(kept, weight)
 
     def _beside(self, kept: _Kept, part: Offset | Weight) -> FloatArray:
         values, bad = self._read_numbers(kept, part.column)
@@ -139,6 +149,8 @@ class Converter:
         """Return which rows have all that a row needs; a dropped one counts under the first that it lacks."""
         study = self._study
         present = np.ones(len(kept), dtype=np.bool_)
+        if self._features_only:
+            return present
         for part, values in ((study.target, target), (study.offset, offset), (study.weight, weight)):
             if part is not None:
                 absent = present & np.isnan(values)

@@ -83,9 +83,12 @@ class Mapping:
         return self.of(column).column or column
 
 
-def agreed_columns(study: Study) -> tuple[str, ...]:
-    """Return every column that the study reads: target, offset, weight, then the features in their order."""
-    parts = (study.target, study.offset, study.weight)
+def agreed_columns(study: Study, *, features_only: bool = False) -> tuple[str, ...]:
+    """Return every column that the study reads: target, offset, weight, then the features in their order.
+
+    With ``features_only``, those that a prediction needs: the offset and the features.
+    """
+    parts = (study.offset,) if features_only else (study.target, study.offset, study.weight)
     return (*(part.column for part in parts if part is not None), *study.features)
 
 

@@ -308,3 +308,23 @@ def test_an_error_late_in_the_table_is_counted_over_all_of_it(long_table: Path) 
     reader = RowReader(SMALL, Mapping.identity(), open_table(long_table))
     with pytest.raises(NotANumber, match=r"in 50 rows, lines 202, 203"):
         list(reader)
+
+
+def test_for_predictions_neither_target_nor_weight_is_needed(tmp_path: Path) -> None:
+    study = read_study("""
+study: rates
+target: {column: n, type: count, range: [0, 9]}
+features:
+  age: {type: number, range: [0, 100]}
+offset: {column: t, transform: log, range: [0.5, 10]}
+weight: {column: w, range: [0, 5]}
+model: {estimator: PoissonRegressor}
+""")
+    path = tmp_path / "t.csv"
+    path.write_text("age,t\n40,1\n50,2\n")
+    (rows,) = RowReader(study, Mapping.identity(), open_table(path), features_only=True)
+    assert rows.numbers[:, 0].tolist() == [40.0, 50.0]
+    assert rows.offset.tolist() == [0.0, np.log(2.0)]
+    assert rows.weight.tolist() == [1.0, 1.0]
+    path.write_text("age,sex,chol\n40,male,200\n")
+    assert len(next(iter(RowReader(SMALL, Mapping.identity(), open_table(path), features_only=True)))) == 1

@@ -1,3 +1,79 @@
-"""fedcli: train one scikit-learn model on rows that never leave their silos, by exchanging files."""
+"""fedcli: train one scikit-learn model on rows that never leave their silos, by exchanging files.
+
+Every command is a function here, and returns a frozen result. Names are loaded when they are first used, so that
+``import fedcli`` costs nothing.
+
+>>> import fedcli
+>>> fedcli.explain("E404").topic.split()[0]
+'E404'
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from fedcli.workflow.aggregate import aggregate, ask_again
+    from fedcli.workflow.anyone import inspect, status, verify
+    from fedcli.workflow.explain import explain
+    from fedcli.workflow.join import join
+    from fedcli.workflow.keys import keys_new, keys_show
+    from fedcli.workflow.outcome import export, predict
+    from fedcli.workflow.simulate import simulate
+    from fedcli.workflow.study import study_add_silo, study_freeze, study_init, study_show
+    from fedcli.workflow.train import check, train
+
+_PLACES = {
+    "aggregate": "aggregate",
+    "ask_again": "aggregate",
+    "check": "train",
+    "explain": "explain",
+    "export": "outcome",
+    "inspect": "anyone",
+    "join": "join",
+    "keys_new": "keys",
+    "keys_show": "keys",
+    "predict": "outcome",
+    "simulate": "simulate",
+    "status": "anyone",
+    "study_add_silo": "study",
+    "study_freeze": "study",
+    "study_init": "study",
+    "study_show": "study",
+    "train": "train",
+    "verify": "anyone",
+}
+
+__all__ = [
+    "aggregate",
+    "ask_again",
+    "check",
+    "explain",
+    "export",
+    "inspect",
+    "join",
+    "keys_new",
+    "keys_show",
+    "predict",
+    "simulate",
+    "status",
+    "study_add_silo",
+    "study_freeze",
+    "study_init",
+    "study_show",
+    "train",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PLACES:
+        return getattr(import_module(f"fedcli.workflow.{_PLACES[name]}"), name)
+    raise AttributeError(f"module 'fedcli' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

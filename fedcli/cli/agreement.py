@@ -15,7 +15,7 @@ def plain_words(study: Study, trips: tuple[int, int]) -> list[tuple[str, str]]:
     """Return the agreement as names and sentences."""
     rules = study.rules
     target = study.target
-    unit = f" in {target.unit}" if getattr(target, "unit", None) else ""
+    unit = f" in {target.unit}" if target.type == "number" and target.unit else ""
     if target.type == "binary":
         positive = ", ".join(map(str, target.positive))
         outcome = f"{target.column}: yes ({positive}) or no ({', '.join(map(str, target.negative))})"
@@ -39,7 +39,11 @@ def plain_words(study: Study, trips: tuple[int, int]) -> list[tuple[str, str]]:
     rows.append(("model", f"{study.model.estimator}({params}) {scaled}"))
     few, many = trips
     rows.append(("trips", f"{few}" if few == many else f"typically {few}, at most {many} on the studies measured"))
-    held = f"{study.evaluation.holdout:.0%} of each silo's rows are kept for evaluation" if study.evaluation.holdout else ""
+    held = (
+        f"{study.evaluation.holdout:.0%} of each silo's rows are kept for evaluation"
+        if study.evaluation.holdout
+        else ""
+    )
     rows.append(("evaluation", held or "no rows are kept out"))
     rows.append(
         (

@@ -42,7 +42,9 @@ def new(
     if callable(passphrase):
         proposal = new_passphrase()
         screen.say(f"A passphrase you could use: {proposal}")
-        given = typer.prompt("Passphrase (Enter takes this one)", default="", show_default=False, hide_input=True, err=True)
+        given = typer.prompt(
+            "Passphrase (Enter takes this one)", default="", show_default=False, hide_input=True, err=True
+        )
         if given:
             check_passphrase(given)
             again = typer.prompt("The same again", hide_input=True, err=True)
@@ -52,9 +54,7 @@ def new(
             screen.say("Write it down and keep it apart from the key file: without it the key is lost.")
         passphrase = given or proposal
     made = keys_new(name, passphrase=passphrase, out=folder)
-    screen.object(
-        name=made.name, secret=made.secret, public=made.public, mask=made.mask, fingerprint=made.fingerprint
-    )
+    screen.object(name=made.name, secret=made.secret, public=made.public, mask=made.mask, fingerprint=made.fingerprint)
     screen.table([("name", made.name), ("fingerprint", made.fingerprint)])
     screen.done(f"{made.secret} (secret: keep it, with {made.mask.name}) and {made.public} (public) written")
     screen.next(f"send {made.public.name} to the coordinator, and read them the fingerprint on the phone")

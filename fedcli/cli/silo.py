@@ -43,7 +43,8 @@ def join(
         Path | None, typer.Option("--mapping", metavar="FILE", help="A silo.yaml whose columns: are taken over.")
     ] = None,
     fingerprint: Annotated[
-        str | None, typer.Option("--fingerprint", metavar="DIGITS", help="The study's 30 digits, as heard on the phone.")
+        str | None,
+        typer.Option("--fingerprint", metavar="DIGITS", help="The study's 30 digits, as heard on the phone."),
     ] = None,
     passphrase_file: PassphraseFile = None,
     as_json: Json = False,
@@ -116,9 +117,7 @@ def check(
         rows_held_out=checked.rows_held_out,
         columns=[vars(column) for column in checked.columns],
         smallest=checked.smallest,
-        problems=[
-            {"code": e.code, "message": e.message, "hint": e.hint, "where": e.where} for e in checked.problems
-        ],
+        problems=[{"code": e.code, "message": e.message, "hint": e.hint, "where": e.where} for e in checked.problems],
     )
     rows = [
         ("study", checked.study),
@@ -129,7 +128,10 @@ def check(
     for number, column in enumerate(checked.columns):
         local = f" (here: {column.local_name})" if column.local_name != column.name else ""
         rows.append(
-            ("columns" if number == 0 else "", f"{column.name}{local}: {column.used:,} values, {column.missing:,} missing")
+            (
+                "columns" if number == 0 else "",
+                f"{column.name}{local}: {column.used:,} values, {column.missing:,} missing",
+            )
         )
     if checked.smallest:
         rows.append(("smallest group", f"{checked.smallest[0]}: {checked.smallest[1]:,} rows"))
@@ -215,9 +217,7 @@ def train(
         return
     again = ", the same bytes as before" if trained.again else ", noted in ledger.jsonl"
     screen.done(f"{trained.update} written ({_size(trained.size)}, encrypted and signed){again}")
-    screen.next(
-        f"send {trained.update.name} to {release.recipient}; any way will do, only they can open it"
-    )
+    screen.next(f"send {trained.update.name} to {release.recipient}; any way will do, only they can open it")
 
 
 def _show(screen: Screen, release: Release) -> None:

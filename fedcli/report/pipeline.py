@@ -33,7 +33,6 @@ def build_pipeline(plan: Plan, state: State) -> Any:
     from sklearn.pipeline import Pipeline
 
     preparation = plan.preparation(state)
-    columns = plan.columns
     transformer = _transformer(plan, preparation)
     coef = state.arrays["coef"]
     # On the standardised scale, where the estimator stands behind the transformer.
@@ -42,7 +41,6 @@ def build_pipeline(plan: Plan, state: State) -> Any:
     estimator = _estimator(plan, slopes * plan.target.half, intercept * plan.target.half + plan.target.middle)
     if not plan.study.model.params.get("fit_intercept", True):
         estimator.intercept_ = np.zeros_like(estimator.intercept_)
-    del columns
     return Pipeline([("columns", transformer), ("model", estimator)])
 
 
@@ -56,7 +54,7 @@ def _made_up(columns: Columns) -> dict[str, list[Any]]:
 
 
 def _transformer(plan: Plan, preparation: Any) -> Any:
-    import pandas as pd
+    import polars as pl
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import Pipeline
@@ -87,7 +85,7 @@ def _transformer(plan: Plan, preparation: Any) -> Any:
             steps = [("impute", SimpleImputer(strategy="most_frequent"))] if imputed else []
             groups.append((title, Pipeline([*steps, ("encode", encode)]), chosen))
     transformer = ColumnTransformer(groups, sparse_threshold=0.0)
-    transformer.fit(pd.DataFrame(_made_up(columns)))
+    transformer.fit(pl.DataFrame(_made_up(columns)))
     places = {name: i for i, name in enumerate(numbers)}
     category_places = {name: i for i, name in enumerate(categories)}
     for title, fitted, chosen in transformer.transformers_:
@@ -99,10 +97,7 @@ def _transformer(plan: Plan, preparation: Any) -> Any:
                 original_mean[index]
                 if index
                 else np.array(
-                    [
-                        plan.study.categories[name].levels[preparation.modes[category_places[name]]]
-                        for name in chosen
-                    ],
+                    [plan.study.categories[name].levels[preparation.modes[category_places[name]]] for name in chosen],
                     dtype=object,
                 )
             )

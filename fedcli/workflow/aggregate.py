@@ -130,7 +130,16 @@ def aggregate(
     tell("writing the model")
     _archive(side, secret, number, attempt, current, total.integers, force=True)
     path = _write_model(
-        side, secret, current, state, document, number=number, attempt=attempt, final=reason is not None, out=out, force=force
+        side,
+        secret,
+        current,
+        state,
+        document,
+        number=number,
+        attempt=attempt,
+        final=reason is not None,
+        out=out,
+        force=force,
     )
     steps = state.arrays.get("steps", np.empty(0))
     names = str(state.document.get("evaluation", ""))
@@ -242,7 +251,9 @@ def collect(side: CoordinatorSide, expected: Expected, paths: Sequence[Path]) ->
                 if envelope.kind != "update":
                     if not named:
                         continue
-                    raise NotAFedcliFile(f"'{path.name}' is a fedcli {envelope.kind} file, not an update", hint="leave it out")
+                    raise NotAFedcliFile(
+                        f"'{path.name}' is a fedcli {envelope.kind} file, not an update", hint="leave it out"
+                    )
                 manifest = verified_manifest(envelope, side.study.roster, path)
                 envelope.verified_as(manifest)
                 found.append(Found(path, manifest))
@@ -326,7 +337,11 @@ def _write_model(
         software=SOFTWARE,
     )
     payload = model_payload(state if number else empty_state(), document, manifest)
-    path = Path(out) if out is not None else side.workspace.outbox / f"{_file_name(study.study.study, number, attempt)}.fedmodel"
+    path = (
+        Path(out)
+        if out is not None
+        else side.workspace.outbox / f"{_file_name(study.study.study, number, attempt)}.fedmodel"
+    )
     write_signed(
         path,
         manifest,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from fedcli import __version__
 from fedcli.crypto.keys import PublicKey, SecretKey, unlock
@@ -168,7 +168,8 @@ def write_signed(
 
 def _scratch(path: Path) -> AbstractContextManager[BinaryIO]:
     # Ciphertext only, and in memory while it is small.
-    return tempfile.SpooledTemporaryFile(max_size=16 * 2**20, dir=path.parent)  # type: ignore[return-value]
+    spooled = tempfile.SpooledTemporaryFile(max_size=16 * 2**20, dir=str(path.parent))  # noqa: SIM115 - the caller's
+    return cast("AbstractContextManager[BinaryIO]", spooled)
 
 
 def verified_manifest(envelope: Envelope, roster: Roster, path: Path) -> Manifest:

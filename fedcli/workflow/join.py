@@ -10,13 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fedcli.crypto.keys import SecretKey, same_fingerprint
-from fedcli.data.mapping import draft_mapping, read_mapping
+from fedcli.data.mapping import agreed_columns, draft_mapping, read_mapping
 from fedcli.data.reading import open_table
 from fedcli.errors import FingerprintMismatch, NotConfirmed, OtherSilo, RefusedError, WorkspaceExists
+from fedcli.study.yaml import decode, scalar
 from fedcli.workflow.files import Passphrase, open_key, open_study
 from fedcli.workflow.memory import SiloMemory
 from fedcli.workflow.results import Joined, StudyShown
-from fedcli.workflow.silo import agreement_warnings
+from fedcli.workflow.silo import agreement_warnings, opened_table
 from fedcli.workflow.study import study_show
 from fedcli.workflow.workspace import COORDINATOR_FILE, SILO_FILE, Workspace, make_folders, need_file, write_bytes
 
@@ -93,20 +94,27 @@ def join(
     if key_path is None:
         raise RefusedError("join must know where the key file is", hint="give key_file=")
     space = Workspace(root, "silo")
-    given = Path(mapping).read_text(encoding="utf-8") if mapping is not None else None
-    if given is not None:
-        read_mapping(given, opened.study, name=Path(mapping or "").name)
+    places = _relative(key_path, root), _relative(table, root)
+    if mapping is None:
+        text = draft_mapping(opened.study, columns, *places)
+    else:
+        given = decode(need_file(Path(mapping), what="mapping").read_bytes(), name=Path(mapping).name)
+        read_mapping(given, opened.study, name=Path(mapping).name)
+        text = f"key: {scalar(places[0])}\ndata: {scalar(places[1])}\n\n{given}"
+    own = read_mapping(text, opened.study, name=SILO_FILE)
+    columns = opened_table(table, own).columns
+    unplaced = tuple(column for column in agreed_columns(opened.study) if own.local(column) not in columns)
     root.mkdir(parents=True, exist_ok=True)
-    text, unplaced = draft_mapping(
-        opened.study, columns, key=_relative(key_path, root), data=_relative(table, root), given=given
-    )
-    read_mapping(text, opened.study, name=SILO_FILE)
     make_folders(space)
-    SiloMemory(space.private).make_secret()
+    memory = SiloMemory(space.private)
+    memory.make_secret()
+    memory.remember_name(name)
     write_bytes(root / f"{opened.study.study}.fedstudy", Path(study).read_bytes(), force=True)
     write_bytes(root / "allowed_signers", opened.roster.allowed_signers().encode("ascii"), force=True)
     write_bytes(space.settings, text.encode("utf-8"), mode=0o600)
-    return Joined(root, name, opened.study, opened.fingerprint, agreement_warnings(opened.study), space.settings, unplaced)
+    return Joined(
+        root, name, opened.study, opened.fingerprint, agreement_warnings(opened.study), space.settings, unplaced
+    )
 
 
 def _relative(path: Path, root: Path) -> str:

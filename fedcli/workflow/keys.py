@@ -99,5 +99,3 @@ def keys_show(path: Path | str, *, passphrase: Passphrase | None = None) -> KeyS
         return KeyShown(key.name, key.public_identity().fingerprint, secret=True)
     key_public = read_public_key(path)
     return KeyShown(key_public.name, key_public.fingerprint, secret=False)
-
-

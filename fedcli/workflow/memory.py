@@ -22,7 +22,7 @@ from fedcli.fileformat import canonical, tensors
 from fedcli.models.batch import Memory
 from fedcli.workflow.workspace import write_bytes
 
-_SECRET = "holdout.secret"
+_HOLDOUT = "holdout.secret"
 _LIMIT = 1 << 20
 
 
@@ -48,12 +48,12 @@ class SiloMemory:
 
     def secret(self) -> bytes:
         """Return the silo's secret of this study (32 bytes): it decides which rows are held out."""
-        return bytes.fromhex(read_secret(self.folder / _SECRET).decode("ascii").strip())
+        return bytes.fromhex(read_secret(self.folder / _HOLDOUT).decode("ascii").strip())
 
     def make_secret(self) -> None:
         """Make the secret, once."""
-        if not (self.folder / _SECRET).exists():
-            write_secret(self.folder / _SECRET, secrets.token_hex(32).encode("ascii") + b"\n")
+        if not (self.folder / _HOLDOUT).exists():
+            write_secret(self.folder / _HOLDOUT, secrets.token_hex(32).encode("ascii") + b"\n")
 
     # ---- rows ------------------------------------------------------------------------------------------------------
 
@@ -88,16 +88,31 @@ class SiloMemory:
         found = canonical.loads(path.read_bytes(), limit=_LIMIT)
         return Sent(found["digest"], found["content"], found["file"])
 
-    def record(self, number: int, attempt: int, parent: str, digest: str, path: Path, sums: Sums) -> Sent:
+    def record(self, number: int, attempt: int, parent: str, digest: str, path: Path, sums: Sums, *, name: str) -> Sent:
         """Remember an update: its numbers for the next trip, its hash to tell a changed table."""
         sent = Sent(digest, self.content_digest(sums.encoded), path.name)
         arrays = {block.name: np.ravel(sums.total[block.name]) for block in sums.layout}
         held = tensors.TensorFile(arrays, {})
         write_bytes(self.folder / f"{digest}.safetensors", b"".join(held.chunks()), force=True, mode=0o600)
-        data = canonical.dumps({"digest": sent.digest, "content": sent.content, "file": sent.file, "round": number})
+        entry = {"digest": sent.digest, "content": sent.content, "file": sent.file, "round": number, "name": name}
+        data = canonical.dumps(entry)
         write_bytes(self.folder / f"{self._stem(number, attempt, parent)}.json", data, force=True, mode=0o600)
         write_bytes(self.folder / "last.json", data, force=True, mode=0o600)
         return sent
+
+    def sent_after(self, parent: str) -> str | None:
+        """Return the name of the update that was made from ``parent``, or None."""
+        for path in self.folder.glob(f"r*-a*-{parent[:16]}.json"):
+            return str(canonical.loads(path.read_bytes(), limit=_LIMIT)["name"])
+        return None
+
+    def name(self) -> str:
+        """Return the silo's own name in the study."""
+        return str(canonical.loads((self.folder / "silo.json").read_bytes(), limit=_LIMIT)["silo"])
+
+    def remember_name(self, name: str) -> None:
+        """Record the silo's own name, once, when it joins."""
+        write_bytes(self.folder / "silo.json", canonical.dumps({"silo": name}), force=True, mode=0o600)
 
     def last_digest(self) -> str:
         """Return the digest of the newest update's manifest, or an empty text."""

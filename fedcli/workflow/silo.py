@@ -5,17 +5,19 @@ Owns opening them together. Knows nothing of mathematics or screens. Internal.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from fedcli.data.checking import RowReader
 from fedcli.data.mapping import Mapping, read_mapping
-from fedcli.data.reading import open_table
+from fedcli.data.reading import Table, open_table
 from fedcli.errors import BadMapping, NoWorkspace, TooManyColumns
 from fedcli.protocol.ledger import Ledger
 from fedcli.study.document import Study
+from fedcli.study.yaml import decode
 from fedcli.workflow.files import OpenedStudy, open_study
-from fedcli.workflow.workspace import Workspace, find_workspace, need_file
+from fedcli.workflow.workspace import SILO_FILE, Workspace, find_workspace, need_file
 
 
 @dataclass(frozen=True)
@@ -25,12 +27,17 @@ class SiloSide:
     workspace: Workspace
     study: OpenedStudy
     mapping: Mapping
+    mapping_digest: str
     key: Path
     data: Path
 
+    def table(self) -> Table:
+        """Open the table, as ``silo.yaml`` says it is written."""
+        return opened_table(self.data, self.mapping)
+
     def reader(self) -> RowReader:
-        """Open the table afresh, through the mapping and the agreement's checks."""
-        return RowReader(self.study.study, self.mapping, open_table(self.data))
+        """Read the table through the mapping and the agreement's checks."""
+        return RowReader(self.study.study, self.mapping, self.table())
 
     def ledger(self) -> Ledger:
         """Read and verify the ledger."""
@@ -49,12 +56,23 @@ def open_silo(root: Path | str, data: Path | str | None) -> SiloSide:
     if workspace.role != "silo" or workspace.study_file is None:
         raise NoWorkspace("this is the coordinator's workspace", hint="go to a silo's: the one that 'fedcli join' made")
     study = open_study(workspace.study_file)
-    text = workspace.settings.read_text(encoding="utf-8")
+    raw = workspace.settings.read_bytes()
+    text = decode(raw, name=workspace.settings.name)
     mapping = read_mapping(text, study.study, name=workspace.settings.name)
-    if data is None and not mapping.data:
-        raise BadMapping("silo.yaml names no table", hint="add a line 'data: TABLE.csv', or name the table", where=None)
-    table = Path(data) if data is not None else workspace.root / mapping.data
-    return SiloSide(workspace, study, mapping, workspace.root / mapping.key, need_file(table, what="table"))
+    table = Path(data) if data is not None else workspace.root / _named(mapping.data, "data: TABLE.csv")
+    key = workspace.root / _named(mapping.key, "key: NAME.fedkey")
+    return SiloSide(workspace, study, mapping, hashlib.sha256(raw).hexdigest(), key, need_file(table, what="table"))
+
+
+def opened_table(path: Path, mapping: Mapping) -> Table:
+    """Open a table as a mapping says it is written."""
+    return open_table(path, delimiter=mapping.delimiter, decimal=mapping.decimal, encoding=mapping.encoding)
+
+
+def _named(value: str | None, line: str) -> str:
+    if value is None:
+        raise BadMapping("a line is missing", hint=f"add a line '{line}'", where=SILO_FILE)
+    return value
 
 
 def agreement_warnings(study: Study) -> tuple[str, ...]:

@@ -45,7 +45,8 @@ from fedcli.workflow.files import (
     study_payload,
     write_signed,
 )
-from fedcli.workflow.results import SiloAdded, StudyDrafted, StudyFrozen as Frozen, StudyShown
+from fedcli.workflow.results import SiloAdded, StudyDrafted, StudyShown
+from fedcli.workflow.results import StudyFrozen as Frozen
 from fedcli.workflow.silo import agreement_warnings
 from fedcli.workflow.workspace import (
     COORDINATOR_FILE,
@@ -102,7 +103,7 @@ def study_init(
     )
     write_bytes(workspace.draft, text.encode("utf-8"))
     write_bytes(workspace.settings, settings.encode("utf-8"), mode=0o600)
-    left_out = tuple(f"{c.name}: {c.note}" for c in sample.columns if c.role == "left out") if sample else ()
+    left_out = tuple(f"{c.name}: {c.note}" for c in sample.features if c.role == "left out") if sample else ()
     return StudyDrafted(root, workspace.draft, left_out)
 
 
@@ -222,7 +223,9 @@ def study_freeze(
         software=SOFTWARE,
     )
     out = space.outbox / f"{study.study}.fedstudy"
-    write_signed(out, manifest, [payload], len(payload), key=secret, recipients=None, payload_name="study.json", force=True)
+    write_signed(
+        out, manifest, [payload], len(payload), key=secret, recipients=None, payload_name="study.json", force=True
+    )
     write_bytes(space.root / out.name, out.read_bytes())
     write_bytes(space.root / "allowed_signers", roster.allowed_signers().encode("ascii"), force=True)
     opened = OpenedStudy(study, digest, roster)

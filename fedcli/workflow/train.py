@@ -14,9 +14,8 @@ from fedcli.compute.cells import count_cells
 from fedcli.compute.spool import Spool
 from fedcli.compute.update import Sums, holdout_mask, rows_digest, sum_update
 from fedcli.crypto.keys import SecretKey
-from fedcli.data.checking import RowReader
-from fedcli.data.mapping import Mapping
-from fedcli.errors import AlreadyReleased, FedcliError, NothingToDo, NotConfirmed, StudyFinished
+from fedcli.data.checking import RowReader, check_table
+from fedcli.errors import AlreadyReleased, FedcliError, NotConfirmed, NothingToDo, StudyFinished
 from fedcli.fileformat.manifest import Manifest
 from fedcli.models.gram import Gram
 from fedcli.preparing.plan import Plan
@@ -30,9 +29,7 @@ from fedcli.workflow.results import Checked, ColumnCheck, Release, ReleaseBlock,
 from fedcli.workflow.silo import SiloSide, open_silo
 from fedcli.workflow.workspace import append_line, write_file
 
-PLAIN_WARNING = (
-    "aggregation is plain: the coordinator can read this update singly, not only the sum over silos"
-)
+PLAIN_WARNING = "aggregation is plain: the coordinator can read this update singly, not only the sum over silos"
 
 
 def check(data: Path | str | None = None, *, workspace: Path | str = ".") -> Checked:
@@ -57,8 +54,8 @@ def check(data: Path | str | None = None, *, workspace: Path | str = ".") -> Che
     """
     side = open_silo(workspace, data)
     memory = SiloMemory(side.workspace.private)
-    reader = side.reader()
-    problems: list[FedcliError] = list(reader.problems())
+    report, found = check_table(side.study.study, side.mapping, side.table())
+    problems: list[FedcliError] = list(found)
     disclosure: Disclosure | None = None
     held_out = 0
     if not problems:
@@ -68,9 +65,13 @@ def check(data: Path | str | None = None, *, workspace: Path | str = ".") -> Che
             held_out = int(mask.sum())
             disclosure = _examine(plan, spool, mask)
             problems += disclosure.problems
-    report = reader.report
     columns = tuple(
-        ColumnCheck(name, side.mapping.local_name(name), report.rows_used - report.missing.get(name, 0), report.missing.get(name, 0))
+        ColumnCheck(
+            name,
+            side.mapping.local(name),
+            report.rows_used - report.missing.get(name, 0),
+            report.missing.get(name, 0),
+        )
         for name in side.study.study.features
     )
     smallest = disclosure.smallest if disclosure else None
@@ -192,7 +193,7 @@ def train(
     return replace(result, update=target, size=len(stored))
 
 
-class Declined(Exception):  # noqa: N818 - not an error: the person's answer was no
+class Declined(Exception):
     """The person said no: nothing was written."""
 
 
@@ -323,12 +324,12 @@ def _write_sealed(
         recipients=[study.roster.members[coordinator]],
         payload_name="payload.age",
     )
-    return memory.record(number, attempt, parent.parent, done.digest(), path, sums)
+    file_name = _file_name(study, name, number, attempt)
+    return memory.record(number, attempt, parent.parent, done.digest(), path, sums, name=file_name)
 
 
 def _record(side: SiloSide, sent: Sent, release: Release, digest: str, now: Callable[[], str] | None) -> None:
     ledger: Ledger = side.ledger()
-    mapping: Mapping = side.mapping
     entry = {
         "event": "release",
         "study": side.study.digest,
@@ -342,7 +343,7 @@ def _record(side: SiloSide, sent: Sent, release: Release, digest: str, now: Call
         "smallest": list(release.smallest) if release.smallest else [],
         "aggregation": side.study.study.rules.aggregation,
         "recipient": release.recipient,
-        "mapping": mapping.digest(),
+        "mapping": side.mapping_digest,
         "table": digest,
         "software": SOFTWARE,
     }

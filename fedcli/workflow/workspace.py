@@ -71,7 +71,7 @@ class Workspace:
 
     @property
     def settings(self) -> Path:
-        """This side's own file: where its key is, and at a silo its data and mapping."""
+        """The institution's own file: where its key is, and at a silo its data and mapping."""
         return self.root / (COORDINATOR_FILE if self.role == "coordinator" else SILO_FILE)
 
     @property

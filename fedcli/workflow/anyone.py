@@ -1,0 +1,309 @@
+"""`status`, `inspect` and `verify`: what anybody may ask of files.
+
+Owns what is said of a file before and after its signatures are checked. Knows nothing of mathematics or screens.
+Stable: part of the Python API.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from fedcli.crypto.keys import SecretKey
+from fedcli.errors import FedcliError, FileError, UnknownSigner
+from fedcli.fileformat.envelope import read_envelope
+from fedcli.fileformat.manifest import Manifest
+from fedcli.protocol.roster import Roster
+from fedcli.study.reading import read_study
+from fedcli.study.yaml import decode
+from fedcli.workflow.aggregate import Found, collect, expected_updates
+from fedcli.workflow.coordinator import CoordinatorSide, open_coordinator, open_workspace
+from fedcli.workflow.files import (
+    Passphrase,
+    kind_of,
+    open_file,
+    open_key,
+    open_study,
+    read_public_key,
+    verified_manifest,
+)
+from fedcli.workflow.memory import SiloMemory
+from fedcli.workflow.models import OpenedModel, model_manifest, newest, open_final, start_of
+from fedcli.workflow.results import Inspected, Status, Verdict, Verified
+from fedcli.workflow.silo import open_silo
+from fedcli.workflow.workspace import find_workspace, need_file
+
+
+def inspect(path: Path | str) -> Inspected:
+    """Say what a file says of itself; no key is needed and nothing is verified.
+
+    Raises
+    ------
+    FileMissing, NotAFedcliFile, FileError
+    """
+    path = need_file(Path(path))
+    with path.open("rb") as file:
+        if file.read(21) == b"age-encryption.org/v1":
+            facts = {"kind": "secret key or other age file", "payload": "encrypted"}
+            return Inspected(path, "age", path.stat().st_size, facts)
+    with open_file(path) as file:
+        envelope = read_envelope(file)
+        manifest = Manifest.from_bytes(envelope.manifest_bytes)
+        facts = {
+            "type": manifest.type,
+            "from": manifest.sender,
+            "to": ", ".join(manifest.recipients) or "everybody",
+        }
+        if manifest.study:
+            facts["study"] = f"{manifest.name} ({manifest.study[:16]})"
+        if envelope.kind in ("update", "model", "state"):
+            facts["round"] = str(manifest.round)
+            facts["attempt"] = str(manifest.attempt)
+        if envelope.kind == "model":
+            facts["final"] = "yes" if manifest.final else "no"
+        payload = manifest.payload
+        if payload is not None:
+            sealed = "encrypted" if envelope.encrypted else "public"
+            facts["payload"] = f"{payload.name}, {payload.size:,} bytes, {sealed}"
+            facts["sha256"] = payload.sha256
+        facts["software"] = manifest.software
+        return Inspected(path, envelope.kind, path.stat().st_size, facts)
+
+
+def verify(paths: Sequence[Path | str], *, workspace: Path | str = ".") -> Verified:
+    """Say of each file whether it is genuine.
+
+    Keys and studies verify by the keys inside them: genuine then means unchanged, and the fingerprint says whose. Other
+    files verify against a study: one among ``paths``, else the workspace's; a final model carries its own.
+
+    Returns
+    -------
+    Verified
+        ``ok`` only if every file is.
+    """
+    files = [Path(path) for path in paths]
+    rosters = _rosters(files, Path(workspace))
+    verdicts = []
+    for path in files:
+        try:
+            verdicts.append(Verdict(path, True, _genuine(path, rosters)))
+        except FedcliError as error:
+            verdicts.append(Verdict(path, False, str(error), error))
+    return Verified(all(verdict.ok for verdict in verdicts), tuple(verdicts))
+
+
+def _rosters(files: Sequence[Path], workspace: Path) -> dict[str, Roster]:
+    """Return rosters by study id: of the studies named, and of the workspace's."""
+    found: dict[str, Roster] = {}
+    places = [path for path in files if path.is_file()]
+    places += sorted(workspace.glob("*.fedstudy")) if workspace.is_dir() else []
+    for path in places:
+        try:
+            if kind_of(path) == "study":
+                opened = open_study(path)
+                found[opened.digest] = opened.roster
+        except FedcliError:
+            continue
+    return found
+
+
+def _genuine(path: Path, rosters: dict[str, Roster]) -> str:
+    with open_file(need_file(path)) as file:
+        envelope = read_envelope(file)
+        kind = envelope.kind
+        encrypted = envelope.encrypted
+    if kind == "key":
+        key = read_public_key(path)
+        return f"public key of {key.name}, unchanged; fingerprint {key.fingerprint}"
+    if kind == "study":
+        opened = open_study(path)
+        return f"study {opened.study.study}, unchanged; fingerprint {opened.fingerprint}"
+    if kind == "model" and not encrypted:
+        study, model = open_final(path)
+        if rosters and study.digest not in rosters:
+            raise UnknownSigner(
+                f"'{path.name}' is of a study that is not here", hint="name that study's .fedstudy file as well"
+            )
+        known = "" if rosters else f"; its own study's fingerprint is {study.fingerprint}"
+        return f"final model of {study.study.study}, round {model.round}, from {study.roster.coordinator.name}{known}"
+    if not rosters:
+        raise UnknownSigner(
+            f"nothing says who may sign '{path.name}'",
+            hint="name the .fedstudy file as well, or go to the workspace with -C DIR",
+        )
+    last: FedcliError | None = None
+    for digest, roster in rosters.items():
+        try:
+            with open_file(path) as file:
+                envelope = read_envelope(file)
+                manifest = verified_manifest(envelope, roster, path)
+            if manifest.study == digest:
+                return f"{kind} from {manifest.sender}, round {manifest.round}, attempt {manifest.attempt}"
+        except UnknownSigner as error:
+            last = error
+    raise last or UnknownSigner(
+        f"'{path.name}' belongs to another study than the ones here", hint="name that study's .fedstudy file"
+    )
+
+
+def status(
+    *,
+    workspace: Path | str = ".",
+    key: SecretKey | Path | str | None = None,
+    passphrase: Passphrase | None = None,
+) -> Status:
+    """Say what is here, who is missing and what to do next. No key is needed, and nothing is written.
+
+    Raises
+    ------
+    NoWorkspace, FileError, TrustError
+    """
+    space = find_workspace(workspace)
+    if space.role == "silo":
+        return _silo_status(workspace)
+    if space.study_file is None:
+        return _draft_status(workspace)
+    side = open_coordinator(workspace)
+    return _coordinator_status(side, key, passphrase)
+
+
+def _draft_status(workspace: Path | str) -> Status:
+    space, key = open_workspace(workspace)
+    try:
+        study = read_study(decode(space.draft.read_bytes(), name=space.draft.name), name=space.draft.name)
+    except FileError as error:
+        return Status(
+            "coordinator",
+            key.stem,
+            "",
+            "",
+            False,
+            0,
+            1,
+            False,
+            (),
+            (),
+            ((space.draft.name, str(error)),),
+            f"mend {space.draft}, then: fedcli study show",
+        )
+    lacking = study.rules.min_silos - len(study.silos)
+    step = f"enrol {lacking} more silos: fedcli study add-silo NAME.fedpub" if lacking > 0 else "fedcli study freeze"
+    return Status("coordinator", key.stem, study.study, study.title, False, 0, 1, False, study.silo_names, (), (), step)
+
+
+def _coordinator_status(
+    side: CoordinatorSide, key: SecretKey | Path | str | None, passphrase: Passphrase | None
+) -> Status:
+    study = side.study.study
+    name = side.study.roster.coordinator.name
+    current = _current_without_key(side, key, passphrase)
+    if current.final:
+        return Status(
+            "coordinator",
+            name,
+            study.study,
+            study.title,
+            True,
+            current.round,
+            1,
+            True,
+            (),
+            (),
+            (),
+            f"the study is finished: send {current.path} to everybody; fedcli export {current.path} --format json",
+        )
+    expected = expected_updates(side, current)
+    found: list[Found] = collect(side, expected, [])
+    here, problems = [], []
+    for item in found:
+        if item.problem is not None:
+            problems.append((item.path.name, str(item.problem)))
+            continue
+        try:
+            assert item.manifest is not None  # noqa: S101 - verified when there is no problem
+            expected.check(item.manifest, what=item.path.name)
+            here.append(item.manifest.sender)
+        except FedcliError:
+            continue
+    present = tuple(silo for silo in study.silo_names if silo in here)
+    missing = tuple(silo for silo in study.silo_names if silo not in here)
+    sent = f"{side.workspace.outbox}/{current.path.name}" if current.path else f"{side.workspace.outbox}/*.fedstudy"
+    step = "fedcli aggregate" if not missing else f"wait for {', '.join(missing)}; they continue from {sent}"
+    return Status(
+        "coordinator",
+        name,
+        study.study,
+        study.title,
+        True,
+        current.round + 1,
+        max(expected.attempts.values()),
+        False,
+        present,
+        missing,
+        tuple(problems),
+        step,
+    )
+
+
+def _current_without_key(
+    side: CoordinatorSide, key: SecretKey | Path | str | None, passphrase: Passphrase | None
+) -> OpenedModel:
+    """Return the newest model; without a key its attempts are read off its manifest."""
+    from fedcli.workflow.aggregate import current_model
+
+    if passphrase is not None:
+        return current_model(side, open_key(key if key is not None else side.key, passphrase))
+    found = newest(side.workspace.outbox.iterdir(), side.study)
+    if found is None:
+        return start_of(side.study)
+    manifest = model_manifest(found, side.study)
+    document = None
+    if not manifest.final:
+        from fedcli.protocol.payloads import ModelDocument
+
+        expects = dict.fromkeys(side.study.study.silo_names, manifest.attempt)
+        document = ModelDocument({"round": manifest.round}, {}, {}, (), expects, "")
+    return OpenedModel(found, manifest, start_of(side.study).state, document, manifest.digest())
+
+
+def _silo_status(workspace: Path | str) -> Status:
+    side = open_silo(workspace, None)
+    study = side.study.study
+    memory = SiloMemory(side.workspace.private)
+    found = newest(side.workspace.inbox.iterdir(), side.study)
+    manifest = model_manifest(found, side.study) if found else None
+    parent = manifest.digest() if manifest else side.study.digest
+    number = (manifest.round if manifest else 0) + 1
+    problems = []
+    for path in sorted(side.workspace.inbox.iterdir()):
+        try:
+            if kind_of(path) == "model":
+                model_manifest(path, side.study)
+            elif kind_of(path) is None:
+                problems.append((path.name, "not a fedcli file"))
+        except FedcliError as error:
+            problems.append((path.name, str(error)))
+    name = memory.name()
+    if manifest is not None and manifest.final:
+        return Status(
+            "silo",
+            name,
+            study.study,
+            study.title,
+            True,
+            manifest.round,
+            manifest.attempt,
+            True,
+            (),
+            (),
+            tuple(problems),
+            f"the study is finished: fedcli predict TABLE --model {found}",
+        )
+    sent = memory.sent_after(parent)
+    step = (
+        f"send {side.workspace.outbox}/{sent} to {side.study.roster.coordinator.name}, then wait for the next model"
+        if sent
+        else "fedcli train"
+    )
+    attempt = manifest.attempt if manifest else 1
+    return Status("silo", name, study.study, study.title, True, number, attempt, False, (), (), tuple(problems), step)

@@ -1,0 +1,81 @@
+"""`explain`: the documentation that ships with fedcli, by error code, word or page.
+
+Owns finding a page. Knows nothing of screens. Stable: part of the Python API.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+from importlib import resources
+
+from fedcli.errors import UnknownTopic
+
+_HEADING = re.compile(r"^## +(.*)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page, or one section of a page.
+
+    Parameters
+    ----------
+    topic : str
+    text : str
+        Markdown.
+    """
+
+    topic: str
+    text: str
+
+
+def explain(topic: str | None = None) -> Page:
+    """Return the page of ``topic``: an error code, a glossary word, or a page's name; without it the list.
+
+    Raises
+    ------
+    UnknownTopic
+    """
+    pages = _pages()
+    if topic is None:
+        return Page("topics", _contents(pages))
+    wanted = topic.strip().lower()
+    if wanted in pages:
+        return Page(wanted, pages[wanted])
+    for name in ("errors", "glossary", *pages):
+        for heading, section in _sections(pages.get(name, "")):
+            words = heading.lower()
+            if words == wanted or words.split(" ")[0].rstrip(":") == wanted:
+                return Page(heading, section)
+    known = [*pages, *(heading.split(" ")[0].lower() for text in pages.values() for heading, _ in _sections(text))]
+    near = difflib.get_close_matches(wanted, known, n=3)
+    raise UnknownTopic(
+        f"there is no page '{topic}'",
+        hint=f"did you mean {', '.join(near)}?" if near else "fedcli explain lists the topics",
+    )
+
+
+def _pages() -> dict[str, str]:
+    folder = resources.files("fedcli") / "docs"
+    return {
+        entry.name.removesuffix(".md"): entry.read_text(encoding="utf-8")
+        for entry in sorted(folder.iterdir(), key=lambda e: e.name)
+        if entry.name.endswith(".md")
+    }
+
+
+def _sections(text: str) -> list[tuple[str, str]]:
+    starts = list(_HEADING.finditer(text))
+    ends = [match.start() for match in starts[1:]] + [len(text)]
+    return [(m.group(1).strip(), text[m.start() : end].rstrip()) for m, end in zip(starts, ends, strict=True)]
+
+
+def _contents(pages: dict[str, str]) -> str:
+    lines = ["Pages (fedcli explain PAGE):"]
+    for name, text in pages.items():
+        title = text.split("\n", 1)[0].lstrip("# ").strip()
+        lines.append(f"  {name:<12} {title}")
+    lines.append("")
+    lines.append("Any error code (fedcli explain E404) or word of the glossary (fedcli explain silo).")
+    return "\n".join(lines)

@@ -1,0 +1,199 @@
+"""`predict` and `export`: what a finished study is for.
+
+Owns writing predictions and exports. Knows nothing of rounds or screens. Stable: part of the Python API.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from fedcli.data.checking import RowReader
+from fedcli.data.mapping import Mapping, read_mapping
+from fedcli.errors import NotFinal, NothingToDo
+from fedcli.fileformat.statistics import FloatArray
+from fedcli.models.losses import Logistic, Poisson
+from fedcli.preparing.plan import Plan
+from fedcli.report.coefficients import class_labels, coefficient_table
+from fedcli.workflow.files import OpenedStudy, kind_of, open_study
+from fedcli.workflow.models import OpenedModel, newest, open_final
+from fedcli.workflow.results import Exported, Predicted
+from fedcli.workflow.silo import opened_table
+from fedcli.workflow.workspace import SILO_FILE, find_workspace, need_file, write_bytes, write_file
+
+FORMATS = ("json", "csv", "sklearn", "allowed-signers")
+
+
+def predict(
+    data: Path | str,
+    *,
+    model: Path | str | None = None,
+    workspace: Path | str = ".",
+    out: Path | str | None = None,
+    force: bool = False,
+) -> Predicted:
+    """Score a table with the final model.
+
+    The table needs the study's feature columns (and offset); a silo's own ``silo.yaml`` maps its names, units and codes
+    here too. No outcome is needed.
+
+    Parameters
+    ----------
+    data : path
+    model : path, optional
+        The final model; without it the newest in the workspace.
+    workspace : path
+    out : path, optional
+        The CSV to write; ``TABLE-predictions.csv`` beside the table by default.
+    force : bool
+
+    Raises
+    ------
+    NotFinal, FileError, TrustError
+    """
+    table = need_file(Path(data), what="table")
+    study, opened = final_model(model, workspace)
+    plan = Plan(study.study)
+    mapping = _mapping(study, Path(workspace))
+    reader = RowReader(study.study, mapping, opened_table(table, mapping), features_only=True)
+    header, rows = ["row", *_headings(plan)], 0
+    target = Path(out) if out is not None else table.with_name(f"{table.stem}-predictions.csv")
+
+    def write(file: BinaryIO) -> None:
+        nonlocal rows
+        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(header)
+        for values in _scores(plan, opened, reader):
+            for line in values:
+                rows += 1
+                writer.writerow([rows, *line])
+        text.flush()
+        text.detach()
+
+    write_file(target, write, force=force)
+    return Predicted(target, rows, reader.report.rows_read - rows, tuple(header))
+
+
+def _headings(plan: Plan) -> list[str]:
+    return ["prediction", "probability"] if plan.study.target.type == "binary" else ["prediction"]
+
+
+def _scores(plan: Plan, model: OpenedModel, reader: RowReader) -> Iterator[list[list[object]]]:
+    preparation = plan.preparation(model.state)
+    coef: FloatArray = model.state.arrays["coef"]
+    labels = class_labels(plan)
+    for rows in reader:
+        eta = preparation.matrix(rows) @ coef + rows.offset
+        if labels:
+            p = Logistic().mean(eta)
+            yield [
+                [labels[int(k)], repr(float(q))] if not np.isnan(q) else ["", ""]
+                for k, q in zip(eta > 0, p, strict=True)
+            ]
+        elif plan.study.target.type == "count":
+            yield [[repr(float(mean))] for mean in Poisson(plan.largest_y).mean(eta)]
+        else:
+            yield [[repr(float(v))] for v in plan.target.middle + plan.target.half * eta]
+
+
+def export(
+    file: Path | str | None = None,
+    *,
+    format: str = "json",
+    workspace: Path | str = ".",
+    out: Path | str | None = None,
+    force: bool = False,
+) -> Exported:
+    """Write a final model for other tools, or a study's roster for ``ssh-keygen``.
+
+    Parameters
+    ----------
+    file : path, optional
+        The final model (or, for ``allowed-signers``, the study); without it the workspace's.
+    format : str
+        ``json`` or ``csv``: coefficients on the columns' own scale. ``sklearn``: a fitted ``Pipeline`` saved with skops.
+        ``allowed-signers``: the roster, for ``ssh-keygen -Y verify``.
+    out : path, optional
+
+    Raises
+    ------
+    NotFinal, UnsupportedModel, OutputExists
+    """
+    if format == "allowed-signers":
+        return _export_signers(file, workspace, out, force=force)
+    study, opened = final_model(file, workspace)
+    plan = Plan(study.study)
+    table = coefficient_table(plan, opened.state)
+    if format == "sklearn":
+        import skops.io
+
+        from fedcli.report.pipeline import build_pipeline
+
+        data, ending = skops.io.dumps(build_pipeline(plan, opened.state)), ".skops"
+    elif format == "csv":
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["name", "coefficient"])
+        writer.writerow(["intercept", repr(table.intercept)])
+        writer.writerows([name, repr(value)] for name, value in table.coefficients.items())
+        data, ending = text.getvalue().encode("utf-8"), ".csv"
+    else:
+        document = {
+            "schema": 1,
+            "study": table.study,
+            "estimator": table.estimator,
+            "classes": list(table.classes),
+            "coefficients": table.coefficients,
+            "intercept": table.intercept,
+            "n_samples": table.n_samples,
+            "trips": table.trips,
+            "params": dict(study.study.model.params),
+            "without": list(opened.document.without) if opened.document else [],
+            "reason": opened.document.reason if opened.document else "",
+        }
+        data, ending = json.dumps(document, indent=2, allow_nan=False, default=str).encode("ascii") + b"\n", ".json"
+    target = Path(out) if out is not None else Path(workspace) / f"{table.study}{ending}"
+    write_bytes(target, data, force=force)
+    return Exported(target, format)
+
+
+def _export_signers(file: Path | str | None, workspace: Path | str, out: Path | str | None, *, force: bool) -> Exported:
+    path = Path(file) if file is not None else find_workspace(workspace).study_file
+    if path is None:
+        raise NothingToDo("the study is still a draft", hint="freeze it first: fedcli study freeze")
+    study = open_study(path) if kind_of(path) == "study" else open_final(path)[0]
+    target = Path(out) if out is not None else Path(workspace) / "allowed_signers"
+    write_bytes(target, study.roster.allowed_signers().encode("ascii"), force=force)
+    return Exported(target, "allowed-signers")
+
+
+def final_model(path: Path | str | None, workspace: Path | str) -> tuple[OpenedStudy, OpenedModel]:
+    """Open the final model at ``path``, or the workspace's newest.
+
+    Raises
+    ------
+    NotFinal, NoWorkspace, TrustError
+    """
+    if path is not None:
+        return open_final(need_file(Path(path), what="model"))
+    space = find_workspace(workspace)
+    study = open_study(need_file(space.study_file or space.root / "STUDY.fedstudy", what="study file"))
+    folder = space.outbox if space.role == "coordinator" else space.inbox
+    found = newest(folder.iterdir(), study)
+    if found is None:
+        raise NotFinal("no model is here yet", hint="see: fedcli status")
+    return open_final(found)
+
+
+def _mapping(study: OpenedStudy, workspace: Path) -> Mapping:
+    path = workspace / SILO_FILE
+    if path.exists():
+        return read_mapping(path.read_text(encoding="utf-8"), study.study, name=SILO_FILE)
+    return Mapping.identity()

@@ -1,0 +1,218 @@
+"""`simulate`: a whole study on one machine, through the same functions and files, beside pooled training.
+
+Owns playing all the parts. Knows nothing of screens. Stable: part of the Python API.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fedcli.crypto.keys import SecretKey
+from fedcli.data.checking import RowReader
+from fedcli.data.mapping import Mapping, read_mapping
+from fedcli.errors import BadStudy, FileMissing, WorkspaceExists
+from fedcli.preparing.holdout import held_out, row_hashes
+from fedcli.preparing.plan import Plan
+from fedcli.preparing.rows import Rows
+from fedcli.report.coefficients import coefficient_table
+from fedcli.report.pooled import fit_pooled
+from fedcli.study.document import Study
+from fedcli.study.draft import replace_silos
+from fedcli.study.reading import read_study
+from fedcli.study.yaml import decode
+from fedcli.workflow.aggregate import aggregate
+from fedcli.workflow.files import open_key
+from fedcli.workflow.join import join
+from fedcli.workflow.keys import keys_new
+from fedcli.workflow.memory import SiloMemory
+from fedcli.workflow.models import open_final
+from fedcli.workflow.results import Aggregated, Compared, Simulated
+from fedcli.workflow.silo import opened_table
+from fedcli.workflow.study import study_add_silo, study_freeze, study_init
+from fedcli.workflow.train import train
+from fedcli.workflow.workspace import write_bytes
+
+Progress = Callable[[str, int, int], None]
+# The simulation's keys guard nothing: they live in a temporary folder, for seconds.
+_LOG2_N = 10
+
+
+def simulate(
+    directory: Path | str,
+    *,
+    study: Path | str | None = None,
+    keep: Path | str | None = None,
+    progress: Progress | None = None,
+) -> Simulated:
+    """Run a whole study through the real commands and files in a temporary folder, and fit the pooled rows beside it.
+
+    Parameters
+    ----------
+    directory : path
+        Holds ``study.yaml``, one ``NAME.csv`` per silo and, where a silo has its own names or codes,
+        ``NAME.silo.yaml``.
+    study : path, optional
+        Another study file than ``directory/study.yaml``.
+    keep : path, optional
+        A new folder to play in, which then stays.
+    progress : callable, optional
+        Told what is done: text, step, and steps in all (0 while unknown).
+
+    Returns
+    -------
+    Simulated
+        ``relative_error`` is ``norm(federated - pooled) / norm(pooled)`` over intercept and coefficients on the scale
+        on which the model was fitted.
+
+    Raises
+    ------
+    FileMissing, BadStudy, and whatever the commands raise
+    """
+    folder = Path(directory)
+    source = Path(study) if study is not None else folder / "study.yaml"
+    if not source.is_file():
+        raise FileMissing(
+            f"there is no study file '{source}'", hint="name a folder that holds study.yaml and one CSV per silo"
+        )
+    tables = {path.stem: path for path in sorted(folder.glob("*.csv")) if not path.stem.endswith("-predictions")}
+    if not tables:
+        raise FileMissing(f"'{folder}' holds no tables", hint="put one CSV per silo beside study.yaml")
+    text = decode(source.read_bytes(), name=source.name)
+    agreed = read_study(text, name=source.name)
+    if len(tables) < agreed.rules.min_silos:
+        raise BadStudy(
+            f"'{folder}' holds {len(tables)} tables, rules.min_silos is {agreed.rules.min_silos}",
+            hint="add tables, or lower rules.min_silos",
+        )
+    tell: Progress = progress or (lambda text, step, steps: None)
+    started = time.perf_counter()
+    with _place(keep) as root:
+        final, sent = _play(root, folder, tables, text, agreed, tell)
+        tell("fitting the pooled rows with scikit-learn", 0, 0)
+        opened, model = open_final(final.model)
+        plan = Plan(opened.study)
+        rows = _pooled_rows(root, folder, tables, opened.study)
+        ours, theirs = fit_pooled(plan, model.state, rows)
+        table = coefficient_table(plan, model.state)
+        names = ["intercept", *plan.columns.names]
+        order = ["intercept", *table.coefficients]
+        original_ours = dict(zip(names, ours.original.tolist(), strict=True))
+        original_theirs = dict(zip(names, theirs.original.tolist(), strict=True))
+        return Simulated(
+            study=opened.study.title or opened.study.study,
+            estimator=opened.study.model.estimator,
+            silos={name: len(rows[name]) for name in opened.study.silo_names},
+            trips=final.round,
+            coefficients=tuple(Compared(n, original_ours[n], original_theirs[n]) for n in order),
+            relative_error=float(np.linalg.norm(ours.fitted - theirs.fitted) / np.linalg.norm(theirs.fitted)),
+            steps=tuple(model.state.arrays["steps"].tolist()) if "steps" in model.state.arrays else (),
+            bytes_sent=sent,
+            seconds=time.perf_counter() - started,
+            kept=Path(keep) if keep is not None else None,
+            evaluation=final.evaluation,
+            model=final.model if keep is not None else None,
+        )
+
+
+@contextmanager
+def _place(keep: Path | str | None) -> Iterator[Path]:
+    if keep is None:
+        with tempfile.TemporaryDirectory(prefix="fedcli-simulate-") as name:
+            yield Path(name)
+        return
+    root = Path(keep)
+    if root.exists() and any(root.iterdir()):
+        raise WorkspaceExists(f"'{root}' is not empty", hint="name a new folder with --keep")
+    root.mkdir(parents=True, exist_ok=True)
+    yield root
+
+
+def _play(
+    root: Path, folder: Path, tables: dict[str, Path], text: str, agreed: Study, tell: Progress
+) -> tuple[Aggregated, int]:
+    passphrase = secrets.token_hex(16)
+    keys: dict[str, SecretKey] = {}
+    files: dict[str, Any] = {}
+    tell("making keys", 0, 0)
+    coordinator = "coordinator" if "coordinator" not in tables else "study-coordinator"
+    for name in (coordinator, *tables):
+        home = root / name
+        home.mkdir(parents=True, exist_ok=True)
+        files[name] = keys_new(name, passphrase=passphrase, out=home, log2_n=_LOG2_N)
+        keys[name] = open_key(files[name].secret, passphrase)
+    # Where the folder is kept, somebody may want to go on by hand.
+    write_bytes(root / "passphrase", passphrase.encode("ascii") + b"\n", mode=0o600)
+    tell("agreeing on the study", 0, 0)
+    space = root / coordinator / "study"
+    study_init(space, key=files[coordinator].secret, name=agreed.study)
+    write_bytes(space / "study.yaml", replace_silos(text, (), name="study.yaml").encode("utf-8"), force=True)
+    study_add_silo(
+        [files[name].public for name in tables],
+        workspace=space,
+        fingerprints=[files[name].fingerprint for name in tables],
+    )
+    frozen = study_freeze(workspace=space, key=keys[coordinator])
+    for name, path in tables.items():
+        tell(f"{name} joins", 0, 0)
+        mapping = folder / f"{name}.silo.yaml"
+        join(
+            frozen.file,
+            key=keys[name],
+            key_file=files[name].secret,
+            data=path,
+            workspace=root / name / "study",
+            mapping=mapping if mapping.exists() else None,
+            fingerprint=frozen.fingerprint,
+        )
+    sent = 0
+    done = 0
+    while True:
+        updates: list[Path] = []
+        for name in tables:
+            tell(f"round {done + 1}: {name} trains", len(updates), len(tables))
+            trained = train(workspace=root / name / "study", key=keys[name], yes=True)
+            assert trained.update is not None  # noqa: S101 - not a dry run
+            sent += trained.size
+            updates.append(trained.update)
+            shutil.copy(trained.update, space / "inbox")
+        tell(f"round {done + 1}: aggregating", len(tables), len(tables))
+        result = aggregate(workspace=space, key=keys[coordinator])
+        done = result.round
+        for name in tables:
+            shutil.copy(result.model, root / name / "study" / "inbox")
+        if result.finished:
+            return result, sent
+
+
+def _pooled_rows(root: Path, folder: Path, tables: dict[str, Path], study: Study) -> dict[str, Rows]:
+    """Read every silo's training rows: only a simulation has them all in one place."""
+    found = {}
+    for name, path in tables.items():
+        own = folder / f"{name}.silo.yaml"
+        mapping = (
+            read_mapping(own.read_text(encoding="utf-8"), study, name=own.name) if own.exists() else Mapping.identity()
+        )
+        rows = _one(list(RowReader(study, mapping, opened_table(path, mapping))))
+        secret = SiloMemory(root / name / "study" / "private").secret()
+        mask = held_out(row_hashes(rows, secret), study.evaluation.holdout, secret)
+        found[name] = rows.take(~mask)
+    return found
+
+
+def _one(batches: list[Rows]) -> Rows:
+    return Rows(
+        np.concatenate([b.numbers for b in batches]),
+        np.concatenate([b.codes for b in batches]),
+        np.concatenate([b.target for b in batches]),
+        np.concatenate([b.offset for b in batches]),
+        np.concatenate([b.weight for b in batches]),
+    )

@@ -90,9 +90,9 @@ def join(
             "the fingerprint of this study is not what you heard",
             hint="ask the coordinator for the study file again over another way, and compare again",
         )
-    key_path = Path(key_file if key_file is not None else key) if not isinstance(key, SecretKey) or key_file else None
-    if key_path is None:
+    if key_file is None and isinstance(key, SecretKey):
         raise RefusedError("join must know where the key file is", hint="give key_file=")
+    key_path = Path(key_file) if key_file is not None else Path(str(key))
     space = Workspace(root, "silo")
     places = _relative(key_path, root), _relative(table, root)
     if mapping is None:

@@ -1,0 +1,5 @@
+"""``python -m fedcli``. Internal."""
+
+from fedcli.cli.main import main
+
+main()

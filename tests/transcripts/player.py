@@ -1,0 +1,122 @@
+"""Plays a transcript: runs its commands in a fresh folder and compares every line that they print.
+
+A transcript reads like a terminal::
+
+    $ fedcli keys show north.fedpub        a command; `cp`, `cat`, `cd`, `mkdir` and `ls` work too
+    name         north                     a line of stdout
+    ! Next: send north.fedpub              a line of stderr
+    ? 3                                    the exit status, where it is not 0
+
+Fingerprints come from fresh random keys, so the digits in a transcript are stand-ins: the first time one is met, it is
+bound to what the command really printed; from then on the two must go together, in commands as well as in output.
+Lines that begin with ``#`` are for the reader.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import shlex
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fedcli.cli.main import run
+
+DIGITS = re.compile(r"\b\d{5}(?: \d{5}){5}\b")
+_FILE_COMMANDS = {"cp", "cat", "cd", "mkdir", "ls", "rm"}
+
+
+@dataclass
+class Step:
+    """One command with what it must print."""
+
+    line: int
+    command: str
+    out: list[str] = field(default_factory=list)
+    err: list[str] = field(default_factory=list)
+    status: int = 0
+
+
+def read(text: str) -> list[Step]:
+    """Read a transcript's steps."""
+    steps: list[Step] = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.startswith("$ "):
+            steps.append(Step(number, line[2:]))
+        elif line.startswith("#") or not steps:
+            continue
+        elif line.startswith("! "):
+            steps[-1].err.append(line[2:])
+        elif line == "!":
+            steps[-1].err.append("")
+        elif line.startswith("? "):
+            steps[-1].status = int(line[2:])
+        else:
+            steps[-1].out.append(line)
+    for step in steps:
+        while step.out and not step.out[-1]:
+            step.out.pop()
+    return steps
+
+
+@dataclass
+class Player:
+    """Plays steps in ``folder``."""
+
+    folder: Path
+    bound: dict[str, str] = field(default_factory=dict)
+
+    def play(self, step: Step) -> None:
+        """Run one step and compare."""
+        command = self._real(step.command)
+        out, err, status = self._run(shlex.split(command))
+        expected = "\n".join(step.out), "\n".join(step.err), step.status
+        found = self._shown(out, expected[0]), self._shown(err, expected[1]), status
+        assert found == expected, (
+            f"line {step.line}: $ {step.command}\n--- stdout\n{found[0]}\n--- stderr\n{found[1]}\n--- status {status}"
+        )
+
+    def _run(self, words: list[str]) -> tuple[str, str, int]:
+        if words[0] in _FILE_COMMANDS:
+            return self._file_command(words), "", 0
+        assert words[0] == "fedcli", f"a transcript cannot run {words[0]}"
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.chdir(self.folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            status = run(words[1:])
+        return out.getvalue(), err.getvalue(), status
+
+    def _file_command(self, words: list[str]) -> str:
+        name, *paths = [word for word in words if not word.startswith("-")]
+        places = [self.folder / path for path in paths]
+        if name == "cd":
+            self.folder = places[0].resolve()
+        elif name == "mkdir":
+            places[0].mkdir(parents=True, exist_ok=True)
+        elif name == "cp":
+            for place in places[:-1]:
+                shutil.copy(place, places[-1])
+        elif name == "rm":
+            places[0].unlink()
+        elif name == "ls":
+            return "\n".join(sorted(p.name for p in (places[0] if places else self.folder).iterdir()))
+        else:
+            return places[0].read_text()
+        return ""
+
+    def _real(self, command: str) -> str:
+        return DIGITS.sub(lambda m: self.bound.get(m[0], m[0]), command)
+
+    def _shown(self, found: str, expected: str) -> str:
+        """Put stand-ins in place of real fingerprints, binding new ones in the order in which they are met."""
+        for real, stand_in in zip(_all_digits(found), _all_digits(expected), strict=False):
+            if stand_in not in self.bound and real not in self.bound.values():
+                self.bound[stand_in] = real
+        names = {real: stand_in for stand_in, real in self.bound.items()}
+        text = DIGITS.sub(lambda m: names.get(m[0], m[0]), found)
+        return "\n".join(line.rstrip() for line in text.splitlines()).rstrip("\n")
+
+
+def _all_digits(text: str) -> list[str]:
+    return [m[0] for m in DIGITS.finditer(text)]

@@ -181,7 +181,7 @@ def _read_header(file: BinaryIO, at: int, total: int, limits: dict[str, int]) ->
 
 def _expect_zeros(file: BinaryIO, start: int, end: int, where: str) -> None:
     if _read_at(file, start, end - start).strip(b"\0"):
-        raise BadArchive(f"there are bytes {where} that belong to no member", hint=_HINT)
+        raise _mangled(file) or BadArchive(f"there are bytes {where} that belong to no member", hint=_HINT)
 
 
 def _mangled(file: BinaryIO) -> MangledInTransit | None:

@@ -302,15 +302,15 @@ def _namespace(armoured: bytes) -> str:
         except BadSignature:
             continue
         return namespace
-    # Only to choose the words of the refusal: a strict look at every form that later versions may have is not possible.
+    # Only to choose the words of the refusal: what a later version's signature looks like is not known here.
     body = re.sub(rb"-----.*?-----|\s", b"", armoured)
     try:
-        newer = re.search(rb"([a-z-]{1,20})@fedcli-v([1-9][0-9]{0,8})\0", base64.b64decode(body))
+        found = re.search(rb"([a-z-]{1,20})@fedcli-v([1-9][0-9]{0,8})\0", base64.b64decode(body))
     except binascii.Error:
-        newer = None
-    if newer is not None:
+        found = None
+    if found is not None and found[0][:-1].decode("ascii") not in NAMESPACES:
         raise NewerFormat(
-            f"the file is of type fedcli-{newer[1].decode('ascii')}/{newer[2].decode('ascii')}, "
+            f"the file is of type fedcli-{found[1].decode('ascii')}/{found[2].decode('ascii')}, "
             f"this fedcli knows {', '.join(PAYLOADS)} up to version {MAJOR}"
         )
     raise BadSignature("the signature is none of a fedcli file", hint="ask the sender to send the file again")

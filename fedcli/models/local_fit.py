@@ -19,7 +19,7 @@ MAX_STEPS = 50
 # so more digits here would buy nothing.
 DECREMENT = 1e-14
 # Damping of a silo's first fit, per standardised coefficient. The expansion is of the loss alone, so it biases nothing.
-LOCAL_RIDGE = 1.0
+LOCAL_RIDGE = 0.5
 
 
 @dataclass(frozen=True)

@@ -84,11 +84,14 @@ def read_secret(path: Path) -> bytes:
             ) from error
         raise _cannot_read(path, error) from error
     try:
-        with os.fdopen(handle, "rb") as file:
-            _check(path, os.fstat(file.fileno()))
+        # Before a file object is made of it: Python refuses to make one of a folder, with an error of its own.
+        _check(path, os.fstat(handle))
+        with os.fdopen(handle, "rb", closefd=False) as file:
             data = file.read(LARGEST + 1)
     except OSError as error:
         raise _cannot_read(path, error) from error
+    finally:
+        os.close(handle)
     if len(data) > LARGEST:
         raise BadKeyFile(f"'{path}' is larger than {LARGEST:,} bytes: no secret file is", hint="name the right file")
     return data

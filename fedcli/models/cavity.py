@@ -246,7 +246,8 @@ class Cavity:
         previous = state.arrays["coef"]
         inside = np.clip(coef, -self.box, self.box)
         at_edge = self._edge(coef, state, number)
-        step = relative(coordinates(basis, inside), free[0])
+        newton = free[0] + solve_symmetric(hessian, -gradients[0])[0]
+        step = relative(coordinates(basis, inside), free[0], fit_intercept=self.fit_intercept)
         arrays |= {
             "coef": inside,
             "candidates": np.empty((0, n)) if candidate is None else self._inside(candidate, previous)[None, :],
@@ -255,7 +256,7 @@ class Cavity:
             "edge": np.array([float(at_edge)]),
             "steps": np.append(state.arrays["steps"], step),
             "objective": np.array([values[0]]),
-            "gradient": np.array([relative(free[0] + solve_symmetric(hessian, -gradients[0])[0], free[0])]),
+            "gradient": np.array([relative(newton, free[0], fit_intercept=self.fit_intercept)]),
             "null": null,
         }
         return State(document(state, round=number, phase=self._phase(state, arrays["steps"], number)), arrays)

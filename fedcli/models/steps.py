@@ -18,8 +18,10 @@ def remaining(steps: FloatArray) -> float:
     """Predict the relative coefficient error left after the last step.
 
     The step itself bounds it once steps shrink; ``3 * step**2 / previous`` is the cautious prediction. Near the
-    optimum (steps below 0.1) the scheme squares its error, so ``step**3 / previous**2`` is what is left; four times
-    that is taken, and never less than a hundredth of the cautious one, so that one lucky step cannot end a study.
+    optimum (steps below 0.1) the scheme squares its error: what is left is ``factor * step**2``, and each step but the
+    first shows its factor, ``step / previous**2``. Five times the larger of the last two factors is taken, and never
+    less than a hundredth of the cautious prediction, so that one lucky step cannot end a study. Four times the last
+    factor alone was measured to promise 5e-7 where 1.3e-6 was left (64 columns, skewed classes).
 
     Parameters
     ----------
@@ -34,7 +36,8 @@ def remaining(steps: FloatArray) -> float:
     linear = 3.0 * last * last / float(steps[-2])
     if steps[-2] > NEAR:
         return min(last, linear)
-    quadratic = 4.0 * last**3 / float(steps[-2]) ** 2
+    factors = steps[1:] / steps[:-1] ** 2
+    quadratic = 5.0 * float(factors[-2:].max()) * last * last
     return min(last, linear, max(quadratic, linear / 100.0))
 
 
@@ -43,9 +46,15 @@ def decrement(gradient: FloatArray, hessian: FloatArray) -> float:
     return float(gradient @ solve_symmetric(hessian, gradient)[0]) / 2
 
 
-def relative(new: FloatArray, old: FloatArray) -> float:
-    """Return the step's size relative to the new point."""
-    return float(np.linalg.norm(new - old) / max(float(np.linalg.norm(new)), 1e-12))
+def relative(new: FloatArray, old: FloatArray, *, fit_intercept: bool) -> float:
+    """Return the step's size relative to the new point: of the slopes, or of all coefficients where that is larger.
+
+    An intercept of a thousand would otherwise hide any error of the slopes. Slopes that are all 0 compare with 1.
+    """
+    sizes = []
+    for first in (0, 1) if fit_intercept else (0,):
+        sizes.append(np.linalg.norm((new - old)[first:]) / (np.linalg.norm(new[first:]) or 1.0))
+    return float(max(sizes))
 
 
 def coordinates(basis: FloatArray, coef: FloatArray) -> FloatArray:

@@ -344,7 +344,9 @@ CLOSED: dict[str, Callable[[], Outcome]] = {
     "mixed, linear, weights": lambda: mixed("LinearRegression", weight=WEIGHT),
     "mixed, linear, no intercept": lambda: mixed("LinearRegression", {"fit_intercept": False}),
     "mixed, ridge": lambda: mixed("Ridge", {"alpha": 3.0}),
-    "mixed, ridge, weights, no intercept": lambda: mixed("Ridge", {"alpha": 3.0, "fit_intercept": False}, weight=WEIGHT),
+    "mixed, ridge, weights, no intercept": lambda: mixed(
+        "Ridge", {"alpha": 3.0, "fit_intercept": False}, weight=WEIGHT
+    ),
     "mixed, ridge, own units": lambda: mixed("Ridge", {"alpha": 3.0}, standardize=False),
 }
 LIKELIHOODS: dict[str, Callable[[], Outcome]] = {

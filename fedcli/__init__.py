@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from fedcli.workflow.aggregate import aggregate, ask_again
+    from fedcli.workflow.aggregate import aggregate
     from fedcli.workflow.anyone import inspect, status, verify
+    from fedcli.workflow.ask_again import ask_again
     from fedcli.workflow.explain import explain
     from fedcli.workflow.join import join
     from fedcli.workflow.keys import keys_new, keys_show
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 _PLACES = {
     "aggregate": "aggregate",
-    "ask_again": "aggregate",
+    "ask_again": "ask_again",
     "check": "train",
     "explain": "explain",
     "export": "outcome",

@@ -18,7 +18,7 @@ from fedcli.cli.options import (
     Verbose,
     WorkspaceDir,
 )
-from fedcli.cli.screen import Screen, passphrase_source
+from fedcli.cli.screen import Screen, mark, passphrase_source
 
 
 def register(app: typer.Typer) -> None:
@@ -60,8 +60,9 @@ def aggregate(
     Example: fedcli aggregate
     """
     from fedcli.errors import FedcliError
-    from fedcli.workflow.aggregate import UpdatesRefused, ask_again
+    from fedcli.workflow.aggregate import UpdatesRefused
     from fedcli.workflow.aggregate import aggregate as run
+    from fedcli.workflow.ask_again import ask_again
 
     screen = Screen("aggregate", as_json, quiet, verbose)
     passphrase = passphrase_source(passphrase_file, screen)
@@ -90,13 +91,13 @@ def aggregate(
     except UpdatesRefused as refused:
         for item in refused.found:
             if item.problem is None and item.manifest is not None:
-                screen.say(f"✓ {item.path.name}   {item.manifest.sender}")
+                screen.say(f"{mark(True)} {item.path.name}   {item.manifest.sender}")
             elif isinstance(item.problem, FedcliError):
-                screen.say(f"✗ {item.path.name}   {item.problem.code}")
+                screen.say(f"{mark(False)} {item.path.name}   {item.problem.code}")
         raise
     for update in result.updates:
         copies = f"   ({update.copies} copies, counted once)" if update.copies > 1 else ""
-        screen.say(f"✓ {update.file.name}   {update.silo}{copies}")
+        screen.say(f"{mark(True)} {update.file.name}   {update.silo}{copies}")
     screen.object(
         round=result.round,
         attempt=result.attempt,

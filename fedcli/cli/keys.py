@@ -57,7 +57,10 @@ def new(
     screen.object(name=made.name, secret=made.secret, public=made.public, mask=made.mask, fingerprint=made.fingerprint)
     screen.table([("name", made.name), ("fingerprint", made.fingerprint)])
     screen.done(f"{made.secret} (secret: keep it, with {made.mask.name}) and {made.public} (public) written")
-    screen.next(f"send {made.public.name} to the coordinator, and read them the fingerprint on the phone")
+    screen.next(
+        f"a silo sends {made.public.name} to the coordinator and reads them the fingerprint on the phone; "
+        f"the coordinator runs: fedcli study init DIR --key {made.secret}"
+    )
 
 
 @app.command("show")

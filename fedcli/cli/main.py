@@ -17,7 +17,6 @@ import traceback
 from collections.abc import Sequence
 from typing import Annotated
 
-import click
 import typer
 
 from fedcli import __version__
@@ -67,12 +66,9 @@ def run(arguments: list[str]) -> int:
         outcome = app(args=arguments, prog_name="fedcli", standalone_mode=False)
     except FedcliError as error:
         return _failed(error, arguments)
-    except click.exceptions.Abort:
+    except typer.Abort:
         typer.echo("fedcli: stopped: nothing was written", err=True)
         return 130
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
     except KeyboardInterrupt:
         typer.echo("fedcli: interrupted: nothing was left half-written", err=True)
         return 130
@@ -80,6 +76,11 @@ def run(arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
+        show, status = getattr(error, "show", None), getattr(error, "exit_code", None)
+        if callable(show) and isinstance(status, int):
+            # A wrong command line; its class lives in click or in typer, by version.
+            show()
+            return status
         if type(error).__name__ == "Declined":
             return _declined(arguments)
         return _bug(error)

@@ -63,8 +63,7 @@ class Screen:
 
     def done(self, text: str) -> None:
         """Tell what was written."""
-        mark = "✓ " if _can_show("✓") else ""
-        self.say(mark + text)
+        self.say(f"{mark(True)} {text}")
 
     def next(self, text: str) -> None:
         """Tell the next step."""
@@ -97,6 +96,12 @@ class Screen:
     def ask_digits(self, question: str) -> str:
         """Ask for digits heard on the phone."""
         return str(typer.prompt(clean(question), default="", show_default=False, err=True))
+
+
+def mark(good: bool) -> str:
+    """Return a tick or a cross where stderr can show it, else a word."""
+    sign, word = ("✓", "OK") if good else ("✗", "NO")
+    return sign if _can_show(sign) else word
 
 
 def clean(text: str) -> str:

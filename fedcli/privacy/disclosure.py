@@ -97,7 +97,8 @@ def examine(
         rows = "row" if small[0].count == 1 else "rows"
         problems.append(
             CellTooSmall(
-                f"the group '{small[0].says}' has {small[0].count} {rows}, the study requires at least {min_cell}{others}",
+                f"the group '{small[0].says}' has {small[0].count} {rows}, "
+                f"the study requires at least {min_cell}{others}",
                 hint="ask the coordinator to merge levels or to change rules.min_cell in a new study, "
                 "without sending this screen",
             )

@@ -22,7 +22,17 @@ BINDING = "fedcli.binding"
 DOCUMENT = "fedcli.document"
 DOCUMENT_LIMIT = 8 * 2**20
 # Arrays of a running state that are sums over silos: the final model, which is public, does not carry them.
-SUMS = ("curvature", "rhs", "lowest", "lowest.coef", "lowest.gradient", "candidates", "parent.candidates", "taken", "edge")
+SUMS = (
+    "curvature",
+    "rhs",
+    "lowest",
+    "lowest.coef",
+    "lowest.gradient",
+    "candidates",
+    "parent.candidates",
+    "taken",
+    "edge",
+)
 
 
 @dataclass(frozen=True)
@@ -74,11 +84,15 @@ class ModelDocument:
         wanted = {"state": dict, "study": dict, "members": dict, "without": list, "expects": dict, "reason": str}
         good = isinstance(document, dict) and document.keys() == wanted.keys()
         if not good or not all(isinstance(document[key], kind) for key, kind in wanted.items()):
-            raise BadDocument("the model's document is not in fedcli's form", hint="ask the coordinator to send it again")
+            raise BadDocument(
+                "the model's document is not in fedcli's form", hint="ask the coordinator to send it again"
+            )
         good = all(isinstance(v, int) for v in document["expects"].values())
         good &= all(isinstance(v, str) for v in (*document["members"].values(), *document["without"]))
         if not good:
-            raise BadDocument("the model's document is not in fedcli's form", hint="ask the coordinator to send it again")
+            raise BadDocument(
+                "the model's document is not in fedcli's form", hint="ask the coordinator to send it again"
+            )
         return cls(
             document["state"],
             document["study"],

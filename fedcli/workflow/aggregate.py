@@ -14,21 +14,20 @@ import numpy as np
 
 from fedcli.compute.update import merge
 from fedcli.crypto.keys import SecretKey
-from fedcli.errors import FedcliError, NotAFedcliFile, OtherSilo, RefusedError, RoundError, StudyFinished
-from fedcli.fileformat import tensors
+from fedcli.errors import FedcliError, NotAFedcliFile, OtherSilo, RoundError, StudyFinished
 from fedcli.fileformat.envelope import read_envelope
 from fedcli.fileformat.manifest import Manifest
 from fedcli.fileformat.statistics import State
-from fedcli.models.batch import empty_state
 from fedcli.models.steps import remaining
 from fedcli.preparing.plan import Plan
 from fedcli.protocol.intake import Expected, Intake
-from fedcli.protocol.payloads import BINDING, ModelDocument, model_payload, read_update
+from fedcli.protocol.payloads import ModelDocument, read_update
 from fedcli.study.canonical_form import to_json
 from fedcli.workflow.coordinator import CoordinatorSide, open_coordinator
-from fedcli.workflow.files import SOFTWARE, Passphrase, open_file, open_key, verified_manifest, write_signed
+from fedcli.workflow.files import Passphrase, open_file, open_key, verified_manifest
 from fedcli.workflow.models import OpenedModel, newest, open_model, start_of
-from fedcli.workflow.results import Aggregated, AskedAgain, UpdateCounted
+from fedcli.workflow.results import Aggregated, UpdateCounted
+from fedcli.workflow.writing import archive_sums, write_model
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ def aggregate(
     tell = progress or (lambda _: None)
     side = open_coordinator(workspace)
     secret = open_key(key if key is not None else side.key, passphrase)
-    _own(side, secret)
+    check_own(side, secret)
     current = current_model(side, secret)
     if current.final:
         raise StudyFinished(
@@ -128,8 +127,8 @@ def aggregate(
         coefficients = plan.coefficients(state)
         state = State(state.document, {**state.arrays, "coefficients": coefficients})
     tell("writing the model")
-    _archive(side, secret, number, attempt, current, total.integers, force=True)
-    path = _write_model(
+    archive_sums(side, secret, number, attempt, current, total, force=True)
+    path = write_model(
         side,
         secret,
         current,
@@ -160,65 +159,6 @@ def aggregate(
         skipped=skipped,
         warnings=warnings,
     )
-
-
-def ask_again(
-    silos: Sequence[str] = (),
-    *,
-    workspace: Path | str = ".",
-    key: SecretKey | Path | str | None = None,
-    passphrase: Passphrase | None = None,
-    from_start: bool = False,
-    out: Path | str | None = None,
-    force: bool = False,
-) -> AskedAgain:
-    """Ask all or named silos for a new attempt of the round that is being collected.
-
-    Parameters
-    ----------
-    silos : sequence of str
-        Who is asked; everybody when empty. The others' updates of this round stay good.
-    from_start : bool
-        Begin the study again at round 1 instead, with everybody: the way out when a wrong table was in a round that is
-        already summed.
-    workspace, key, passphrase, out, force
-        As in `aggregate`.
-
-    Raises
-    ------
-    OtherSilo, StudyFinished, RefusedError
-    """
-    side = open_coordinator(workspace)
-    secret = open_key(key if key is not None else side.key, passphrase)
-    _own(side, secret)
-    current = current_model(side, secret)
-    if current.final and not from_start:
-        raise StudyFinished(
-            f"study '{side.study.study.study}' is finished: round {current.round} was the last",
-            hint="to begin it again from round 1, add --from-start",
-        )
-    everybody = side.study.study.silo_names
-    for name in silos:
-        if name not in everybody:
-            raise OtherSilo(f"'{name}' is not a silo of this study: {', '.join(everybody)}", hint="check the spelling")
-    if from_start and silos:
-        raise RefusedError("a study begins again with all its silos", hint="leave out --ask")
-    asked = tuple(silos) or everybody
-    attempt = _last_attempt(side, current) + 1
-    base = start_of(side.study) if from_start else current
-    expects = {name: attempt if name in asked else base.attempt_of(name) for name in everybody}
-    document = ModelDocument(
-        state=base.state.document,
-        study=to_json(side.study.study),
-        members=base.document.members if base.document else {},
-        without=base.document.without if base.document else (),
-        expects=expects,
-        reason="",
-    )
-    path = _write_model(
-        side, secret, base, base.state, document, number=base.round, attempt=attempt, final=False, out=out, force=force
-    )
-    return AskedAgain(base.round + 1, attempt, asked, path)
 
 
 def current_model(side: CoordinatorSide, secret: SecretKey) -> OpenedModel:
@@ -291,118 +231,11 @@ def _admit(
     return intake, tuple(skipped)
 
 
-def _own(side: CoordinatorSide, secret: SecretKey) -> None:
+def check_own(side: CoordinatorSide, secret: SecretKey) -> None:
+    """Refuse a key that is not the coordinator's."""
     name = side.study.roster.own_name(secret.public_identity())
     if name != side.study.roster.coordinator.name:
         raise OtherSilo(f"the key of '{name}' is not the coordinator's", hint="use the key given to 'study init'")
-
-
-def _last_attempt(side: CoordinatorSide, current: OpenedModel) -> int:
-    asked = max(current.document.expects.values(), default=1) if current.document else 1
-    return max(asked, current.manifest.attempt if current.manifest else 1)
-
-
-def _file_name(study: str, number: int, attempt: int) -> str:
-    return f"{study}-r{number}{f'-a{attempt}' if attempt > 1 else ''}"
-
-
-def _write_model(
-    side: CoordinatorSide,
-    secret: SecretKey,
-    current: OpenedModel,
-    state: State,
-    document: ModelDocument,
-    *,
-    number: int,
-    attempt: int,
-    final: bool,
-    out: Path | str | None,
-    force: bool,
-) -> Path:
-    study = side.study
-    members = study.roster.members
-    manifest = Manifest(
-        type="fedcli-model/1",
-        study=study.digest,
-        name=study.study.study,
-        roster=study.roster.digest,
-        round=number,
-        attempt=attempt,
-        parent=current.parent,
-        sender=study.roster.coordinator.name,
-        recipients=[] if final else sorted(members),
-        previous="",
-        ledger="",
-        final=final,
-        software=SOFTWARE,
-    )
-    payload = model_payload(state if number else empty_state(), document, manifest)
-    path = (
-        Path(out)
-        if out is not None
-        else side.workspace.outbox / f"{_file_name(study.study.study, number, attempt)}.fedmodel"
-    )
-    write_signed(
-        path,
-        manifest,
-        payload.chunks(),
-        payload.size,
-        key=secret,
-        recipients=None if final else [members[name] for name in sorted(members)],
-        payload_name="model.safetensors" if final else "payload.age",
-        force=force,
-    )
-    return path
-
-
-def _archive(
-    side: CoordinatorSide,
-    secret: SecretKey,
-    number: int,
-    attempt: int,
-    current: OpenedModel,
-    integers: object,
-    *,
-    force: bool,
-) -> Path:
-    """Keep the round's exact sums, encrypted to the coordinator alone: nobody else is shown a sum of few silos."""
-    study = side.study
-    name = study.roster.coordinator.name
-    manifest = Manifest(
-        type="fedcli-state/1",
-        study=study.digest,
-        name=study.study.study,
-        roster=study.roster.digest,
-        round=number,
-        attempt=attempt,
-        parent=current.parent,
-        sender=name,
-        recipients=[name],
-        previous="",
-        ledger="",
-        final=False,
-        software=SOFTWARE,
-    )
-    arrays = {block: _limbs(values) for block, values in integers.items()}  # type: ignore[attr-defined]
-    payload = tensors.TensorFile(arrays, {BINDING: manifest.binding()})
-    path = side.workspace.archive / f"{_file_name(study.study.study, number, attempt)}.fedstate"
-    write_signed(
-        path,
-        manifest,
-        payload.chunks(),
-        payload.size,
-        key=secret,
-        recipients=[study.roster.members[name]],
-        payload_name="payload.age",
-        force=force,
-    )
-    return path
-
-
-def _limbs(values: np.ndarray) -> np.ndarray:
-    mask = (1 << 64) - 1
-    flat = [int(v) & ((1 << 128) - 1) for v in values.ravel()]
-    return np.array([[v & mask, v >> 64] for v in flat], dtype=np.uint64).reshape(-1, 2)
 
 
 def _collinear(plan: Plan, state: State) -> str:

@@ -227,7 +227,7 @@ def _coordinator_status(
             continue
     present = tuple(silo for silo in study.silo_names if silo in here)
     missing = tuple(silo for silo in study.silo_names if silo not in here)
-    sent = f"{side.workspace.outbox}/{current.path.name}" if current.path else f"{side.workspace.outbox}/*.fedstudy"
+    sent = current.path or side.workspace.outbox / f"{study.study}.fedstudy"
     step = "fedcli aggregate" if not missing else f"wait for {', '.join(missing)}; they continue from {sent}"
     return Status(
         "coordinator",

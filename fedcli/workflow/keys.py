@@ -16,7 +16,7 @@ from fedcli.fileformat.manifest import Manifest
 from fedcli.study.document import valid_name
 from fedcli.workflow.files import SOFTWARE, Passphrase, open_key, read_public_key, write_signed
 from fedcli.workflow.results import KeyMade, KeyShown
-from fedcli.workflow.workspace import need_file, write_file
+from fedcli.workflow.workspace import make_folder, need_file, write_file
 
 _AGE_INTRO = b"age-encryption.org/"
 
@@ -50,6 +50,7 @@ def keys_new(name: str, *, passphrase: str, out: Path | str = ".", log2_n: int =
     check_passphrase(passphrase)
     folder = Path(out)
     secret_path, public_path, mask_path = (folder / f"{name}.{end}" for end in ("fedkey", "fedpub", "fedmask"))
+    make_folder(folder)
     for path in (secret_path, public_path, mask_path):
         if path.exists() or path.is_symlink():
             raise OutputExists(

@@ -118,7 +118,7 @@ def export(
     file : path, optional
         The final model (or, for ``allowed-signers``, the study); without it the workspace's.
     format : str
-        ``json`` or ``csv``: coefficients on the columns' own scale. ``sklearn``: a fitted ``Pipeline`` saved with skops.
+        ``json`` or ``csv``: coefficients on the columns' own scale. ``sklearn``: a ``Pipeline`` saved with skops.
         ``allowed-signers``: the roster, for ``ssh-keygen -Y verify``.
     out : path, optional
 

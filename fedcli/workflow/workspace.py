@@ -104,12 +104,23 @@ def make_folders(workspace: Workspace) -> None:
     """Make the folders of a workspace, ``private`` readable by its owner only."""
     folders = [workspace.inbox, workspace.outbox]
     folders += [workspace.keys, workspace.archive] if workspace.role == "coordinator" else [workspace.private]
+    for folder in folders:
+        make_folder(folder, mode=0o700 if folder == workspace.private else 0o755)
+
+
+def make_folder(folder: Path, *, mode: int = 0o755) -> None:
+    """Make a folder and those above it, if they are not there.
+
+    Raises
+    ------
+    CannotWrite
+    """
     try:
-        for folder in folders:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700 if folder == workspace.private else 0o755)
+        folder.mkdir(parents=True, exist_ok=True, mode=mode)
     except OSError as exc:
         raise CannotWrite(
-            f"cannot make a folder in {_shown(workspace.root)}: {exc.strerror}", hint="choose another folder with -C"
+            f"cannot make the folder '{folder}': {exc.strerror}",
+            hint="choose another place, or ask for the right to write",
         ) from exc
 
 

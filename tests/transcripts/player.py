@@ -7,8 +7,9 @@ A transcript reads like a terminal::
     ! Next: send north.fedpub              a line of stderr
     ? 3                                    the exit status, where it is not 0
 
-Fingerprints come from fresh random keys, so the digits in a transcript are stand-ins: the first time one is met, it is
-bound to what the command really printed; from then on the two must go together, in commands as well as in output.
+Fingerprints and hashes come from fresh random keys, so the digits in a transcript are stand-ins: the first time one is
+met, it is bound to what the command really printed; from then on the two must go together, in commands as well as in
+output.
 Lines that begin with ``#`` are for the reader.
 """
 
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import re
 import shlex
 import shutil
@@ -24,7 +26,9 @@ from pathlib import Path
 
 from fedcli.cli.main import run
 
-DIGITS = re.compile(r"\b\d{5}(?: \d{5}){5}\b")
+ROOT = Path(__file__).resolve().parents[2]
+# Fingerprints, and hashes in hexadecimal: both follow from random keys.
+DIGITS = re.compile(r"\b\d{5}(?: \d{5}){5}\b|\b[0-9a-f]{16,64}\b")
 _FILE_COMMANDS = {"cp", "cat", "cd", "mkdir", "ls", "rm"}
 
 
@@ -37,6 +41,15 @@ class Step:
     out: list[str] = field(default_factory=list)
     err: list[str] = field(default_factory=list)
     status: int = 0
+
+
+def prepare(folder: Path) -> Path:
+    """Give a transcript its folder: the sample silos, and a passphrase in the file that the environment names."""
+    shutil.copytree(ROOT / "sample_silos", folder / "sample_silos")
+    passphrase = folder / "passphrase"
+    passphrase.write_text("correct horse battery staple\n")
+    os.environ["FEDCLI_PASSPHRASE_FILE"] = str(passphrase)
+    return folder
 
 
 def read(text: str) -> list[Step]:
@@ -71,18 +84,19 @@ class Player:
     def play(self, step: Step) -> None:
         """Run one step and compare."""
         command = self._real(step.command)
-        out, err, status = self._run(shlex.split(command))
+        out, err, status = self.run(shlex.split(command))
         expected = "\n".join(step.out), "\n".join(step.err), step.status
         found = self._shown(out, expected[0]), self._shown(err, expected[1]), status
         assert found == expected, (
             f"line {step.line}: $ {step.command}\n--- stdout\n{found[0]}\n--- stderr\n{found[1]}\n--- status {status}"
         )
 
-    def _run(self, words: list[str]) -> tuple[str, str, int]:
+    def run(self, words: list[str]) -> tuple[str, str, int]:
+        """Run one command; return what it printed on stdout and stderr, and its exit status."""
         if words[0] in _FILE_COMMANDS:
             return self._file_command(words), "", 0
         assert words[0] == "fedcli", f"a transcript cannot run {words[0]}"
-        out, err = io.StringIO(), io.StringIO()
+        out, err = _Utf8(), _Utf8()
         with contextlib.chdir(self.folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             status = run(words[1:])
         return out.getvalue(), err.getvalue(), status
@@ -116,6 +130,12 @@ class Player:
         names = {real: stand_in for stand_in, real in self.bound.items()}
         text = DIGITS.sub(lambda m: names.get(m[0], m[0]), found)
         return "\n".join(line.rstrip() for line in text.splitlines()).rstrip("\n")
+
+
+class _Utf8(io.StringIO):
+    """A stream that says what it can show, as a terminal's does."""
+
+    encoding = "utf-8"
 
 
 def _all_digits(text: str) -> list[str]:

@@ -1,0 +1,150 @@
+"""The coordinator's files: the model that goes to everybody, and the sums that stay.
+
+Owns their manifests and names. Knows nothing of mathematics or rounds' rules. Internal.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from fedcli.crypto.keys import SecretKey
+from fedcli.fileformat import tensors
+from fedcli.fileformat.manifest import Manifest
+from fedcli.fileformat.statistics import State, Total
+from fedcli.models.batch import empty_state
+from fedcli.protocol.payloads import BINDING, ModelDocument, model_payload
+from fedcli.workflow.coordinator import CoordinatorSide
+from fedcli.workflow.files import SOFTWARE, write_signed
+from fedcli.workflow.models import OpenedModel
+
+
+def _file_name(study: str, number: int, attempt: int) -> str:
+    return f"{study}-r{number}{f'-a{attempt}' if attempt > 1 else ''}"
+
+
+def write_model(
+    side: CoordinatorSide,
+    secret: SecretKey,
+    current: OpenedModel,
+    state: State,
+    document: ModelDocument,
+    *,
+    number: int,
+    attempt: int,
+    final: bool,
+    out: Path | str | None,
+    force: bool,
+) -> Path:
+    """Write the model of ``number`` rounds, encrypted to all members, or public when it is the final one.
+
+    Parameters
+    ----------
+    side, secret
+        The coordinator's.
+    current : OpenedModel
+        What it continues.
+    state, document
+        What it says.
+    number, attempt : int
+    final : bool
+    out : path, optional
+        Where to write instead of ``outbox/``.
+    force : bool
+    """
+    study = side.study
+    members = study.roster.members
+    manifest = Manifest(
+        type="fedcli-model/1",
+        study=study.digest,
+        name=study.study.study,
+        roster=study.roster.digest,
+        round=number,
+        attempt=attempt,
+        parent=current.parent,
+        sender=study.roster.coordinator.name,
+        recipients=[] if final else sorted(members),
+        previous="",
+        ledger="",
+        final=final,
+        software=SOFTWARE,
+    )
+    payload = model_payload(state if number else empty_state(), document, manifest)
+    path = (
+        Path(out)
+        if out is not None
+        else side.workspace.outbox / f"{_file_name(study.study.study, number, attempt)}.fedmodel"
+    )
+    write_signed(
+        path,
+        manifest,
+        payload.chunks(),
+        payload.size,
+        key=secret,
+        recipients=None if final else [members[name] for name in sorted(members)],
+        payload_name="model.safetensors" if final else "payload.age",
+        force=force,
+    )
+    return path
+
+
+def archive_sums(
+    side: CoordinatorSide,
+    secret: SecretKey,
+    number: int,
+    attempt: int,
+    current: OpenedModel,
+    total: Total,
+    *,
+    force: bool,
+) -> Path:
+    """Keep the round's exact sums, encrypted to the coordinator alone: nobody else is shown a sum of few silos.
+
+    Parameters
+    ----------
+    side, secret
+        The coordinator's.
+    number, attempt : int
+    current : OpenedModel
+        What the round continued.
+    total : Total
+    force : bool
+    """
+    study = side.study
+    name = study.roster.coordinator.name
+    manifest = Manifest(
+        type="fedcli-state/1",
+        study=study.digest,
+        name=study.study.study,
+        roster=study.roster.digest,
+        round=number,
+        attempt=attempt,
+        parent=current.parent,
+        sender=name,
+        recipients=[name],
+        previous="",
+        ledger="",
+        final=False,
+        software=SOFTWARE,
+    )
+    arrays = {block: _limbs(values) for block, values in total.integers.items()}
+    payload = tensors.TensorFile(arrays, {BINDING: manifest.binding()})
+    path = side.workspace.archive / f"{_file_name(study.study.study, number, attempt)}.fedstate"
+    write_signed(
+        path,
+        manifest,
+        payload.chunks(),
+        payload.size,
+        key=secret,
+        recipients=[study.roster.members[name]],
+        payload_name="payload.age",
+        force=force,
+    )
+    return path
+
+
+def _limbs(values: np.ndarray) -> np.ndarray:
+    mask = (1 << 64) - 1
+    flat = [int(v) & ((1 << 128) - 1) for v in values.ravel()]
+    return np.array([[v & mask, v >> 64] for v in flat], dtype=np.uint64).reshape(-1, 2)

@@ -58,7 +58,9 @@ class Gram:
         return Layout((Block("gram", (n * (n + 1) // 2,), self.max_rows * self.largest_weight, says),))
 
     def locate(self, rows: Source, state: State, memory: Memory | None) -> Point:
-        """See `Family.locate`: the centre is the silo's mean, on a coarse grid."""
+        """See `Family.locate`: the centre is the silo's mean, on a coarse grid; a second trip has none."""
+        if state.document["round"] > 0:
+            return Point(np.zeros(self.n_expanded + 1))
         count, sums = 0, np.zeros(self.n_expanded + 1)
         for batch in rows:
             count += batch.X.shape[0]

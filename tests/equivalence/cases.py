@@ -99,7 +99,7 @@ def _agreed(study: Study, path: Path, mapping: str) -> pd.DataFrame:
         if feature.type == "number":
             columns[name] = cells.astype(float) * float(how.get("multiply", 1))
         else:
-            columns[name] = cells.map(lambda cell, levels=how.get("levels", {}): levels.get(cell, cell))
+            columns[name] = cells.replace(how.get("levels", {}))
     return pd.DataFrame(columns)
 
 

@@ -18,6 +18,8 @@ from fedcli.preparing.columns import Columns
 from fedcli.preparing.plan import Plan
 from fedcli.report.coefficients import class_labels
 
+_GAPS = (("impute", np.nan), ("impute_none", None))
+
 
 def build_pipeline(plan: Plan, state: State) -> Any:
     """Return ``Pipeline([("columns", ColumnTransformer), ("model", estimator)])``, fitted as on the pooled rows.
@@ -82,7 +84,9 @@ def _transformer(plan: Plan, preparation: Any) -> Any:
         if chosen:
             levels = [list(plan.study.categories[name].levels) for name in chosen]
             encode = OneHotEncoder(categories=levels, drop="first", sparse_output=False)
-            steps = [("impute", SimpleImputer(strategy="most_frequent"))] if imputed else []
+            # A gap in text is NaN in pandas and None in polars; one imputer knows only one of them.
+            gaps = _GAPS if imputed else ()
+            steps = [(step, SimpleImputer(missing_values=gap, strategy="most_frequent")) for step, gap in gaps]
             groups.append((title, Pipeline([*steps, ("encode", encode)]), chosen))
     transformer = ColumnTransformer(groups, sparse_threshold=0.0)
     transformer.fit(pl.DataFrame(_made_up(columns)))
@@ -92,7 +96,8 @@ def _transformer(plan: Plan, preparation: Any) -> Any:
         if not isinstance(fitted, Pipeline):
             continue
         index = [places[name] for name in chosen if name in places]
-        if "impute" in fitted.named_steps:
+        imputers = [step for name, step in fitted.steps if name.startswith("impute")]
+        if imputers:
             values = (
                 original_mean[index]
                 if index
@@ -101,7 +106,8 @@ def _transformer(plan: Plan, preparation: Any) -> Any:
                     dtype=object,
                 )
             )
-            fitted.named_steps["impute"].statistics_ = values
+            for imputer in imputers:
+                imputer.statistics_ = values
         if title.startswith("numbers") and "scale" in fitted.named_steps:
             scaler = fitted.named_steps["scale"]
             scaler.mean_, scaler.scale_, scaler.var_ = original_mean[index], scale[index], scale[index] ** 2
@@ -125,6 +131,9 @@ def _estimator(plan: Plan, slopes: Any, intercept: float) -> Any:
     X = np.zeros((2, len(slopes)))
     labels = class_labels(plan)
     estimator.fit(X, np.array(labels) if labels else np.array([1.0, 2.0]))
+    if labels and estimator.classes_[0] != labels[0]:
+        # scikit-learn sorts the classes, and its coefficients speak for the last.
+        slopes, intercept = -slopes, -intercept
     estimator.coef_ = slopes[None, :] if labels else slopes
     estimator.intercept_ = np.array([intercept]) if labels else float(intercept)
     for attribute in ("n_iter_", "rank_", "singular_"):

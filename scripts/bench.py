@@ -17,7 +17,7 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
 PYTHON = sys.executable
-FEDCLI = [PYTHON, "-m", "fedcli"]
+FEDCLI = [str(Path(PYTHON).with_name("fedcli"))]
 THREADS = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 STUDY = """\
@@ -78,18 +78,20 @@ def imports(folder: Path) -> None:
     for title, command in study.items():
         done = subprocess.run([PYTHON, "-c", code, *command], capture_output=True, text=True, check=False, cwd=folder)
         loaded, status = done.stderr.strip().splitlines()[-1].split()
-        print(f"{title:<12} imports scikit-learn: {'yes' if loaded == 'True' else 'no'} (exit status {status})")
+        if status != "0":
+            sys.exit(f"{title} ended with {status}:\n{done.stderr}")
+        print(f"{title:<12} imports scikit-learn: {'yes' if loaded == 'True' else 'no'}")
     print()
 
 
 def small_study(folder: Path) -> dict[str, list[str]]:
-    """Play a small study up to its first aggregate, and return the commands to look at."""
+    """Play a small study, take its final model away, and return the commands of its last trip."""
     home = folder / "small"
     run([*FEDCLI, "simulate", str(ROOT / "sample_silos/breast_cancer"), "--keep", str(home), "-q"])
     coordinator, silo = home / "coordinator/study", home / "north/study"
     secret = ["--passphrase-file", str(home / "passphrase")]
-    for model in [*coordinator.glob("outbox/*.fedmodel"), *silo.glob("inbox/*.fedmodel")]:
-        model.unlink()
+    for models in (coordinator / "outbox", silo / "inbox"):
+        max(models.glob("*.fedmodel"), key=lambda path: int(path.stem.rpartition("-r")[2])).unlink()
     update = next(coordinator.glob("inbox/*-north-r1.fedupdate"))
     return {
         "train": ["train", "-C", str(silo), "--dry-run", *secret],

@@ -10,7 +10,7 @@ import typer
 from fedcli.cli.options import Json, PassphraseFile, Quiet
 from fedcli.cli.screen import Screen, passphrase_source
 
-app = typer.Typer(no_args_is_help=True, help="Make your key pair, show a fingerprint.")
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Make your key pair, show a fingerprint.")
 
 
 @app.command("new")

@@ -12,8 +12,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import tempfile
-import traceback
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -21,6 +19,8 @@ import typer
 
 from fedcli import __version__
 from fedcli.cli import anyone, coordinator, keys, results, silo, study
+from fedcli.cli.grouped import GroupedCommands
+from fedcli.cli.options import AT_THE_COORDINATOR, FIRST
 from fedcli.cli.screen import clean
 from fedcli.errors import FedcliError
 
@@ -29,13 +29,14 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,
+    cls=GroupedCommands,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Train one scikit-learn model with other institutions by exchanging files. No row ever leaves.",
     epilog="A study, step by step: fedcli explain journey",
 )
-app.add_typer(keys.app, name="keys")
-app.add_typer(study.app, name="study")
+app.add_typer(keys.app, name="keys", rich_help_panel=FIRST)
+app.add_typer(study.app, name="study", rich_help_panel=AT_THE_COORDINATOR)
 for group in (silo, coordinator, anyone, results):
     group.register(app)
 
@@ -116,6 +117,9 @@ def _command(arguments: list[str]) -> str:
 
 def _bug(error: Exception) -> int:
     """Save the traceback without the values of any variable, and say where it is."""
+    import tempfile
+    import traceback
+
     text = "".join(traceback.format_exception(error))
     with tempfile.NamedTemporaryFile("w", suffix=".txt", prefix="fedcli-bug-", delete=False, encoding="utf-8") as file:
         file.write(f"fedcli {__version__}, Python {sys.version}\n{text}")

@@ -42,6 +42,7 @@ Fingerprints = Annotated[
     ),
 ]
 
+FIRST = "First of all"
 AT_A_SILO = "At a silo"
 AT_THE_COORDINATOR = "At the coordinator"
 ANYONE = "Anyone"

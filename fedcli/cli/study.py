@@ -11,7 +11,9 @@ from fedcli.cli.agreement import plain_words
 from fedcli.cli.options import Fingerprints, Json, KeyFile, PassphraseFile, Quiet, WorkspaceDir
 from fedcli.cli.screen import Screen, passphrase_source
 
-app = typer.Typer(no_args_is_help=True, help="Draft the agreement, enrol silos, freeze it, show it.")
+app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="Draft the agreement, enrol silos, freeze it, show it."
+)
 
 
 @app.command("init")

@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from fedcli.compute.spool import BLOCK_ROWS, Spool
+from fedcli.compute.spool import BLOCK_ROWS, MEMORY_BYTES, Spool
 from fedcli.fileformat.statistics import FloatArray, Layout, State, Statistics, Total
 from fedcli.models.batch import Batch, Memory
 from fedcli.preparing.evaluation import evaluate
-from fedcli.preparing.holdout import held_out, row_hashes
+from fedcli.preparing.holdout import row_hashes
 from fedcli.preparing.plan import Plan
 from fedcli.preparing.preparation import moments, settle_moments
 from fedcli.preparing.rows import Rows
@@ -52,19 +52,15 @@ class Sums:
     silent_holdout: bool = False
 
 
-def holdout_mask(spool: Spool, share: float, secret: bytes) -> NDArray[np.bool_]:
-    """Return which of the spooled rows are held out, shape (n_rows,)."""
-    if share <= 0:
-        return np.zeros(len(spool), dtype=np.bool_)
+def hash_rows(spool: Spool, secret: bytes) -> NDArray[np.uint64]:
+    """Return the keyed hash of each spooled row, shape (n_rows,)."""
     hashes = [row_hashes(rows, secret) for _, rows in spool.blocks()]
-    return held_out(np.concatenate(hashes) if hashes else np.empty(0, dtype=np.uint64), share, secret)
+    return np.concatenate(hashes) if hashes else np.empty(0, dtype=np.uint64)
 
 
-def rows_digest(spool: Spool, secret: bytes) -> str:
+def rows_digest(hashes: NDArray[np.uint64], secret: bytes) -> str:
     """Return a keyed hash of all rows whatever their order, 64 hexadecimal digits: the same table gives the same."""
-    hashes = [row_hashes(rows, secret) for _, rows in spool.blocks()]
-    ordered = np.sort(np.concatenate(hashes)) if hashes else np.empty(0, dtype=np.uint64)
-    return hmac.digest(secret, ordered.astype(">u8").tobytes(), "sha256").hex()
+    return hmac.digest(secret, np.sort(hashes).astype(">u8").tobytes(), "sha256").hex()
 
 
 def sum_update(
@@ -114,12 +110,12 @@ def _first(plan: Plan, state: State, spool: Spool, mask: NDArray[np.bool_]) -> S
     source = _Source(spool, mask, batch)
     point = plan.family.locate(source, state, None)
 
-    def sums(rows: Rows) -> Statistics:
-        own = moments(rows, plan.columns, centre)
-        solver = plan.family.statistics(batch(rows), point, state)
-        return Statistics({**own.arrays, **solver.arrays})
+    def parts() -> Iterator[Statistics]:
+        for rows, design in zip(_train(spool, mask), source, strict=True):
+            own = moments(rows, plan.columns, centre)
+            yield Statistics({**own.arrays, **plan.family.statistics(design, point, state).arrays})
 
-    total = _accumulate(plan, state, (sums(rows) for rows in _train(spool, mask)))
+    total = _accumulate(plan, state, parts())
     total = plan.family.settle(settle_moments(total, centre), point, state)
     return _encoded(plan, state, total)
 
@@ -132,14 +128,15 @@ def _later(
     def batch(rows: Rows) -> Batch:
         return plan.later_batch(rows, preparation)
 
-    point = plan.family.locate(_Source(spool, mask, batch), state, memory)
+    source = _Source(spool, mask, batch)
+    point = plan.family.locate(source, state, memory)
     coef = plan.family.coefficients(state)
     nobody = np.zeros(BLOCK_ROWS, dtype=np.bool_)
 
     def parts() -> Iterator[Statistics]:
-        for where, rows in spool.blocks():
+        for (where, rows), design in zip(spool.blocks(), source, strict=True):
             out = mask[where]
-            arrays = dict(plan.family.statistics(batch(rows.take(~out)), point, state).arrays)
+            arrays = dict(plan.family.statistics(design, point, state).arrays)
             if plan.study.evaluation.holdout > 0:
                 held = batch(rows.take(nobody[: len(rows)] if silent else out))
                 arrays |= evaluate(plan.study.target.type, held, coef, plan.largest_y).arrays
@@ -149,15 +146,28 @@ def _later(
     return replace(_encoded(plan, state, total), silent_holdout=silent and plan.study.evaluation.holdout > 0)
 
 
-@dataclass(frozen=True)
 class _Source:
-    spool: Spool
-    mask: NDArray[np.bool_]
-    batch: Callable[[Rows], Batch]
+    """The training rows as design batches; kept after the first pass while they fit into memory."""
+
+    def __init__(self, spool: Spool, mask: NDArray[np.bool_], batch: Callable[[Rows], Batch]) -> None:
+        self._spool, self._mask, self._batch = spool, mask, batch
+        self._kept: list[Batch] | None = None
 
     def __iter__(self) -> Iterator[Batch]:
-        for rows in _train(self.spool, self.mask):
-            yield self.batch(rows)
+        if self._kept is not None:
+            yield from self._kept
+            return
+        kept: list[Batch] | None = []
+        size = 0
+        for rows in _train(self._spool, self._mask):
+            batch = self._batch(rows)
+            size += batch.X.nbytes
+            if size > MEMORY_BYTES:
+                kept = None
+            if kept is not None:
+                kept.append(batch)
+            yield batch
+        self._kept = kept
 
 
 def _train(spool: Spool, mask: NDArray[np.bool_]) -> Iterator[Rows]:

@@ -125,14 +125,16 @@ class SiloMemory:
         return int(json.loads(path.read_bytes())["round"]) if path.exists() else 0
 
     def recall(self, digest: str | None) -> Memory | None:
-        """Return the numbers of the update with this digest, or None if this silo does not hold them.
+        """Return the numbers of the update with this digest: None without a digest, empty if they are lost.
 
         Without them the others' sum cannot be told from the whole; the fit then converges a little slower, to the same
         optimum.
         """
-        path = self.folder / f"{digest}.safetensors"
-        if digest is None or not path.exists():
+        if digest is None:
             return None
+        path = self.folder / f"{digest}.safetensors"
+        if not path.exists():
+            return Memory({})
         found = tensors.decode([path.read_bytes()], None)
         return Memory({name: np.asarray(array, np.float64) for name, array in found.arrays.items()})
 

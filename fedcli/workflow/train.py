@@ -12,12 +12,13 @@ from pathlib import Path
 
 from fedcli.compute.cells import count_cells
 from fedcli.compute.spool import Spool
-from fedcli.compute.update import Sums, holdout_mask, rows_digest, sum_update
+from fedcli.compute.update import Sums, hash_rows, rows_digest, sum_update
 from fedcli.crypto.keys import SecretKey
 from fedcli.data.checking import RowReader, check_table
 from fedcli.errors import AlreadyReleased, FedcliError, NotConfirmed, NothingToDo, StudyFinished
 from fedcli.fileformat.manifest import Manifest
 from fedcli.models.gram import Gram
+from fedcli.preparing.holdout import held_out
 from fedcli.preparing.plan import Plan
 from fedcli.privacy.disclosure import Disclosure, examine
 from fedcli.protocol.ledger import Ledger
@@ -57,12 +58,13 @@ def check(data: Path | str | None = None, *, workspace: Path | str = ".") -> Che
     report, found = check_table(side.study.study, side.mapping, side.table())
     problems: list[FedcliError] = list(found)
     disclosure: Disclosure | None = None
-    held_out = 0
+    n_held_out = 0
     if not problems:
         with Spool(side.reader(), side.workspace.private) as spool:
             plan = Plan(side.study.study)
-            mask = holdout_mask(spool, side.study.study.evaluation.holdout, memory.secret())
-            held_out = int(mask.sum())
+            hashes = hash_rows(spool, memory.secret())
+            mask = held_out(hashes, side.study.study.evaluation.holdout, memory.secret())
+            n_held_out = int(mask.sum())
             disclosure = _examine(plan, spool, mask)
             problems += disclosure.problems
     columns = tuple(
@@ -81,7 +83,7 @@ def check(data: Path | str | None = None, *, workspace: Path | str = ".") -> Che
         rows_read=report.rows_read,
         rows_used=report.rows_used,
         rows_dropped=report.rows_read - report.rows_used,
-        rows_held_out=held_out,
+        rows_held_out=n_held_out,
         columns=columns,
         smallest=(smallest.says, smallest.count) if smallest else None,
         problems=tuple(problems),
@@ -153,11 +155,12 @@ def train(
     reader = side.reader()
     with Spool(reader, side.workspace.private) as spool:
         tell("testing what would leave")
-        mask = holdout_mask(spool, side.study.study.evaluation.holdout, memory.secret())
+        hashes = hash_rows(spool, memory.secret())
+        mask = held_out(hashes, side.study.study.evaluation.holdout, memory.secret())
         disclosure = _examine(plan, spool, mask)
         if disclosure.problems:
             raise disclosure.problems[0]
-        digest = rows_digest(spool, memory.secret())
+        digest = rows_digest(hashes, memory.secret())
         _same_rows(memory, digest, parent, number)
         tell("summing over the rows")
         own = memory.recall(parent.document.members.get(name)) if parent.document else None

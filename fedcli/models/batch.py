@@ -61,7 +61,7 @@ class Memory:
     Parameters
     ----------
     arrays : mapping of str to ndarray
-        The blocks of that update.
+        The blocks of that update; none when the silo has lost them although the parent counts them in.
     """
 
     arrays: Mapping[str, FloatArray]

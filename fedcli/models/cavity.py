@@ -120,7 +120,8 @@ class Cavity:
         if state.document["round"] == 0:
             basis, coef = first_fit(rows, self.loss, fit_intercept=self.fit_intercept)
             return Point(self._inside(basis @ coef, np.zeros(basis.shape[0])))
-        if state.document["phase"] == "closing":
+        if state.document["phase"] == "closing" or (memory is not None and not memory.arrays):
+            # Without its own part a silo cannot tell the others': the incoming point is then the best that it knows.
             return Point(state.arrays["coef"])
         basis = self._free(state.arrays["to_reference"])
         curvature, rhs = state.arrays["curvature"], state.arrays["rhs"]
@@ -219,6 +220,7 @@ class Cavity:
         best = int(np.argmin(values))
         lowest = float(state.arrays["lowest"][0]) if "lowest" in state.arrays else np.inf
         noise = 1e-12 * (1.0 + abs(values[0]))
+        newton = free[0] + solve_symmetric(hessian, -gradients[0])[0]
         coef, candidate, taken = merged, None, 0
         if state.document["phase"] == "solving":
             if points.shape[0] > 1 and (
@@ -238,6 +240,10 @@ class Cavity:
                 origin, slope = state.arrays["lowest.coef"], state.arrays["lowest.gradient"]
                 direction, _ = solve_symmetric(hessian, -slope)
                 coef, candidate = basis @ (origin + 0.5 * direction), basis @ (origin + direction)
+            elif number > 2 and self._mismatch(state, hessian, free[0], gradients[0], basis) > MISMATCH:
+                # Expansions that rest at another point than the optimum (of a silo that subtracts nothing, or the wrong
+                # part) betray themselves so. The exact gradient rests nowhere else.
+                coef = basis @ newton
         arrays = dict(state.arrays)
         if values[best] <= lowest:
             arrays["lowest"] = np.array([values[best]])
@@ -246,8 +252,11 @@ class Cavity:
         previous = state.arrays["coef"]
         inside = np.clip(coef, -self.box, self.box)
         at_edge = self._edge(coef, state, number)
-        newton = free[0] + solve_symmetric(hessian, -gradients[0])[0]
         step = relative(coordinates(basis, inside), free[0], fit_intercept=self.fit_intercept)
+        exact = relative(newton, free[0], fit_intercept=self.fit_intercept)
+        if not taken:
+            # The two agree unless the expansions misjudge the incoming point: then only the exact one can be believed.
+            step = max(step, exact)
         arrays |= {
             "coef": inside,
             "candidates": np.empty((0, n)) if candidate is None else self._inside(candidate, previous)[None, :],
@@ -256,7 +265,7 @@ class Cavity:
             "edge": np.array([float(at_edge)]),
             "steps": np.append(state.arrays["steps"], step),
             "objective": np.array([values[0]]),
-            "gradient": np.array([relative(newton, free[0], fit_intercept=self.fit_intercept)]),
+            "gradient": np.array([exact]),
             "null": null,
         }
         return State(document(state, round=number, phase=self._phase(state, arrays["steps"], number)), arrays)

@@ -12,6 +12,8 @@ from fedcli.models.solve import solve_symmetric
 
 # Below this relative step the scheme squares its error from trip to trip.
 NEAR = 0.1
+# A scheme that squares its error shrinks each step by far more than the one before; one that does not is slower.
+SLOW = 0.3
 
 
 def remaining(steps: FloatArray) -> float:
@@ -34,7 +36,8 @@ def remaining(steps: FloatArray) -> float:
     if steps.shape[0] == 1 or not steps[-2] > 0:
         return last
     linear = 3.0 * last * last / float(steps[-2])
-    if steps[-2] > NEAR:
+    ratios = steps[1:] / steps[:-1]
+    if steps[-2] > NEAR or (ratios.shape[0] > 1 and ratios[-1] > SLOW * ratios[-2]):
         return min(last, linear)
     factors = steps[1:] / steps[:-1] ** 2
     quadratic = 5.0 * float(factors[-2:].max()) * last * last

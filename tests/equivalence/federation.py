@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedcli.compute.spool import Spool
-from fedcli.compute.update import Sums, holdout_mask, merge, sum_update
+from fedcli.compute.update import Sums, hash_rows, merge, sum_update
 from fedcli.data.checking import RowReader
 from fedcli.data.mapping import Mapping as SiloMapping
 from fedcli.data.mapping import read_mapping
@@ -22,6 +22,7 @@ from fedcli.data.reading import open_table
 from fedcli.fileformat.statistics import State
 from fedcli.models.batch import Memory, Reason, empty_state
 from fedcli.models.steps import remaining
+from fedcli.preparing.holdout import held_out
 from fedcli.preparing.plan import Plan
 from fedcli.study.document import Member, Study
 from fedcli.study.reading import read_study
@@ -93,7 +94,7 @@ def federate(
     plan = Plan(study)
     spools = {name: spool_of(study, path, (mappings or {}).get(name)) for name, path in tables.items()}
     masks = {
-        name: holdout_mask(spool, study.evaluation.holdout, (secrets or {}).get(name, name.encode()))
+        name: mask_of(spool, study.evaluation.holdout, (secrets or {}).get(name, name.encode()))
         for name, spool in spools.items()
     }
     memories: dict[str, Memory] = {}
@@ -118,6 +119,11 @@ def spool_of(study: Study, path: Path, mapping: str | None = None) -> Spool:
     own = read_mapping(mapping, study) if mapping else SiloMapping.identity()
     table = open_table(path, delimiter=own.delimiter, decimal=own.decimal, encoding=own.encoding)
     return Spool(RowReader(study, own, table).batches(), Path(tempfile.gettempdir()))
+
+
+def mask_of(spool: Spool, share: float, secret: bytes) -> NDArray[np.bool_]:
+    """Choose the rows held out."""
+    return held_out(hash_rows(spool, secret), share, secret)
 
 
 def memory_of(sums: Sums) -> Memory:

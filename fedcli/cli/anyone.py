@@ -152,4 +152,4 @@ def explain(
     page = run(topic)
     screen.object(topic=page.topic, text=page.text)
     if not as_json:
-        typer.echo(clean(page.text))
+        typer.echo(clean(page.text, lines=True))

@@ -9,6 +9,7 @@ family of the error; 70 a bug in fedcli; 130 interrupted.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -23,6 +24,11 @@ from fedcli.cli.grouped import GroupedCommands
 from fedcli.cli.options import AT_THE_COORDINATOR, FIRST
 from fedcli.cli.screen import clean
 from fedcli.errors import FedcliError
+
+# What the machine refuses is no bug: long names, missing rights, a full or broken disk.
+_OF_THE_MACHINE = frozenset(
+    {errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG}
+)
 
 app = typer.Typer(
     name="fedcli",
@@ -67,10 +73,8 @@ def run(arguments: list[str]) -> int:
         outcome = app(args=arguments, prog_name="fedcli", standalone_mode=False)
     except FedcliError as error:
         return _failed(error, arguments)
-    except typer.Abort:
-        typer.echo("fedcli: stopped: nothing was written", err=True)
-        return 130
-    except KeyboardInterrupt:
+    except (typer.Abort, KeyboardInterrupt):
+        _object(arguments, None, "interrupted", "")
         typer.echo("fedcli: interrupted: nothing was left half-written", err=True)
         return 130
     except BrokenPipeError:
@@ -80,20 +84,45 @@ def run(arguments: list[str]) -> int:
         show, status = getattr(error, "show", None), getattr(error, "exit_code", None)
         if callable(show) and isinstance(status, int):
             # A wrong command line; its class lives in click or in typer, by version.
+            _object(arguments, None, str(getattr(error, "message", error)), "see the help page: --help")
             show()
             return status
         if type(error).__name__ == "Declined":
             return _declined(arguments)
-        return _bug(error)
+        if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
+            return _failed(_from_the_machine(error), arguments)
+        return _bug(error, arguments)
     return outcome if isinstance(outcome, int) else 0
 
 
-def _failed(error: FedcliError, arguments: list[str]) -> int:
+def _object(
+    arguments: list[str], code: str | None, message: str, hint: str, where: str | None = None, **fields: object
+) -> None:
+    """Print a failure as one JSON object, if that was asked for."""
     if "--json" in arguments:
-        said = {"code": error.code, "message": error.message, "hint": error.hint, "where": error.where}
-        typer.echo(json.dumps({"schema": 1, "command": _command(arguments), "ok": False, "error": said}))
+        said = {"code": code, "message": message, "hint": hint, "where": where}
+        typer.echo(json.dumps({"schema": 1, "command": _command(arguments), "ok": False, "error": said, **fields}))
+
+
+def _from_the_machine(error: OSError) -> FedcliError:
+    from fedcli.errors import CannotWrite
+
+    named = f"'{error.filename}': " if error.filename else ""
+    return CannotWrite(
+        f"{named}{(error.strerror or type(error).__name__).lower()}",
+        hint="check the name, the rights of the folder and the space on the disk",
+    )
+
+
+def _failed(error: FedcliError, arguments: list[str]) -> int:
     found = getattr(error, "found", ())
     first = getattr(error, "first", error)
+    files = [
+        {"file": str(item.path), "code": item.problem.code, "message": item.problem.message}
+        for item in found
+        if item.problem is not None
+    ]
+    _object(arguments, first.code, first.message, first.hint, first.where, **({"files": files} if files else {}))
     for item in found:
         if item.problem is not None and item.problem is not first:
             typer.echo(f"fedcli: error[{item.problem.code}]: {clean(str(item.problem))}", err=True)
@@ -115,7 +144,7 @@ def _command(arguments: list[str]) -> str:
     return " ".join(words[:2]) if words[:1] in (["keys"], ["study"]) else "".join(words[:1])
 
 
-def _bug(error: Exception) -> int:
+def _bug(error: Exception, arguments: list[str]) -> int:
     """Save the traceback without the values of any variable, and say where it is."""
     import tempfile
     import traceback
@@ -123,7 +152,9 @@ def _bug(error: Exception) -> int:
     text = "".join(traceback.format_exception(error))
     with tempfile.NamedTemporaryFile("w", suffix=".txt", prefix="fedcli-bug-", delete=False, encoding="utf-8") as file:
         file.write(f"fedcli {__version__}, Python {sys.version}\n{text}")
-    typer.echo(f"fedcli: this is a bug in fedcli: {type(error).__name__}", err=True)
+    said = f"this is a bug in fedcli: {type(error).__name__}"
+    _object(arguments, FedcliError.code, said, f"the details are in {file.name}")
+    typer.echo(f"fedcli: {said}", err=True)
     typer.echo(
         f"fedcli: hint: the details are in {file.name}; read it before you send it to anybody: a message in it may "
         "quote a value",

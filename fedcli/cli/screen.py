@@ -9,6 +9,7 @@ file is shown with its control characters escaped: a name is hostile input to a 
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import sys
@@ -19,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import typer
+
+_LONGEST = 65_536
 
 
 @dataclass
@@ -47,7 +50,8 @@ class Screen:
     def object(self, *, ok: bool = True, **fields: Any) -> None:
         """Print the result as one JSON object, if it was asked for."""
         if self.as_json:
-            typer.echo(json.dumps({"schema": 1, "command": self.command, "ok": ok, **fields}, default=_plain))
+            document = {"schema": 1, "command": self.command, "ok": ok, **fields}
+            typer.echo(json.dumps(_plain(document), allow_nan=False))
 
     # ---- narration -------------------------------------------------------------------------------------------------
 
@@ -104,9 +108,18 @@ def mark(good: bool) -> str:
     return sign if _can_show(sign) else word
 
 
-def clean(text: str) -> str:
-    """Escape control characters other than line ends, so that no text from a file can steer the terminal."""
-    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode("ascii") for c in text)
+def clean(text: str, *, lines: bool = False) -> str:
+    """Escape control characters, so that no name from a file can steer the terminal or pass for a line of ours.
+
+    With ``lines``, line ends stay: for pages that fedcli brings along.
+    """
+    kept = "\n" if lines else ""
+    return "".join(c if c.isprintable() or c in kept else _escaped(c) for c in text)
+
+
+def _escaped(character: str) -> str:
+    # File names that are no UTF-8 arrive as lone surrogates, which no stream can print.
+    return character.encode("unicode_escape").decode("ascii")
 
 
 def wrap(text: str, *, indent: int = 0) -> str:
@@ -137,13 +150,16 @@ def _can_show(character: str) -> bool:
 
 
 def _plain(value: Any) -> Any:
+    """Return a value as JSON has it: paths as text, and null for a number that is not finite."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
     if isinstance(value, Path):
         return str(value)
-    if isinstance(value, Mapping):
-        return dict(value)
-    if isinstance(value, (tuple, set, frozenset)):
-        return list(value)
-    raise TypeError(f"{type(value).__name__} has no JSON form")
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
 
 
 def read_passphrase_file(path: Path) -> str:
@@ -151,7 +167,14 @@ def read_passphrase_file(path: Path) -> str:
     from fedcli.errors import BadKeyFile
     from fedcli.workflow.workspace import need_file
 
-    text = need_file(path, what="passphrase file").read_text(encoding="utf-8").split("\n")[0].rstrip("\r")
+    try:
+        line = need_file(path, what="passphrase file").read_bytes()[:_LONGEST].split(b"\n")[0]
+        text = line.decode("utf-8").rstrip("\r")
+    except UnicodeDecodeError:
+        # from None: the original error carries the passphrase.
+        raise BadKeyFile(f"'{path}' is not UTF-8 text", hint="save it again with the encoding UTF-8") from None
+    except PermissionError as exc:
+        raise BadKeyFile(f"'{path}' may not be read by you", hint="ask its owner for read access") from exc
     if not text:
         raise BadKeyFile(f"'{path}' is empty", hint="write the passphrase on its first line")
     return text

@@ -21,7 +21,7 @@ from fedcli.cli.options import (
     Verbose,
     WorkspaceDir,
 )
-from fedcli.cli.screen import Screen, passphrase_source
+from fedcli.cli.screen import Screen, clean, passphrase_source
 
 if TYPE_CHECKING:
     from fedcli.workflow.results import Release, StudyShown
@@ -137,9 +137,9 @@ def check(
         rows.append(("smallest group", f"{checked.smallest[0]}: {checked.smallest[1]:,} rows"))
     screen.table(rows)
     for problem in checked.problems:
-        typer.echo(f"fedcli: error[{problem.code}]: {problem}", err=True)
+        typer.echo(f"fedcli: error[{problem.code}]: {clean(str(problem))}", err=True)
         if problem.hint:
-            typer.echo(f"fedcli: hint: {problem.hint} (fedcli explain {problem.code})", err=True)
+            typer.echo(f"fedcli: hint: {clean(problem.hint)} (fedcli explain {problem.code})", err=True)
     if not checked.ok:
         screen.say("Not ready. Nothing was written.")
         raise typer.Exit(1)
@@ -175,7 +175,10 @@ def train(
     screen = Screen("train", as_json, quiet, verbose)
     model, table = None, None
     for path in files or []:
-        if kind_of(path) is None:
+        is_table = kind_of(path) is None
+        if (table if is_table else model) is not None:
+            raise typer.BadParameter(f"two {'tables' if is_table else 'models'} are named: train takes one")
+        if is_table:
             table = path
         else:
             model = path

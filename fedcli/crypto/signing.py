@@ -67,6 +67,15 @@ def sign(secret: SecretKey, namespace: str, message: bytes) -> Signatures:
 def verify(public: PublicKey, namespace: str, message: bytes, signatures: Signatures) -> None:
     """Verify both signatures of a message.
 
+    Parameters
+    ----------
+    public : PublicKey
+        Whose signatures they should be.
+    namespace : str
+        What was signed: ``update@fedcli-v1`` ...
+    message : bytes
+    signatures : Signatures
+
     Raises
     ------
     BadSignature
@@ -94,7 +103,18 @@ def verify_ed25519(public: bytes, message: bytes, signature: bytes) -> bool:
 
 
 def verify_mldsa65(public: bytes, message: bytes, context: bytes, signature: bytes) -> bool:
-    """Whether an ML-DSA-65 signature verifies under this context of at most 255 bytes."""
+    """Return whether an ML-DSA-65 signature verifies.
+
+    Parameters
+    ----------
+    public : bytes
+        1952 bytes.
+    message : bytes
+    context : bytes
+        At most 255 bytes (FIPS 204, section 5.3).
+    signature : bytes
+        3309 bytes.
+    """
     try:
         MLDSA65PublicKey.from_public_bytes(public).verify(signature, message, context)
     except (InvalidSignature, ValueError):

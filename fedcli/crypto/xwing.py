@@ -86,6 +86,16 @@ def seal(secret: bytes, public: bytes, info: bytes) -> tuple[bytes, bytes]:
 def open_sealed(encapsulated: bytes, ciphertext: bytes, seed: bytes, info: bytes) -> bytes | None:
     """Decrypt what `seal` made, or return None if it was made for another key.
 
+    Parameters
+    ----------
+    encapsulated : bytes
+        The ML-KEM ciphertext and the X25519 share, 1120 bytes.
+    ciphertext : bytes
+    seed : bytes
+        The recipient's secret, 32 bytes.
+    info : bytes
+        HPKE's ``info``.
+
     Raises
     ------
     LowOrderShare

@@ -26,7 +26,14 @@ ROWS_PER_BATCH = 65_536
 def missing_columns(
     study: Study, mapping: Mapping, table: Table, *, features_only: bool = False
 ) -> tuple[MissingColumn, ...]:
-    """Return one error for each column of the study that the table lacks."""
+    """Return one error for each column of the study that the table lacks.
+
+    Parameters
+    ----------
+    study, mapping, table
+    features_only : bool
+        Ask for what a prediction needs only.
+    """
     errors = []
     free = [name for name in table.columns if name not in {mapping.local(c) for c in agreed_columns(study)}]
     headless = all(number_of(name) is not None for name in table.columns)

@@ -162,5 +162,7 @@ def all_errors() -> dict[str, type[FedcliError]]:
     families: list[type[FedcliError]] = [FileError, TrustError, RefusedError, RoundError, NumericError]
     for family in families:
         for cls in family.__subclasses__():
-            found[cls.code] = cls
+            # One without a code of its own stands for another error.
+            if "code" in vars(cls):
+                found[cls.code] = cls
     return dict(sorted(found.items()))

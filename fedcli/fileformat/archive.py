@@ -94,6 +94,16 @@ def write_archive(
 ) -> None:
     """Write the four members.
 
+    Parameters
+    ----------
+    out : BinaryIO
+    manifest, sshsig, mldsa65 : bytes
+        The first three members.
+    payload_name : str
+    payload_size : int
+        Announced in the header, so it must be known before the first piece [bytes].
+    payload : iterable of bytes
+
     Raises
     ------
     ValueError

@@ -28,7 +28,19 @@ def evaluation_layout(kind: str, max_rows: float, largest: float) -> Layout:
 
 
 def evaluate(kind: str, rows: Batch, coef: FloatArray, largest_y: float) -> Statistics:
-    """Sum the figures of ``kind`` over ``rows`` at ``coef`` (n_columns,), both on the reference scale."""
+    """Sum the figures of ``kind`` over rows held out.
+
+    Parameters
+    ----------
+    kind : str
+        ``binary``, ``number`` or ``count``.
+    rows : Batch
+        On the reference scale.
+    coef : ndarray of shape (n_columns,)
+        On the reference scale.
+    largest_y : float
+        Upper end of a count's range.
+    """
     eta = rows.X @ coef + rows.offset
     n = float(len(rows.y))
     if kind == "binary":

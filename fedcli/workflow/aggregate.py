@@ -27,7 +27,8 @@ from fedcli.workflow.coordinator import CoordinatorSide, open_coordinator
 from fedcli.workflow.files import Passphrase, open_file, open_key, verified_manifest
 from fedcli.workflow.models import OpenedModel, newest, open_model, start_of
 from fedcli.workflow.results import Aggregated, UpdateCounted
-from fedcli.workflow.writing import archive_sums, write_model
+from fedcli.workflow.workspace import check_free
+from fedcli.workflow.writing import archive_sums, model_place, write_model
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class UpdatesRefused(RoundError):
 
     def __init__(self, found: Sequence[Found], first: FedcliError) -> None:
         super().__init__(first.message, hint=first.hint, where=first.where)
+        self.code, self.exit_status = first.code, first.exit_status  # type: ignore[misc]
         self.found = tuple(found)
         self.first = first
 
@@ -99,7 +101,9 @@ def aggregate(
     tell("opening updates")
     plan = Plan(side.study.study)
     layout = plan.layout(current.state)
-    files = {item.manifest.sender: item.path for item in found if item.manifest and not item.problem}
+    # By what was accepted, not by sender: an inbox also holds updates of earlier rounds and attempts.
+    paths = {item.manifest.digest(): item.path for item in reversed(found) if item.manifest}
+    files = {name: paths[intake.accepted[name].digest()] for name in present}
     opened = []
     for name in present:
         with open_file(files[name]) as file:
@@ -127,6 +131,7 @@ def aggregate(
         coefficients = plan.coefficients(state)
         state = State(state.document, {**state.arrays, "coefficients": coefficients})
     tell("writing the model")
+    check_free(model_place(side, number, attempt, out), force=force)
     archive_sums(side, secret, number, attempt, current, total, force=True)
     path = write_model(
         side,

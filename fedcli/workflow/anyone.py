@@ -88,7 +88,7 @@ def verify(paths: Sequence[Path | str], *, workspace: Path | str = ".") -> Verif
         try:
             verdicts.append(Verdict(path, True, _genuine(path, rosters)))
         except FedcliError as error:
-            verdicts.append(Verdict(path, False, str(error), error))
+            verdicts.append(Verdict(path, False, error.message, error))
     return Verified(all(verdict.ok for verdict in verdicts), tuple(verdicts))
 
 
@@ -217,7 +217,7 @@ def _coordinator_status(
     here, problems = [], []
     for item in found:
         if item.problem is not None:
-            problems.append((item.path.name, str(item.problem)))
+            problems.append((item.path.name, item.problem.message))
             continue
         try:
             assert item.manifest is not None  # noqa: S101 - verified when there is no problem
@@ -253,7 +253,7 @@ def _current_without_key(
 
     if passphrase is not None:
         return current_model(side, open_key(key if key is not None else side.key, passphrase))
-    found = newest(side.workspace.outbox.iterdir(), side.study)
+    found = newest(side.workspace.outbox.iterdir(), side.study, strict=False)
     if found is None:
         return start_of(side.study)
     manifest = model_manifest(found, side.study)
@@ -270,7 +270,7 @@ def _silo_status(workspace: Path | str) -> Status:
     side = open_silo(workspace, None)
     study = side.study.study
     memory = SiloMemory(side.workspace.private)
-    found = newest(side.workspace.inbox.iterdir(), side.study)
+    found = newest(side.workspace.inbox.iterdir(), side.study, strict=False)
     manifest = model_manifest(found, side.study) if found else None
     parent = manifest.digest() if manifest else side.study.digest
     number = (manifest.round if manifest else 0) + 1
@@ -282,7 +282,7 @@ def _silo_status(workspace: Path | str) -> Status:
             elif kind_of(path) is None:
                 problems.append((path.name, "not a fedcli file"))
         except FedcliError as error:
-            problems.append((path.name, str(error)))
+            problems.append((path.name, error.message))
     name = memory.name()
     if manifest is not None and manifest.final:
         return Status(

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fedcli.crypto.keys import SecretKey
-from fedcli.errors import OtherSilo, RefusedError, StudyFinished
+from fedcli.errors import OtherSilo, StudyFinished
 from fedcli.protocol.payloads import ModelDocument
 from fedcli.study.canonical_form import to_json
 from fedcli.workflow.aggregate import check_own, current_model
@@ -60,7 +60,9 @@ def ask_again(
         if name not in everybody:
             raise OtherSilo(f"'{name}' is not a silo of this study: {', '.join(everybody)}", hint="check the spelling")
     if from_start and silos:
-        raise RefusedError("a study begins again with all its silos", hint="leave out --ask")
+        raise OtherSilo(
+            f"a study begins again with all its silos, not with {', '.join(silos)} alone", hint="leave out --ask"
+        )
     asked = tuple(silos) or everybody
     attempt = _last_attempt(side, current) + 1
     base = start_of(side.study) if from_start else current

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fedcli.errors import BadStudy, FedcliError, NotFrozen, NoWorkspace
-from fedcli.study.yaml import load
+from fedcli.study.yaml import decode, load
 from fedcli.workflow.files import OpenedStudy, open_study
 from fedcli.workflow.models import OpenedModel, model_manifest
 from fedcli.workflow.workspace import Workspace, find_workspace
@@ -77,7 +77,8 @@ def open_workspace(root: Path | str) -> tuple[Workspace, Path]:
         raise NoWorkspace(
             "this is a silo's workspace", hint="go to the coordinator's: the one that 'fedcli study init' made"
         )
-    settings = load(workspace.settings.read_text(encoding="utf-8"), name=workspace.settings.name).value
+    name = workspace.settings.name
+    settings = load(decode(workspace.settings.read_bytes(), name=name), name=name).value
     if not isinstance(settings, dict) or not isinstance(settings.get("key"), str):
         raise BadStudy("it names no key", hint="add a line 'key: NAME.fedkey'", where=workspace.settings.name)
     return workspace, workspace.root / settings["key"]

@@ -6,8 +6,8 @@ Owns the one place where paths, keys and the file format meet. Knows nothing of 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -16,7 +16,7 @@ from fedcli import __version__
 from fedcli.crypto.keys import PublicKey, SecretKey, unlock
 from fedcli.crypto.secretfile import read_secret
 from fedcli.crypto.signing import sign
-from fedcli.errors import BadDocument, BadKeyFile, NotAFedcliFile
+from fedcli.errors import BadDocument, BadKeyFile, FedcliError, FileMissing, NotAFedcliFile
 from fedcli.fileformat import canonical
 from fedcli.fileformat.envelope import Envelope, read_envelope, seal
 from fedcli.fileformat.manifest import Manifest
@@ -49,9 +49,26 @@ class OpenedStudy:
         return study_fingerprint(self.digest)
 
 
-def open_file(path: Path) -> BinaryIO:
-    """Open a file for reading; a missing one is a `FileMissing`."""
-    return need_file(path).open("rb")
+@contextmanager
+def open_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a file for reading; an error met while it is open says which file it is about.
+
+    Raises
+    ------
+    FileMissing
+        There is none, or it may not be read.
+    """
+    try:
+        file = need_file(path).open("rb")
+    except PermissionError as exc:
+        raise FileMissing(f"'{path}' may not be read by you", hint="ask its owner for read access") from exc
+    with file:
+        try:
+            yield file
+        except FedcliError as error:
+            if error.where is None and path.name not in error.message:
+                error.where = path.name
+            raise
 
 
 def kind_of(path: Path) -> str | None:
@@ -144,7 +161,29 @@ def write_signed(
     payload_name: str,
     force: bool = False,
 ) -> Manifest:
-    """Encrypt (if there are recipients), sign and write one file; return its completed manifest."""
+    """Encrypt (if there are recipients), sign and write one file.
+
+    Parameters
+    ----------
+    path : Path
+    manifest : Manifest
+        Without its payload.
+    chunks : iterable of bytes
+        The plain payload, bound to the manifest by the caller.
+    plain_size : int
+        Its length [bytes].
+    key : SecretKey
+    recipients : list of PublicKey, or None
+        In the manifest's order; None for a public file.
+    payload_name : str
+    force : bool
+        Replace a file that is there.
+
+    Returns
+    -------
+    Manifest
+        As it was signed.
+    """
     done: list[Manifest] = []
 
     def write(out: BinaryIO) -> None:

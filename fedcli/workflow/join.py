@@ -12,7 +12,7 @@ from pathlib import Path
 from fedcli.crypto.keys import SecretKey, same_fingerprint
 from fedcli.data.mapping import agreed_columns, draft_mapping, read_mapping
 from fedcli.data.reading import open_table
-from fedcli.errors import FingerprintMismatch, NotConfirmed, OtherSilo, RefusedError, WorkspaceExists
+from fedcli.errors import FingerprintMismatch, NotConfirmed, OtherSilo, WorkspaceExists
 from fedcli.study.yaml import decode, scalar
 from fedcli.workflow.files import Passphrase, open_key, open_study
 from fedcli.workflow.memory import SiloMemory
@@ -66,6 +66,11 @@ def join(
         raise WorkspaceExists(
             f"'{root}' already holds a workspace", hint="name another folder with -C DIR, or go on there: fedcli status"
         )
+    others = [path.name for path in root.glob("*.fedstudy") if path.name != f"{opened.study.study}.fedstudy"]
+    if others:
+        raise WorkspaceExists(
+            f"'{root}' holds another study: {', '.join(others)}", hint="name a folder of its own with -C DIR"
+        )
     table = need_file(Path(data), what="table")
     columns = open_table(table).columns
     shown = study_show(study)
@@ -91,7 +96,7 @@ def join(
             hint="ask the coordinator for the study file again over another way, and compare again",
         )
     if key_file is None and isinstance(key, SecretKey):
-        raise RefusedError("join must know where the key file is", hint="give key_file=")
+        raise ValueError("an unlocked key does not say where its file is: give key_file")
     key_path = Path(key_file) if key_file is not None else Path(str(key))
     space = Workspace(root, "silo")
     places = _relative(key_path, root), _relative(table, root)

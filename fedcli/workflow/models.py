@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fedcli.crypto.keys import SecretKey
-from fedcli.errors import FedcliError, NotAFedcliFile, NotFinal, OtherSilo, OtherStudy
+from fedcli.errors import FedcliError, NotAFedcliFile, NotFinal, OtherSilo, OtherStudy, UnknownSigner
 from fedcli.fileformat.envelope import read_envelope
 from fedcli.fileformat.manifest import Manifest
 from fedcli.fileformat.statistics import State
@@ -87,10 +87,18 @@ def model_manifest(path: Path, study: OpenedStudy) -> Manifest:
         return manifest
 
 
-def newest(paths: Iterable[Path], study: OpenedStudy) -> Path | None:
+def newest(paths: Iterable[Path], study: OpenedStudy, *, strict: bool = True) -> Path | None:
     """Return the newest of ``paths`` that is a model of this study; other files are passed over.
 
     A later attempt is newer than any earlier one, whatever its round: it may begin the study again.
+
+    Parameters
+    ----------
+    paths : iterable of Path
+    study : OpenedStudy
+    strict : bool
+        Raise what is wrong with a damaged file: it may be the newest model, and to continue an older one in its stead
+        would repeat a round that is over. False passes over it, for whoever only looks.
     """
     best: tuple[tuple[int, int, bool], Path] | None = None
     for path in sorted(paths):
@@ -98,7 +106,11 @@ def newest(paths: Iterable[Path], study: OpenedStudy) -> Path | None:
             if not path.is_file() or kind_of(path) != "model":
                 continue
             manifest = model_manifest(path, study)
-        except (OtherStudy, FedcliError):
+        except (OtherStudy, UnknownSigner):
+            continue
+        except FedcliError:
+            if strict:
+                raise
             continue
         rank = (manifest.attempt, manifest.round, manifest.final)
         if best is None or rank > best[0]:

@@ -21,6 +21,7 @@ from fedcli.fileformat.statistics import FloatArray
 from fedcli.models.losses import Logistic, Poisson
 from fedcli.preparing.plan import Plan
 from fedcli.report.coefficients import class_labels, coefficient_table
+from fedcli.study.yaml import decode
 from fedcli.workflow.files import OpenedStudy, kind_of, open_study
 from fedcli.workflow.models import OpenedModel, newest, open_final
 from fedcli.workflow.results import Exported, Predicted
@@ -195,5 +196,5 @@ def final_model(path: Path | str | None, workspace: Path | str) -> tuple[OpenedS
 def _mapping(study: OpenedStudy, workspace: Path) -> Mapping:
     path = workspace / SILO_FILE
     if path.exists():
-        return read_mapping(path.read_text(encoding="utf-8"), study.study, name=SILO_FILE)
+        return read_mapping(decode(path.read_bytes(), name=SILO_FILE), study.study, name=SILO_FILE)
     return Mapping.identity()

@@ -199,7 +199,9 @@ def _pooled_rows(root: Path, folder: Path, tables: dict[str, Path], study: Study
     for name, path in tables.items():
         own = folder / f"{name}.silo.yaml"
         mapping = (
-            read_mapping(own.read_text(encoding="utf-8"), study, name=own.name) if own.exists() else Mapping.identity()
+            read_mapping(decode(own.read_bytes(), name=own.name), study, name=own.name)
+            if own.exists()
+            else Mapping.identity()
         )
         rows = _one(list(RowReader(study, mapping, opened_table(path, mapping))))
         secret = SiloMemory(root / name / "study" / "private").secret()

@@ -15,7 +15,7 @@ from fedcli.compute.spool import Spool
 from fedcli.compute.update import Sums, hash_rows, rows_digest, sum_update
 from fedcli.crypto.keys import SecretKey
 from fedcli.data.checking import RowReader, check_table
-from fedcli.errors import AlreadyReleased, FedcliError, NotConfirmed, NothingToDo, StudyFinished
+from fedcli.errors import AlreadyReleased, FedcliError, NotConfirmed, NothingToDo, OtherSilo, StudyFinished
 from fedcli.fileformat.manifest import Manifest
 from fedcli.models.gram import Gram
 from fedcli.preparing.holdout import held_out
@@ -24,11 +24,11 @@ from fedcli.privacy.disclosure import Disclosure, examine
 from fedcli.protocol.ledger import Ledger
 from fedcli.protocol.payloads import update_payload
 from fedcli.workflow.files import SOFTWARE, OpenedStudy, Passphrase, open_key, write_signed
-from fedcli.workflow.memory import Sent, SiloMemory
+from fedcli.workflow.memory import SiloMemory
 from fedcli.workflow.models import OpenedModel, newest, open_model, start_of
 from fedcli.workflow.results import Checked, ColumnCheck, Release, ReleaseBlock, Trained
 from fedcli.workflow.silo import SiloSide, open_silo
-from fedcli.workflow.workspace import append_line, write_file
+from fedcli.workflow.workspace import append_line, check_free, write_file
 
 PLAIN_WARNING = "aggregation is plain: the coordinator can read this update singly, not only the sum over silos"
 
@@ -141,14 +141,19 @@ def train(
     tell = progress or (lambda _: None)
     side = open_silo(workspace, data)
     secret = open_key(key if key is not None else side.key, passphrase)
+    memory = SiloMemory(side.workspace.private)
     name = side.study.roster.own_name(secret.public_identity())
+    if name != memory.name():
+        raise OtherSilo(
+            f"the key is that of '{name}', this workspace is that of '{memory.name()}'",
+            hint="name the right key with --key, or go to the other workspace with -C DIR",
+        )
     parent = _parent(side, model, secret)
     if parent.final:
         raise StudyFinished(
             f"study '{side.study.study.study}' is finished: round {parent.round} was the last",
             hint=f"use the final model: fedcli predict TABLE --model {parent.path}",
         )
-    memory = SiloMemory(side.workspace.private)
     number, attempt = parent.round + 1, parent.attempt_of(name)
     plan = Plan(side.study.study)
     tell("reading and checking the table")
@@ -187,9 +192,20 @@ def train(
         raise Declined()
     tell("signing and encrypting")
     if sent is None:
-        sent = _write_sealed(side, secret, name, parent, number, attempt, sums, memory)
-        _record(side, sent, release, digest, now)
+        check_free(target, force=force)
+        sealed, made = _write_sealed(side, secret, name, parent, number, attempt, sums, memory)
+        # The ledger before the memory: a run that stops in between is recorded twice, never not at all.
+        _record(side, made, release, digest, now)
         memory.remember_rows(digest, attempt)
+        sent = memory.record(
+            number,
+            attempt,
+            parent.parent,
+            made,
+            sealed,
+            sums,
+            name=_file_name(side.study, name, number, attempt),
+        )
     stored = memory.sealed(sent)
     if not (target.exists() and target.read_bytes() == stored):
         write_file(target, lambda file: file.write(stored), force=force)
@@ -297,7 +313,7 @@ def _write_sealed(
     attempt: int,
     sums: Sums,
     memory: SiloMemory,
-) -> Sent:
+) -> tuple[Path, str]:
     study = side.study
     coordinator = study.roster.coordinator.name
     manifest = Manifest(
@@ -327,11 +343,10 @@ def _write_sealed(
         recipients=[study.roster.members[coordinator]],
         payload_name="payload.age",
     )
-    file_name = _file_name(study, name, number, attempt)
-    return memory.record(number, attempt, parent.parent, done.digest(), path, sums, name=file_name)
+    return path, done.digest()
 
 
-def _record(side: SiloSide, sent: Sent, release: Release, digest: str, now: Callable[[], str] | None) -> None:
+def _record(side: SiloSide, update: str, release: Release, digest: str, now: Callable[[], str] | None) -> None:
     ledger: Ledger = side.ledger()
     entry = {
         "event": "release",
@@ -339,7 +354,7 @@ def _record(side: SiloSide, sent: Sent, release: Release, digest: str, now: Call
         "name": release.study,
         "round": release.round,
         "attempt": release.attempt,
-        "update": sent.digest,
+        "update": update,
         "rows": release.rows,
         "rows_held_out": release.rows_held_out,
         "numbers": {block.name: block.count for block in release.blocks},

@@ -78,6 +78,11 @@ class Workspace:
     def study_file(self) -> Path | None:
         """The frozen study, or None while it is a draft."""
         found = sorted(self.root.glob("*.fedstudy"))
+        if len(found) > 1:
+            raise NoWorkspace(
+                f"{_shown(self.root)} holds {len(found)} studies: {', '.join(path.name for path in found)}",
+                hint="a workspace is of one study: move the others away",
+            )
         return found[0] if found else None
 
 
@@ -145,8 +150,7 @@ def write_file(path: Path, write: Callable[[BinaryIO], object], *, force: bool =
     ------
     OutputExists, CannotWrite
     """
-    if path.is_symlink() or (path.exists() and not force):
-        raise OutputExists(f"'{path}' is already there")
+    check_free(path, force=force)
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         descriptor = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
@@ -175,8 +179,34 @@ def write_file(path: Path, write: Callable[[BinaryIO], object], *, force: bool =
     return path
 
 
+def check_free(path: Path, *, force: bool = False) -> None:
+    """Refuse a place where `write_file` could not write, before anything is computed or recorded.
+
+    Raises
+    ------
+    OutputExists, CannotWrite
+    """
+    if path.is_dir():
+        raise CannotWrite(f"'{path}' is a folder", hint="name the file to write")
+    if path.is_symlink() or (path.exists() and not force):
+        raise OutputExists(f"'{path}' is already there")
+    if not path.parent.is_dir():
+        raise CannotWrite(f"there is no folder '{path.parent}'", hint="make it first, or choose another place")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise CannotWrite(
+            f"cannot write '{path}': permission denied",
+            hint="choose another folder, or ask for the right to write here",
+        )
+
+
 def write_bytes(path: Path, data: bytes, *, force: bool = False, mode: int = 0o644) -> Path:
-    """Write ``data`` with `write_file`."""
+    """Write ``data`` whole or not at all.
+
+    Parameters
+    ----------
+    path, data, force, mode
+        See `write_file`.
+    """
     return write_file(path, lambda out: out.write(data), force=force, mode=mode)
 
 

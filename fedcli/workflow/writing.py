@@ -24,6 +24,18 @@ def _file_name(study: str, number: int, attempt: int) -> str:
     return f"{study}-r{number}{f'-a{attempt}' if attempt > 1 else ''}"
 
 
+def model_place(side: CoordinatorSide, number: int, attempt: int, out: Path | str | None) -> Path:
+    """Return where `write_model` writes.
+
+    Parameters
+    ----------
+    side, number, attempt, out
+        See `write_model`.
+    """
+    name = _file_name(side.study.study.study, number, attempt)
+    return Path(out) if out is not None else side.workspace.outbox / f"{name}.fedmodel"
+
+
 def write_model(
     side: CoordinatorSide,
     secret: SecretKey,
@@ -71,11 +83,7 @@ def write_model(
         software=SOFTWARE,
     )
     payload = model_payload(state if number else empty_state(), document, manifest)
-    path = (
-        Path(out)
-        if out is not None
-        else side.workspace.outbox / f"{_file_name(study.study.study, number, attempt)}.fedmodel"
-    )
+    path = model_place(side, number, attempt, out)
     write_signed(
         path,
         manifest,

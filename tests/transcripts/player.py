@@ -52,10 +52,25 @@ def prepare(folder: Path) -> Path:
     return folder
 
 
+def joined(text: str) -> list[tuple[int, str]]:
+    """Return the lines with their numbers; a command that ends with a backslash goes on in the next line."""
+    found: list[tuple[int, str]] = []
+    going_on = False
+    for number, line in enumerate(text.splitlines(), start=1):
+        if going_on:
+            found[-1] = (found[-1][0], f"{found[-1][1]} {line.strip()}")
+        else:
+            found.append((number, line))
+        going_on = found[-1][1].startswith("$ ") and line.endswith("\\")
+        if going_on:
+            found[-1] = (found[-1][0], found[-1][1].removesuffix("\\").rstrip())
+    return found
+
+
 def read(text: str) -> list[Step]:
     """Read a transcript's steps."""
     steps: list[Step] = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in joined(text):
         if line.startswith("$ "):
             steps.append(Step(number, line[2:]))
         elif line.startswith("#") or not steps:

@@ -52,7 +52,11 @@ def record(path: Path) -> None:
             found = player.run(shlex.split(command))
             if out:
                 out.append("")
-            out += [*comments[step.line], f"$ {step.command}"]
+            out += comments[step.line]
+            last = step.line - 1
+            while lines[last].endswith("\\"):
+                last += 1
+            out += lines[step.line - 1 : last + 1]
             out += [line.rstrip() for line in stand_ins(found[0], known).rstrip("\n").split("\n")] if found[0] else []
             err = stand_ins(found[1], known).rstrip("\n")
             out += [f"! {line.rstrip()}".rstrip() for line in err.split("\n")] if err else []

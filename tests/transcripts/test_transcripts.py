@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.transcripts.player import ROOT, Player, prepare, read
+from tests.transcripts.player import ROOT, Player, joined, prepare, read
 
 FOLDER = Path(__file__).parent
 TRANSCRIPTS = sorted(FOLDER.glob("*.txt"))
@@ -41,7 +41,7 @@ def test_readme_shows_only_what_transcripts_hold():
     shown = 0
     for block in blocks:
         command, lines = None, []
-        for line in [*block.splitlines(), "$ end"]:
+        for _, line in [*joined(block), (0, "$ end")]:
             if line.startswith("$ "):
                 if command is not None:
                     while lines and not lines[-1]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from fedcli.workflow.keys import keys_new
 from tests.transcripts.player import ROOT, Player, joined, prepare, read
 
 FOLDER = Path(__file__).parent
@@ -19,6 +20,8 @@ def _terminal(monkeypatch):
     monkeypatch.setenv("TERM", "dumb")
     monkeypatch.setenv("FEDCLI_PASSPHRASE_FILE", "replaced by prepare")
     monkeypatch.delenv("FORCE_COLOR", raising=False)
+    # Guessing these passphrases may be cheap: a transcript unlocks keys dozens of times. What it prints is the same.
+    monkeypatch.setitem(keys_new.__kwdefaults__, "log2_n", 10)
 
 
 @pytest.mark.parametrize("path", TRANSCRIPTS, ids=lambda path: path.stem)

@@ -6,6 +6,7 @@ Machines are shared and noisy: the yardstick and the command take turns, and the
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -44,6 +45,7 @@ make_pipeline(StandardScaler(), LogisticRegression()).fit(table.drop(columns="y"
 
 
 def main() -> None:
+    """Print all figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--columns", type=int, default=50)
@@ -59,9 +61,7 @@ def main() -> None:
 
 def start_up(runs: int) -> None:
     """Compare the help page with importing what it is printed with."""
-    ours, theirs = turns(
-        [*FEDCLI, "--help"], [PYTHON, "-c", "import typer, rich"], runs=runs + 4
-    )
+    ours, theirs = turns([*FEDCLI, "--help"], [PYTHON, "-c", "import typer, rich"], runs=runs + 4)
     report("fedcli --help", ours, "python -c 'import typer, rich'", theirs, wanted=2.5)
 
 
@@ -118,16 +118,13 @@ def training(folder: Path, rows: int, columns: int, runs: int) -> None:
     (home / "study.yaml").write_text(STUDY.format(features=features))
     for name in ("north", "south"):
         shown = run([*FEDCLI, "keys", "show", str(folder / f"{name}.fedpub"), "--json"])
-        run(
-            [*FEDCLI, "study", "add-silo", str(folder / f"{name}.fedpub"), "-C", str(home)]
-            + ["--fingerprint", field(shown, "fingerprint")]
-        )
+        public = str(folder / f"{name}.fedpub")
+        run([*FEDCLI, "study", "add-silo", public, "-C", str(home), "--fingerprint", field(shown, "fingerprint")])
     frozen = run([*FEDCLI, "study", "freeze", "-C", str(home), *secret, "--json"])
     silo = folder / "north"
-    run(
-        [*FEDCLI, "join", str(home / "outbox/bench.fedstudy"), "--key", str(folder / "north.fedkey"), "--data", str(table)]
-        + ["-C", str(silo), "--fingerprint", field(frozen, "fingerprint"), *secret]
-    )
+    key, heard = str(folder / "north.fedkey"), field(frozen, "fingerprint")
+    where = ["--key", key, "--data", str(table), "-C", str(silo), "--fingerprint", heard]
+    run([*FEDCLI, "join", str(home / "outbox/bench.fedstudy"), *where, *secret])
     train = [*FEDCLI, "train", "-C", str(silo), "--dry-run", "-q", *secret]
     ours, theirs = turns(train, [PYTHON, str(pooled), str(table)], runs=runs)
     size = f"{rows:,} rows x {columns} columns, {table.stat().st_size / 1e6:.0f} MB"
@@ -135,6 +132,7 @@ def training(folder: Path, rows: int, columns: int, runs: int) -> None:
 
 
 def make_table(path: Path, rows: int, columns: int) -> None:
+    """Write a table of random numbers with an outcome that five of its columns explain."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(rows, columns)).clip(-7.9, 7.9)
     y = rng.random(rows) < 1 / (1 + np.exp(-(X[:, :5].sum(axis=1) - 1)))
@@ -144,6 +142,7 @@ def make_table(path: Path, rows: int, columns: int) -> None:
 
 
 def run(command: list[str]) -> str:
+    """Run a command that must succeed; return what it printed."""
     done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     if done.returncode:
         sys.exit(f"{' '.join(command)}\nended with {done.returncode}:\n{done.stderr}")
@@ -151,8 +150,7 @@ def run(command: list[str]) -> str:
 
 
 def field(text: str, name: str) -> str:
-    import json
-
+    """Return one field of a JSON object."""
     return str(json.loads(text)[name])
 
 
@@ -170,6 +168,7 @@ def turns(ours: list[str], theirs: list[str], *, runs: int) -> tuple[float, floa
 
 
 def report(what: str, ours: float, yardstick: str, theirs: float, *, wanted: float | None = None) -> None:
+    """Print two times and their ratio."""
     bound = f" (at most {wanted:g} is wanted: {'yes' if ours <= wanted * theirs else 'NO'})" if wanted else ""
     print(f"{what}: {ours:.2f} s\n{yardstick}: {theirs:.2f} s\nratio: {ours / theirs:.2f}{bound}\n")
 

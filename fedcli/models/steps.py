@@ -61,10 +61,10 @@ def relative(new: FloatArray, old: FloatArray, *, fit_intercept: bool) -> float:
 
 
 def coordinates(basis: FloatArray, coef: FloatArray) -> FloatArray:
-    """Return ``b`` with ``basis @ b == coef`` for a basis of the standardised columns."""
-    if basis.shape[1] == basis.shape[0]:
-        b = np.empty_like(coef)
-        b[1:] = coef[1:] / np.diagonal(basis)[1:]
-        b[0] = coef[0] - basis[0, 1:] @ b[1:]
-        return b
-    return np.asarray(coef[1:] / np.diagonal(basis[1:]))
+    """Return ``b`` with ``basis @ b == coef`` for a basis of the standardised columns; 0 for one that is 0 itself."""
+    with_intercept = basis.shape[1] == basis.shape[0]
+    unit = np.diagonal(basis)[1:] if with_intercept else np.diagonal(basis[1:])
+    slopes = np.where(unit == 0, 0.0, coef[1:] / np.where(unit == 0, 1.0, unit))
+    if not with_intercept:
+        return slopes
+    return np.concatenate([[coef[0] - basis[0, 1:] @ slopes], slopes])

@@ -11,12 +11,17 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fedcli.fileformat.statistics import Block, FloatArray, Layout, State, Statistics, Total
 from fedcli.preparing.columns import Columns
 from fedcli.preparing.rows import Rows
 
+BoolArray = NDArray[np.bool_]
+
 _EPS = float(np.finfo(np.float64).eps)
+# Rounding of a variance on the reference scale, with room: silos sum about a centre within 2**-21 of their mean.
+_ROUNDING = 2.0**-80
 
 
 def moments_layout(columns: Columns, max_rows: int) -> Layout:
@@ -75,6 +80,33 @@ def settle_moments(total: Total, centre: FloatArray) -> Total:
     return Total(integers, bits)
 
 
+def constant_numbers(columns: Columns, total: Total) -> BoolArray:
+    """Return which number columns have one value in all rows of the pool, up to rounding: shape (n_numbers,)."""
+    return _constant(*_means_and_variances(columns, total), round(total["rows"][0]))
+
+
+def _constant(mean: FloatArray, variance: FloatArray, n_rows: int) -> BoolArray:
+    # scikit-learn's own rule for when to divide by 1, or what rounding leaves here, whichever is more.
+    largest = n_rows * _EPS * variance + (n_rows * mean * _EPS) ** 2
+    return np.asarray(variance <= np.maximum(largest, _ROUNDING))
+
+
+def _means_and_variances(columns: Columns, total: Total) -> tuple[FloatArray, FloatArray]:
+    """Return mean and variance of each imputed number, reference scale; in fractions, so no digit is lost."""
+    n_rows = round(total["rows"][0])
+    means, variances = np.zeros((2, len(columns.numbers)))
+    for j in range(len(columns.numbers)):
+        present = Fraction(int(total.integers["present"][j]), 1 << total.fraction_bits["present"])
+        if not present:
+            continue
+        mean = Fraction(int(total.integers["sums"][j]), 1 << total.fraction_bits["sums"]) / present
+        second = Fraction(int(total.integers["squares"][j]), 1 << total.fraction_bits["squares"])
+        means[j] = float(mean)
+        # Imputed cells sit at the mean, so they add nothing to the sum of squares but do count as rows.
+        variances[j] = max(float((second - present * mean * mean) / n_rows), 0.0)
+    return means, variances
+
+
 @dataclass(frozen=True)
 class Preparation:
     """The pooled imputation and standardisation.
@@ -104,20 +136,9 @@ class Preparation:
         """Form the pooled preparation from the exact total of trip 1, in fractions: no digit is lost to centring."""
         standardize = columns.study.model.standardize
         n_rows = round(total["rows"][0])
-        n_numbers = len(columns.numbers)
-        fill, scale = np.zeros(n_numbers), np.ones(n_numbers)
-        for j in range(n_numbers):
-            present = Fraction(int(total.integers["present"][j]), 1 << total.fraction_bits["present"])
-            if not present:
-                continue
-            mean = Fraction(int(total.integers["sums"][j]), 1 << total.fraction_bits["sums"]) / present
-            second = Fraction(int(total.integers["squares"][j]), 1 << total.fraction_bits["squares"])
-            fill[j] = float(mean)
-            # Imputed cells sit at the mean, so they add nothing to the sum of squares but do count as rows.
-            variance = max(float((second - present * mean * mean) / n_rows), 0.0)
-            # scikit-learn's own rule for a constant column (it then divides by 1): variance within rounding of 0.
-            largest = _EPS * variance * n_rows + (_EPS * n_rows * float(mean)) ** 2
-            scale[j] = 1.0 if variance <= largest or not standardize else np.sqrt(variance)
+        fill, variance = _means_and_variances(columns, total)
+        # A constant column is divided by 1, as in scikit-learn.
+        scale = np.where(_constant(fill, variance, n_rows), 1.0, np.sqrt(variance))
         if not standardize:
             # Unit of the original column, so that penalties act on its own scale.
             scale = 1.0 / columns.half
@@ -127,7 +148,7 @@ class Preparation:
             best = [k for k, count in enumerate(counts) if count == counts.max()]
             modes.append(min(best, key=lambda k, levels=column.levels: levels[k]))  # type: ignore[misc]
             at += len(column.levels) + 1
-        n_dummies = columns.n_columns - 1 - n_numbers
+        n_dummies = columns.n_columns - 1 - len(columns.numbers)
         centre = fill if standardize else -columns.middle / columns.half
         return cls(
             columns,
@@ -142,22 +163,30 @@ class Preparation:
         """Build the design on the reference scale with pooled imputation: shape (n_rows, n_columns)."""
         return self.columns.matrix(rows, self.fill, self.modes)
 
-    @property
-    def to_reference(self) -> FloatArray:
-        """Matrix ``M`` (n_columns, n_columns): the standardised design is ``X = V @ M``; ``coef_V = M @ coef_X``."""
+    def to_reference(self, constant: BoolArray) -> FloatArray:
+        """Return ``M`` (n_columns, n_columns): the standardised design is ``X = V @ M``; ``coef_V = M @ coef_X``.
+
+        Parameters
+        ----------
+        constant : ndarray of bool (n_numbers,)
+            From `constant_numbers`. Standardised, such a column is 0; in rounding it would be noise, which a model
+            without a penalty fits.
+        """
         n = self.columns.n_columns
         matrix = np.zeros((n, n))
         matrix[0, 0] = 1.0
         index = np.arange(1, n)
         matrix[index, index] = 1.0 / self.scale
         matrix[0, 1:] = -self.mean / self.scale
+        if self.columns.study.model.standardize:
+            matrix[:, 1 + np.flatnonzero(constant)] = 0.0
         return matrix
 
-    @property
-    def from_expanded(self) -> FloatArray:
-        """Matrix (n_columns + 1, n_expanded + 1): ``[1, imputed and centred columns, target]`` from the expanded ones.
+    def from_expanded(self, constant: BoolArray) -> FloatArray:
+        """Return the matrix (n_columns + 1, n_expanded + 1) that maps expanded columns to imputed and centred ones.
 
-        Not divided by ``scale``: the entries are then means and ones, and the map is exact in integers.
+        Both begin with the intercept and end with the target. Not divided by ``scale``: the entries are then means and
+        ones, and the map is exact in integers. ``constant`` as in `to_reference`.
         """
         columns = self.columns
         n, n_numbers = columns.n_columns, len(columns.numbers)
@@ -173,6 +202,9 @@ class Preparation:
             if j < columns.n_imputed_categories and self.modes[j] > 0:
                 matrix[dummy + self.modes[j] - 1, n + columns.n_imputed + j] = 1.0
             dummy += len(column.levels) - 1
+        model = columns.study.model
+        if model.standardize or model.params.get("fit_intercept", True):
+            matrix[1 + np.flatnonzero(constant)] = 0.0
         return matrix
 
     def to_state(self) -> dict[str, FloatArray]:

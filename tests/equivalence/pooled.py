@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.linalg import LinAlgWarning
 from sklearn.compose import ColumnTransformer
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.impute import SimpleImputer
@@ -70,7 +71,7 @@ def fit_pooled(study: Study, frame: pd.DataFrame) -> Pooled:
     scaler = StandardScaler() if study.model.standardize else FunctionTransformer()
     prepare = ColumnTransformer(
         [
-            ("numbers", make_pipeline(SimpleImputer(), scaler), numbers),
+            ("numbers", make_pipeline(SimpleImputer(keep_empty_features=True), scaler), numbers),
             (
                 "categories",
                 make_pipeline(
@@ -134,6 +135,7 @@ def _fitted(study: Study, X: Vector, frame: pd.DataFrame) -> LinearRegression:
         y, weight = y / exposure, weight * exposure
         model = PoissonRegressor(alpha=alpha, **params, **tight)
     with warnings.catch_warnings():
-        # Rounding may stop its line search before the 1e-14 that is asked for. With 1e-12 its own error is 2e-10.
+        # It turns to another solver where the Hessian is singular. Rounding may stop its line search before the 1e-14 that is asked for. With 1e-12 its own error is 2e-10.
         warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.simplefilter("ignore", LinAlgWarning)
         return model.fit(X, y, sample_weight=weight)

@@ -103,7 +103,8 @@ def newest(paths: Iterable[Path], study: OpenedStudy, *, strict: bool = True) ->
     best: tuple[tuple[int, int, bool], Path] | None = None
     for path in sorted(paths):
         try:
-            if not path.is_file() or kind_of(path) != "model":
+            # Known by content; a name that promises a model is only held to it.
+            if not path.is_file() or (kind_of(path) != "model" and path.suffix != ".fedmodel"):
                 continue
             manifest = model_manifest(path, study)
         except (OtherStudy, UnknownSigner):
@@ -160,6 +161,7 @@ def open_final(path: Path) -> tuple[OpenedStudy, OpenedModel]:
         # The study inside says who may have signed; it is used for nothing else before the signature verifies.
         study = opened_from_model(payload)
         manifest = study.roster.verified(envelope, what=f"'{path.name}'")
+        envelope.check_payload()
     model_manifest(path, study)
     state, document = read_model([payload], manifest)
     return study, OpenedModel(path, manifest, state, document, manifest.digest())

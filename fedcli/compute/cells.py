@@ -88,8 +88,9 @@ def _labels(plan: Plan, two_valued: dict[int, tuple[float, float]]) -> list[Labe
         labels.append((f"{name} missing", *(f"{name} = {level}" for level in column.levels)))
     for j, (name, number) in enumerate(study.numbers.items()):
         if j in two_valued:
-            low, high = two_valued[j]
-            labels.append((f"{name} missing", f"{name} = {low:g}", f"{name} = {high:g}"))
+            # A set, because a constant column has one value only.
+            values = sorted(set(two_valued[j]))
+            labels.append((f"{name} missing", *(f"{name} = {value:.15g}" for value in values)))
         elif number.impute is not None:
             labels.append((f"{name} missing", f"{name} present"))
     if isinstance(study.target, BinaryTarget):

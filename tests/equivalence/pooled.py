@@ -135,7 +135,8 @@ def _fitted(study: Study, X: Vector, frame: pd.DataFrame) -> LinearRegression:
         y, weight = y / exposure, weight * exposure
         model = PoissonRegressor(alpha=alpha, **params, **tight)
     with warnings.catch_warnings():
-        # It turns to another solver where the Hessian is singular. Rounding may stop its line search before the 1e-14 that is asked for. With 1e-12 its own error is 2e-10.
+        # It turns to another solver where the Hessian is singular, and rounding may stop its line search before the
+        # 1e-14 that is asked for. With 1e-12 its own error was 2e-10.
         warnings.simplefilter("ignore", ConvergenceWarning)
         warnings.simplefilter("ignore", LinAlgWarning)
         return model.fit(X, y, sample_weight=weight)

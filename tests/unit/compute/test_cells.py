@@ -1,0 +1,131 @@
+"""Every cell that the sums could show, counted as pandas counts it."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fedcli.compute.cells import count_cells
+from fedcli.compute.spool import BLOCK_ROWS, Spool
+from fedcli.preparing.plan import Plan
+from fedcli.preparing.rows import Rows
+from fedcli.study.reading import read_study
+from tests.equivalence.cases import TARGETS, agreement
+
+FEATURES = {
+    "g": {"type": "category", "levels": ["x", "y", "z"], "impute": "mode"},
+    "flag": {"type": "number", "range": [0, 10], "impute": "mean"},
+    "age": {"type": "number", "range": [0, 100], "impute": "mean"},
+    "dose": {"type": "number", "range": [0, 100]},
+    "h": {"type": "category", "levels": ["u", "v"]},
+}
+
+
+def frame(n_rows: int, seed: int = 0) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    table = pd.DataFrame(
+        {
+            "g": rng.choice(["x", "y", "z"], n_rows, p=[0.7, 0.25, 0.05]).astype(object),
+            "flag": rng.choice([2.0, 7.0], n_rows, p=[0.9, 0.1]),
+            "age": rng.normal(50, 10, n_rows).clip(0, 100),
+            "dose": rng.uniform(0, 100, n_rows),
+            "h": rng.choice(["u", "v"], n_rows).astype(object),
+            "binary": rng.integers(0, 2, n_rows),
+        }
+    )
+    for name in ("g", "flag", "age"):
+        table.loc[rng.random(n_rows) < 0.05, name] = np.nan
+    return table
+
+
+def rows_of(table: pd.DataFrame) -> Rows:
+    codes = [[FEATURES[name]["levels"].index(v) if isinstance(v, str) else -1 for v in table[name]] for name in "gh"]
+    n = len(table)
+    numbers = table[["flag", "age", "dose"]].to_numpy(float)
+    return Rows(numbers, np.array(codes, dtype=np.int32).T, table["binary"].to_numpy(float), np.zeros(n), np.ones(n))
+
+
+def counted(table: pd.DataFrame, mask: np.ndarray | None = None, estimator: str = "LogisticRegression") -> dict:
+    plan = Plan(read_study(agreement(TARGETS[estimator], FEATURES, estimator)))
+    spool = Spool([rows_of(table)], Path())
+    cells = count_cells(plan, spool, np.zeros(len(table), dtype=bool) if mask is None else mask)
+    assert len({cell.says for cell in cells}) == len(cells)
+    return {cell.says: cell.count for cell in cells}
+
+
+def labelled(table: pd.DataFrame) -> pd.DataFrame:
+    """The groups of each row in words, by pandas."""
+
+    def word(name: str, value: object) -> str:
+        if pd.isna(value):
+            return f"{name} missing"
+        return f"{name} = {value:g}" if isinstance(value, float) else f"{name} = {value}"
+
+    return pd.DataFrame(
+        {
+            "g": table["g"].map(lambda v: word("g", v)),
+            "h": table["h"].map(lambda v: word("h", v)),
+            "flag": table["flag"].map(lambda v: word("flag", v)),
+            "age": np.where(table["age"].isna(), "age missing", "age present"),
+            "binary": np.where(table["binary"] == 1, "binary positive", "binary negative"),
+        }
+    )
+
+
+def crosstabs(table: pd.DataFrame) -> dict[str, int]:
+    words = labelled(table)
+    expected: dict[str, int] = {}
+    for name in words:
+        expected |= words[name].value_counts().to_dict()
+    for a, b in combinations(words, 2):
+        for (one, other), n in pd.crosstab(words[a], words[b]).stack().items():
+            expected[f"{one} and {other}"] = int(n)
+    return expected
+
+
+@pytest.mark.parametrize("n_rows", [60, BLOCK_ROWS + 100])
+def test_every_cell_of_every_two_way_table_is_counted(n_rows: int) -> None:
+    table = frame(n_rows)
+    found = counted(table)
+    expected = crosstabs(table)
+    assert {says: n for says, n in found.items() if n} == {says: n for says, n in expected.items() if n}
+
+
+def test_rows_held_out_are_not_counted() -> None:
+    table = frame(200)
+    mask = np.arange(200) % 3 == 0
+    found = counted(table, mask)
+    assert {says: n for says, n in found.items() if n} == {k: n for k, n in crosstabs(table[~mask]).items() if n}
+
+
+def test_a_number_of_two_values_is_counted_as_a_category() -> None:
+    found = counted(frame(200))
+    assert found["flag = 2"] + found["flag = 7"] + found["flag missing"] == 200
+    assert not any(says.startswith("dose") for says in found)
+
+
+def test_a_third_value_makes_it_a_number_again() -> None:
+    table = frame(200)
+    table.loc[0, "flag"] = 5.0
+    assert "flag = 2" not in counted(table)
+
+
+def test_a_number_of_one_value_is_counted_once() -> None:
+    table = frame(50).assign(dose=4.0)
+    found = counted(table)
+    assert [n for says, n in found.items() if says.startswith("dose = ") and " and " not in says and n] == [50]
+
+
+def test_a_count_target_has_no_classes() -> None:
+    assert not any("negative" in says for says in counted(frame(50), estimator="PoissonRegressor"))
+
+
+def test_numbers_alone_have_no_cells() -> None:
+    text = agreement(TARGETS["LinearRegression"], {"dose": FEATURES["dose"]}, "LinearRegression")
+    n = 20
+    rows = Rows(np.linspace(0, 9, n)[:, None], np.empty((n, 0), np.int32), np.zeros(n), np.zeros(n), np.ones(n))
+    assert count_cells(Plan(read_study(text)), Spool([rows], Path()), np.zeros(n, dtype=bool)) == []

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fedcli.compute.spool import BLOCK_ROWS, Spool
+from fedcli.preparing.rows import Rows
+
+
+def table(n_rows: int, seed: int = 0) -> Rows:
+    rng = np.random.default_rng(seed)
+    numbers = rng.normal(size=(n_rows, 3))
+    numbers[::5, 1] = np.nan
+    codes = rng.integers(-1, 4, (n_rows, 2)).astype(np.int32)
+    return Rows(numbers, codes, *rng.normal(size=(3, n_rows)))
+
+
+def whole(spool: Spool) -> Rows:
+    blocks = [rows for _, rows in spool.blocks()]
+    fields = ("numbers", "codes", "target", "offset", "weight")
+    return Rows(*(np.concatenate([getattr(rows, field) for rows in blocks]) for field in fields))
+
+
+@pytest.mark.parametrize("memory_bytes", [2**30, 1000, 0])
+def test_rows_come_back_as_they_went_in_any_number_of_times(tmp_path: Path, memory_bytes: int) -> None:
+    rows = table(BLOCK_ROWS * 2 + 17)
+    parts = [rows.take(slice(0, 5000)), rows.take(slice(5000, 5001)), rows.take(slice(5001, None))]
+    with Spool(parts, tmp_path, memory_bytes=memory_bytes) as spool:
+        assert len(spool) == len(rows)
+        for _ in range(2):
+            found = whole(spool)
+            for field in ("numbers", "codes", "target", "offset", "weight"):
+                np.testing.assert_array_equal(getattr(found, field), getattr(rows, field))
+                assert getattr(found, field).dtype == getattr(rows, field).dtype
+
+
+@pytest.mark.parametrize("memory_bytes", [2**30, 0])
+def test_blocks_do_not_depend_on_how_rows_arrived(tmp_path: Path, memory_bytes: int) -> None:
+    rows = table(BLOCK_ROWS + 500)
+    with Spool([rows.take(slice(k, k + 700)) for k in range(0, len(rows), 700)], tmp_path) as spool:
+        places = [where for where, _ in spool.blocks()]
+    assert places == [slice(0, BLOCK_ROWS), slice(BLOCK_ROWS, BLOCK_ROWS + 500)]
+
+
+def test_the_scratch_file_has_no_name(tmp_path: Path) -> None:
+    with Spool([table(100)], tmp_path, memory_bytes=0) as spool:
+        assert len(whole(spool)) == 100
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_small_tables_write_no_file(tmp_path: Path) -> None:
+    with Spool([table(100)], tmp_path / "nowhere") as spool:
+        assert len(spool) == 100
+
+
+def test_no_rows_are_no_blocks(tmp_path: Path) -> None:
+    assert list(Spool([], tmp_path).blocks()) == []
+
+
+def test_a_closed_spool_lets_its_rows_go(tmp_path: Path) -> None:
+    spool = Spool([table(10)], tmp_path)
+    spool.close()
+    assert len(spool) == 0

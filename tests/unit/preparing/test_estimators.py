@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn import linear_model
+
+from fedcli.errors import ContradictoryStudy, UnsupportedModel
+from fedcli.models.cavity import Cavity
+from fedcli.models.gram import Gram
+from fedcli.preparing.estimators import ESTIMATORS, parameters
+from fedcli.preparing.plan import Plan
+from fedcli.study.reading import read_study
+from tests.equivalence.cases import TARGETS, agreement
+
+X = {"x": {"type": "number", "range": [-10, 10]}}
+
+
+def plan_of(estimator: str, params: dict[str, Any] | None = None, target: str | None = None, **parts: Any) -> Plan:
+    return Plan(read_study(agreement(TARGETS[target or estimator], X, estimator, params, **parts)))
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_defaults_are_scikit_learns(estimator: str) -> None:
+    theirs = getattr(linear_model, estimator)().get_params()
+    ours = dict(ESTIMATORS[estimator].defaults)
+    # scikit-learn 1.8 spells the L2 penalty as l1_ratio = 0 and keeps the old word for reading.
+    ours.pop("penalty", None)
+    assert ours == {name: theirs[name] for name in ours}
+
+
+def test_an_unknown_estimator_is_refused_with_the_nearest_name() -> None:
+    with pytest.raises(UnsupportedModel, match="not one that fedcli fits") as caught:
+        parameters(plan_of("LogisticRegresion", target="LogisticRegression").study)
+    assert "LogisticRegression" in caught.value.hint
+
+
+def test_an_unknown_parameter_is_refused_with_those_that_are_known() -> None:
+    with pytest.raises(UnsupportedModel, match="no parameter 'class_weight' here; known: C"):
+        parameters(plan_of("LogisticRegression", {"class_weight": "balanced"}).study)
+
+
+@pytest.mark.parametrize("name", ["tol", "solver", "max_iter"])
+def test_what_only_steers_a_solver_is_refused(name: str) -> None:
+    with pytest.raises(UnsupportedModel, match="has no meaning here"):
+        parameters(plan_of("LogisticRegression", {name: 1}).study)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "params"),
+    [
+        ("LogisticRegression", {"C": 0}),
+        ("LogisticRegression", {"C": -1.0}),
+        ("LogisticRegression", {"C": "much"}),
+        ("LogisticRegression", {"C": True}),
+        ("LogisticRegression", {"penalty": "l1"}),
+        ("Ridge", {"alpha": -0.5}),
+        ("PoissonRegressor", {"alpha": "none"}),
+        ("Ridge", {"fit_intercept": "yes"}),
+    ],
+)
+def test_values_without_a_meaning_are_refused(estimator: str, params: dict[str, Any]) -> None:
+    with pytest.raises(UnsupportedModel):
+        parameters(plan_of(estimator, params).study)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "target"),
+    [("LogisticRegression", "Ridge"), ("Ridge", "PoissonRegressor"), ("PoissonRegressor", "Ridge")],
+)
+def test_a_target_of_another_type_is_refused(estimator: str, target: str) -> None:
+    with pytest.raises(ContradictoryStudy, match=f"{estimator} needs a target of type"):
+        parameters(plan_of(estimator, target=target).study)
+
+
+def test_least_squares_take_no_offset() -> None:
+    offset = {"column": "exposure", "range": [0.5, 4]}
+    with pytest.raises(ContradictoryStudy, match="takes no offset"):
+        _ = plan_of("Ridge", offset=offset).family
+
+
+@pytest.mark.parametrize("params", [{"penalty": None}, {"penalty": "none"}, {"C": np.inf}, {"C": float("inf")}])
+def test_every_spelling_of_no_penalty_is_none(params: dict[str, Any]) -> None:
+    study = plan_of("LogisticRegression").study
+    model = study.model.model_copy(update={"params": params})
+    family = Plan(study.model_copy(update={"model": model})).family
+    assert isinstance(family, Cavity)
+    assert family.penalty == 0.0
+
+
+def test_penalties_are_on_scikit_learns_scale() -> None:
+    logistic, ridge, poisson = (
+        plan_of("LogisticRegression", {"C": 0.25}).family,
+        plan_of("Ridge", {"alpha": 3.0}).family,
+        plan_of("PoissonRegressor", {"alpha": 0.5}).family,
+    )
+    assert isinstance(logistic, Cavity)
+    assert isinstance(ridge, Gram)
+    assert isinstance(poisson, Cavity)
+    assert (logistic.penalty, logistic.penalty_per_weight) == (4.0, False)
+    assert ridge.alpha == 3.0
+    assert (poisson.penalty, poisson.penalty_per_weight) == (0.5, True)
+
+
+def test_a_linear_regression_has_no_penalty() -> None:
+    family = plan_of("LinearRegression").family
+    assert isinstance(family, Gram)
+    assert family.alpha == 0.0

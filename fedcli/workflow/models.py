@@ -15,6 +15,8 @@ from fedcli.fileformat.envelope import read_envelope
 from fedcli.fileformat.manifest import Manifest
 from fedcli.fileformat.statistics import State
 from fedcli.models.batch import empty_state
+from fedcli.preparing.plan import Plan
+from fedcli.preparing.state_check import check_state
 from fedcli.protocol.payloads import ModelDocument, read_model
 from fedcli.protocol.roster import Roster
 from fedcli.study.canonical_form import from_json, study_id
@@ -135,6 +137,7 @@ def open_model(path: Path, study: OpenedStudy, key: SecretKey | None) -> OpenedM
         else:
             chunks = envelope.decrypted(key.mlkem768x25519_seed)
         state, document = read_model(chunks, manifest)
+    check_state(Plan(study.study), state, final=manifest.final)
     return OpenedModel(path, manifest, state, document, manifest.digest())
 
 
@@ -164,6 +167,7 @@ def open_final(path: Path) -> tuple[OpenedStudy, OpenedModel]:
         envelope.check_payload()
     model_manifest(path, study)
     state, document = read_model([payload], manifest)
+    check_state(Plan(study.study), state, final=True)
     return study, OpenedModel(path, manifest, state, document, manifest.digest())
 
 

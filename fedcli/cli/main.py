@@ -74,9 +74,7 @@ def run(arguments: list[str]) -> int:
     except FedcliError as error:
         return _failed(error, arguments)
     except (typer.Abort, KeyboardInterrupt):
-        _object(arguments, None, "interrupted", "")
-        typer.echo("fedcli: interrupted: nothing was left half-written", err=True)
-        return 130
+        return _interrupted(arguments)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -84,7 +82,7 @@ def run(arguments: list[str]) -> int:
         show, status = getattr(error, "show", None), getattr(error, "exit_code", None)
         if callable(show) and isinstance(status, int):
             # A wrong command line; its class lives in click or in typer, by version.
-            _object(arguments, None, str(getattr(error, "message", error)), "see the help page: --help")
+            _object(arguments, None, getattr(error, "format_message", error.__str__)(), "see the help page: --help")
             show()
             return status
         if type(error).__name__ == "Declined":
@@ -92,7 +90,14 @@ def run(arguments: list[str]) -> int:
         if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
             return _failed(_from_the_machine(error), arguments)
         return _bug(error, arguments)
-    return outcome if isinstance(outcome, int) else 0
+    # Typer answers a Ctrl-C by itself, without a word.
+    return _interrupted(arguments) if outcome == 130 else outcome if isinstance(outcome, int) else 0
+
+
+def _interrupted(arguments: list[str]) -> int:
+    _object(arguments, None, "interrupted", "run the command again")
+    typer.echo("fedcli: interrupted: nothing was left half-written", err=True)
+    return 130
 
 
 def _object(

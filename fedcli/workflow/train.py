@@ -30,6 +30,10 @@ from fedcli.workflow.results import Checked, ColumnCheck, Release, ReleaseBlock,
 from fedcli.workflow.silo import SiloSide, open_silo
 from fedcli.workflow.workspace import append_line, check_free, write_file
 
+CHANGED_WARNING = (
+    "the table is not the one of your earlier update of this study: whoever can read both updates can subtract them, "
+    "and sees the sum of the rows that differ; with few such rows that is nearly the rows themselves"
+)
 PLAIN_WARNING = "aggregation is plain: the coordinator can read this update singly, not only the sum over silos"
 
 
@@ -166,7 +170,7 @@ def train(
         if disclosure.problems:
             raise disclosure.problems[0]
         digest = rows_digest(hashes, memory.secret())
-        _same_rows(memory, digest, parent, number)
+        changed = _rows_changed(memory, digest, number)
         tell("summing over the rows")
         own = memory.recall(parent.document.members.get(name)) if parent.document else None
         sums = sum_update(plan, parent.state, spool, mask, own, min_held_out=side.study.study.rules.min_cell)
@@ -180,6 +184,8 @@ def train(
         )
     target = Path(out) if out is not None else side.workspace.outbox / _file_name(side.study, name, number, attempt)
     release = _release(side, name, parent, number, attempt, plan, sums, disclosure, reader, target, again=again)
+    if changed:
+        release = replace(release, warnings=(*release.warnings, CHANGED_WARNING))
     result = Trained(number, attempt, None, disclosure.n_rows, release.size, release, again)
     if dry_run:
         return result
@@ -246,15 +252,22 @@ def _examine(plan: Plan, spool: Spool, mask: object) -> Disclosure:
     )
 
 
-def _same_rows(memory: SiloMemory, digest: str, parent: OpenedModel, number: int) -> None:
-    """Refuse a table that changed between trips: the trips would then describe different pools."""
+def _rows_changed(memory: SiloMemory, digest: str, number: int) -> bool:
+    """Return whether the table is another than that of an earlier update; refuse it within one course of trips.
+
+    A new attempt of round 1 may bring another table: that is what it is for. What the two updates together show, the
+    person is told.
+    """
     known = memory.rows_of_study()
-    if number > 1 and known is not None and known != digest:
+    if known is None or known == digest:
+        return False
+    if number > 1:
         raise AlreadyReleased(
             f"the table is not the one of round 1: round {number} must sum the same rows",
             hint="train on the table of round 1; or ask the coordinator to begin again with the new one: "
             "fedcli aggregate --new-attempt --from-start",
         )
+    return True
 
 
 def _file_name(study: OpenedStudy, name: str, number: int, attempt: int) -> str:

@@ -45,7 +45,7 @@ class Estimator:
 ESTIMATORS = {
     "LinearRegression": Estimator(NumberTarget, {"fit_intercept": True}, (1, 1)),
     "Ridge": Estimator(NumberTarget, {"alpha": 1.0, "fit_intercept": True}, (1, 1)),
-    "LogisticRegression": Estimator(BinaryTarget, {"C": 1.0, "penalty": "l2", "fit_intercept": True}, (4, 5)),
+    "LogisticRegression": Estimator(BinaryTarget, {"C": 1.0, "penalty": "l2", "fit_intercept": True}, (4, 6)),
     "PoissonRegressor": Estimator(CountTarget, {"alpha": 1.0, "fit_intercept": True}, (3, 5)),
 }
 

@@ -30,9 +30,10 @@ def new(
     """
     from fedcli.crypto.keys import check_passphrase, new_passphrase
     from fedcli.errors import NotConfirmed
-    from fedcli.workflow.keys import keys_new
+    from fedcli.workflow.keys import check_name, keys_new
 
     screen = Screen("keys new", as_json, quiet)
+    check_name(name)
     passphrase = passphrase_source(passphrase_file, screen)
     if passphrase is None:
         raise NotConfirmed(

@@ -42,11 +42,7 @@ def keys_new(name: str, *, passphrase: str, out: Path | str = ".", log2_n: int =
     ------
     WeakPassphrase, OutputExists, BadStudy, CannotWrite
     """
-    if not valid_name(name):
-        raise BadStudy(
-            f"'{name}' cannot be a name: use 1 to 40 lower-case letters, digits and hyphens",
-            hint="for example: fedcli keys new north-hospital",
-        )
+    check_name(name)
     check_passphrase(passphrase)
     folder = Path(out)
     secret_path, public_path, mask_path = (folder / f"{name}.{end}" for end in ("fedkey", "fedpub", "fedmask"))
@@ -63,6 +59,20 @@ def keys_new(name: str, *, passphrase: str, out: Path | str = ".", log2_n: int =
     write_file(mask_path, lambda file: age.encrypt([mask_secret], file, [recipient]), mode=0o600)
     _write_public(public_path, secret, public)
     return KeyMade(name, secret_path, public_path, mask_path, public.fingerprint)
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that cannot begin file names, before anybody is asked for a passphrase.
+
+    Raises
+    ------
+    BadStudy
+    """
+    if not valid_name(name):
+        raise BadStudy(
+            f"'{name}' cannot be a name: use 1 to 40 lower-case letters, digits and hyphens",
+            hint="for example: fedcli keys new north-hospital",
+        )
 
 
 def _write_public(path: Path, secret: SecretKey, public: PublicKey) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from fedcli.data.checking import RowReader
 from fedcli.data.mapping import Mapping, read_mapping
-from fedcli.errors import NotFinal, NothingToDo
+from fedcli.errors import NotFinal, NotFrozen
 from fedcli.fileformat.statistics import FloatArray
 from fedcli.models.losses import Logistic, Poisson
 from fedcli.preparing.plan import Plan
@@ -168,7 +168,7 @@ def export(
 def _export_signers(file: Path | str | None, workspace: Path | str, out: Path | str | None, *, force: bool) -> Exported:
     path = Path(file) if file is not None else find_workspace(workspace).study_file
     if path is None:
-        raise NothingToDo("the study is still a draft", hint="freeze it first: fedcli study freeze")
+        raise NotFrozen("the study is still a draft", hint="freeze it first: fedcli study freeze")
     study = open_study(path) if kind_of(path) == "study" else open_final(path)[0]
     target = Path(out) if out is not None else Path(workspace) / "allowed_signers"
     write_bytes(target, study.roster.allowed_signers().encode("ascii"), force=force)
@@ -185,7 +185,9 @@ def final_model(path: Path | str | None, workspace: Path | str) -> tuple[OpenedS
     if path is not None:
         return open_final(need_file(Path(path), what="model"))
     space = find_workspace(workspace)
-    study = open_study(need_file(space.study_file or space.root / "STUDY.fedstudy", what="study file"))
+    if space.study_file is None:
+        raise NotFrozen("the study is still a draft", hint="freeze it first: fedcli study freeze")
+    study = open_study(space.study_file)
     folder = space.outbox if space.role == "coordinator" else space.inbox
     found = newest(folder.iterdir(), study)
     if found is None:

@@ -47,6 +47,7 @@ def forge(
     binding: str | None = None,
     document: Callable[[Any], Any] | None = None,
     readable_by: str | None = None,
+    spoilt: Callable[[bytes], bytes] = bytes,
     **changes: Any,
 ) -> None:
     """Replace an update or a model by one with other numbers or another context, signed with a member's real key."""
@@ -62,7 +63,7 @@ def forge(
     write_signed(
         path,
         manifest,
-        payload.chunks(),
+        [spoilt(b"".join(payload.chunks()))],
         payload.size,
         key=town.secrets[by or manifest.sender],
         recipients=None if public else [members[readable_by or name] for name in manifest.recipients],

@@ -15,6 +15,7 @@ import pytest
 import typer
 
 from fedcli.cli.main import app
+from fedcli.errors import NotFrozen, UnknownTopic
 from tests.workflow.play import REGISTRY, Town, command, snapshot
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -318,6 +319,20 @@ def test_the_statuses_are_those_of_the_process(tmp_path):
     assert (asked.returncode, "error[E506]" in asked.stderr, list(tmp_path.iterdir())) == (5, True, [])
 
 
+def test_a_topic_that_no_page_has_is_refused_with_the_nearest(town):
+    said = town("keys").refuses(UnknownTopic, "explain", "E40", passphrase=False)
+    assert "did you mean" in said
+
+
+def test_commands_on_a_draft_say_that_it_is_one(town):
+    place = town("drafted")
+    place.refuses(NotFrozen, "aggregate", "-C", place.registry)
+    place.refuses(NotFrozen, "export", "--format", "allowed-signers", "-C", place.registry, passphrase=False)
+    place.refuses(NotFrozen, "export", "-C", place.registry, passphrase=False)
+    place.refuses(NotFrozen, "predict", place.table("north"), "-C", place.registry, passphrase=False)
+    assert "fedcli study freeze" in command("status", "-C", place.registry).out
+
+
 # ---- names ---------------------------------------------------------------------------------------------------------
 
 HOSTILE = "a\x1b[31m\nOK  all.fedupdate\u202e"
@@ -384,7 +399,7 @@ def test_a_table_with_a_name_in_another_script_works(town):
 def test_a_name_that_cannot_begin_files_is_refused(name, town):
     place = town("keys")
     before = snapshot(place.root)
-    done = command("keys", "new", "-o", place.root, "--passphrase-file", place.passphrase, "--", name)
+    done = command("keys", "new", "-o", place.root, "--", name)
     assert done.status == 3
     assert "fedcli keys new north-hospital" in done.err
     assert snapshot(place.root) == before

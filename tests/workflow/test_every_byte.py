@@ -78,7 +78,7 @@ def test_verify_says_no_to_every_change(kind, stages, tmp_path):
 
 
 def samples(data: bytes) -> list[bytes]:
-    return [*changed(data, spread(data, 20) + sorted(headers(data))[::101]), *list(cut_and_lengthened(data))[::4]]
+    return [*changed(data, spread(data, 12) + sorted(headers(data))[::211]), *list(cut_and_lengthened(data))[::4]]
 
 
 def refuse(place: Town, path: Path, data: bytes, *arguments: object) -> None:

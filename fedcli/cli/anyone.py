@@ -89,7 +89,7 @@ def inspect(
 
 
 def verify(
-    files: Annotated[list[Path], typer.Argument(metavar="FILES...", help="Any fedcli files, their study among them.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Any fedcli files, their study among them.")],
     workspace: WorkspaceDir = Path(),
     as_json: Json = False,
 ) -> None:

@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
 
 def aggregate(
     updates: Annotated[
-        list[Path] | None, typer.Argument(metavar="[UPDATES]...", help="Update files; else everything in inbox/.")
+        list[Path] | None, typer.Argument(metavar="UPDATE", help="Update files; else everything in inbox/.")
     ] = None,
     workspace: WorkspaceDir = Path(),
     key: KeyFile = None,

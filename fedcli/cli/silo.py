@@ -150,7 +150,7 @@ def check(
 def train(
     files: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[MODEL] [TABLE]", help="A model or table to use instead of the workspace's."),
+        typer.Argument(metavar="MODEL|TABLE", help="A model or table to use instead of the workspace's."),
     ] = None,
     workspace: WorkspaceDir = Path(),
     key: KeyFile = None,

@@ -50,7 +50,7 @@ def init(
 
 @app.command("add-silo")
 def add_silo(
-    public_keys: Annotated[list[Path], typer.Argument(metavar="FEDPUB...", help="Public key files of silos.")],
+    public_keys: Annotated[list[Path], typer.Argument(metavar="FEDPUB", help="Public key files of silos.")],
     workspace: WorkspaceDir = Path(),
     fingerprint: Fingerprints = None,
     as_json: Json = False,

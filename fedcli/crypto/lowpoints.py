@@ -6,6 +6,7 @@ itself stays with ``cryptography``. Public values only, so nothing here runs in 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
@@ -54,6 +55,7 @@ IDENTITY: Final[Point] = (0, 1, 1, 0)
 _HINT = "have the owner make a new key with: fedcli keys new NAME"
 
 
+@lru_cache(maxsize=1024)  # a study's roster is read by every command, many times over by a simulation
 def check_ed25519(key: bytes) -> None:
     """Refuse an Ed25519 public key that is not a point of order exactly L.
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from fedcli.compute.update import merge
 from fedcli.crypto.keys import SecretKey
-from fedcli.errors import FedcliError, NotAFedcliFile, OtherSilo, RoundError, StudyFinished
+from fedcli.errors import FedcliError, FileMissing, NotAFedcliFile, OtherSilo, RoundError, StudyFinished
 from fedcli.fileformat.envelope import read_envelope
 from fedcli.fileformat.manifest import Manifest
 from fedcli.fileformat.statistics import State
@@ -186,7 +186,11 @@ def expected_updates(side: CoordinatorSide, current: OpenedModel) -> Expected:
 
 
 def collect(side: CoordinatorSide, expected: Expected, paths: Sequence[Path]) -> list[Found]:
-    """Verify every file; one that cannot be used is returned with its problem."""
+    """Verify every file; one that cannot be used is returned with its problem.
+
+    In the inbox, what is no fedcli file and does not call itself an update is somebody else's (a folder's thumbnails, a
+    letter) and is passed over.
+    """
     named = bool(paths)
     found = []
     for path in paths or sorted(p for p in side.workspace.inbox.iterdir() if not p.name.startswith(".")):
@@ -203,7 +207,9 @@ def collect(side: CoordinatorSide, expected: Expected, paths: Sequence[Path]) ->
                 envelope.verified_as(manifest)
                 found.append(Found(path, manifest))
         except FedcliError as error:
-            found.append(Found(path, None, error))
+            foreign = isinstance(error, (NotAFedcliFile, FileMissing)) and path.suffix != ".fedupdate"
+            if named or not foreign:
+                found.append(Found(path, None, error))
     return found
 
 

@@ -111,6 +111,22 @@ def test_an_update_of_an_earlier_round_is_passed_over_in_the_inbox_and_refused_b
     assert len(place.aggregate().skipped) == 3
 
 
+def test_what_is_nobodys_update_is_passed_over_in_the_inbox_and_refused_by_name(town):
+    place = town("collected")
+    letter = place.inbox / "letter.docx"
+    letter.write_bytes(b"Dear registry, here is our file.")
+    (place.inbox / "Thumbs.db").write_bytes(bytes(2048))
+    (place.inbox / "old").mkdir()
+    refused(place, NotAFedcliFile, letter)
+    assert place.aggregate().round == 1
+
+
+def test_a_broken_file_that_calls_itself_an_update_is_never_passed_over(town):
+    place = town("collected")
+    (place.inbox / "heart-north-r1 (1).fedupdate").write_bytes(b"Dear registry, here is our file.")
+    refused(place, NotAFedcliFile)
+
+
 def test_an_update_after_the_end_is_refused(town):
     place = town("finished")
     refused(place, StudyFinished)

@@ -16,9 +16,11 @@ from fedcli.compute.spool import Spool
 from fedcli.preparing.plan import Plan
 from fedcli.preparing.rows import Rows
 from fedcli.privacy.disclosure import Cell
-from fedcli.study.document import BinaryTarget
+from fedcli.study.document import BinaryTarget, CountTarget, NumberTarget
 
 Labels = tuple[str, ...]
+# Stands for the target among the positions of number columns.
+TARGET = -1
 
 
 def count_cells(plan: Plan, spool: Spool, mask: NDArray[np.bool_]) -> list[Cell]:
@@ -34,7 +36,9 @@ def count_cells(plan: Plan, spool: Spool, mask: NDArray[np.bool_]) -> list[Cell]
     Returns
     -------
     list of Cell
-        A number column with at most two distinct values counts as a category: its sums are counts too.
+        A number column with at most two distinct values counts as a category: its sums are counts too. So does a
+        number target; of a count target, rows above 0 are told from rows at 0. Rows of weight 0 are not counted: they
+        are in no weighted sum.
     """
     two_valued = _two_valued(plan, spool, mask)
     labels = _labels(plan, two_valued)
@@ -60,25 +64,33 @@ def count_cells(plan: Plan, spool: Spool, mask: NDArray[np.bool_]) -> list[Cell]
 
 def _train(spool: Spool, mask: NDArray[np.bool_]) -> Iterator[Rows]:
     for where, rows in spool.blocks():
-        yield rows.take(~mask[where])
+        yield rows.take(~mask[where] & (rows.weight > 0))
 
 
 def _two_valued(plan: Plan, spool: Spool, mask: NDArray[np.bool_]) -> dict[int, tuple[float, float]]:
-    """Return lowest and highest value of each number column (position in the study) that has no third."""
-    width = len(plan.study.numbers)
-    if not width:
-        return {}
+    """Return lowest and highest value of each number column (position in the study) that has no third.
+
+    The target of a number model is at `TARGET`.
+    """
+    width = len(plan.study.numbers) + 1
     low, high = np.full(width, np.inf), np.full(width, -np.inf)
     for rows in _train(spool, mask):
-        low, high = np.fmin(low, _reduce(np.fmin, rows, np.inf)), np.fmax(high, _reduce(np.fmax, rows, -np.inf))
+        values = _with_target(rows)
+        low = np.fmin(low, np.fmin.reduce(values, axis=0, initial=np.inf))
+        high = np.fmax(high, np.fmax.reduce(values, axis=0, initial=-np.inf))
     between = np.zeros(width, dtype=np.bool_)
     for rows in _train(spool, mask):
-        between |= ((rows.numbers > low) & (rows.numbers < high)).any(axis=0)
-    return {j: (low[j], high[j]) for j in range(width) if not between[j] and np.isfinite(low[j])}
+        values = _with_target(rows)
+        between |= ((values > low) & (values < high)).any(axis=0)
+    found = {j: (float(low[j]), float(high[j])) for j in range(width) if not between[j] and np.isfinite(low[j])}
+    target = found.pop(width - 1, None)
+    if target is not None and isinstance(plan.study.target, NumberTarget):
+        found[TARGET] = target
+    return found
 
 
-def _reduce(pick: np.ufunc, rows: Rows, nothing: float) -> NDArray[np.float64]:
-    return np.asarray(pick.reduce(rows.numbers, axis=0, initial=nothing))
+def _with_target(rows: Rows) -> NDArray[np.float64]:
+    return np.hstack([rows.numbers, rows.target[:, None]])
 
 
 def _labels(plan: Plan, two_valued: dict[int, tuple[float, float]]) -> list[Labels]:
@@ -93,8 +105,13 @@ def _labels(plan: Plan, two_valued: dict[int, tuple[float, float]]) -> list[Labe
             labels.append((f"{name} missing", *(f"{name} = {value:.15g}" for value in values)))
         elif number.impute is not None:
             labels.append((f"{name} missing", f"{name} present"))
-    if isinstance(study.target, BinaryTarget):
-        labels.append((f"{study.target.column} negative", f"{study.target.column} positive"))
+    target = study.target
+    if isinstance(target, BinaryTarget):
+        labels.append((f"{target.column} negative", f"{target.column} positive"))
+    elif isinstance(target, CountTarget):
+        labels.append((f"{target.column} = 0", f"{target.column} above 0"))
+    elif TARGET in two_valued:
+        labels.append(tuple(f"{target.column} = {value:.15g}" for value in sorted(set(two_valued[TARGET]))))
     return labels
 
 
@@ -106,6 +123,26 @@ def _codes(plan: Plan, rows: Rows, two_valued: dict[int, tuple[float, float]]) -
             codes.append(np.where(np.isnan(values), 0, np.where(values == two_valued[j][0], 1, 2)))
         elif number.impute is not None:
             codes.append(np.where(np.isnan(values), 0, 1))
-    if isinstance(plan.study.target, BinaryTarget):
-        codes.append(rows.target.astype(np.int64))
+    if isinstance(plan.study.target, (BinaryTarget, CountTarget)):
+        codes.append((rows.target > 0).astype(np.int64))
+    elif TARGET in two_valued:
+        codes.append((rows.target != two_valued[TARGET][0]).astype(np.int64))
     return codes
+
+
+def effective_rows(spool: Spool, mask: NDArray[np.bool_]) -> float:
+    """Return ``sum(w)**2 / sum(w**2)`` over the training rows: how many equal rows the weighted sums are worth."""
+    total = squares = 0.0
+    for rows in _train(spool, mask):
+        total += float(rows.weight.sum())
+        squares += float(rows.weight @ rows.weight)
+    return total * total / squares if squares > 0 else 0.0
+
+
+def small_outcome(spool: Spool, mask: NDArray[np.bool_], min_cell: int) -> bool:
+    """Return whether either class of a binary outcome has a small cell among the rows held out."""
+    positive = total = 0
+    for where, rows in spool.blocks():
+        held = rows.target[mask[where]]
+        positive, total = positive + int((held > 0).sum()), total + len(held)
+    return any(0 < count < min_cell for count in (positive, total - positive, total))

@@ -70,7 +70,7 @@ def sum_update(
     mask: NDArray[np.bool_],
     memory: Memory | None,
     *,
-    min_held_out: int = 1,
+    silent: bool = False,
 ) -> Sums:
     """Sum one silo's update.
 
@@ -85,8 +85,8 @@ def sum_update(
         Rows held out: they enter the evaluation only.
     memory : Memory or None
         The silo's own last update, if the state counts it in.
-    min_held_out : int
-        With fewer rows held out than this the evaluation stays at zero: it would be a small cell.
+    silent : bool
+        Leave the evaluation at zero: so few rows are held out that it would show a small cell.
 
     Raises
     ------
@@ -97,7 +97,7 @@ def sum_update(
     with limits:
         if state.document["round"] == 0:
             return _first(plan, state, spool, mask)
-        return _later(plan, state, spool, mask, memory, silent=int(mask.sum()) < min_held_out)
+        return _later(plan, state, spool, mask, memory, silent=silent)
 
 
 def _first(plan: Plan, state: State, spool: Spool, mask: NDArray[np.bool_]) -> Sums:

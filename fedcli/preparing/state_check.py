@@ -80,5 +80,7 @@ def _check_ranges(plan: Plan, state: State) -> None:
         points = [arrays["coef"], *arrays.get("candidates", np.empty((0, len(box))))]
         good &= all(bool((np.abs(point) <= box).all()) for point in points)
         good &= arrays.get("candidates", np.empty((0, len(box)))).shape[0] <= 1
+        taken = arrays["taken"][0] if "taken" in arrays else 0.0
+        good &= taken == 0 or (taken == 1 and arrays.get("parent.candidates", np.empty((0, 0))).shape[0] == 1)
     if not good:
         raise BadTensors("the model holds numbers that no study of this agreement can reach", hint=_HINT)

@@ -12,6 +12,7 @@ eigenvectors (measured by this project, errors of 1e-15 to 1e-9).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -58,6 +59,7 @@ def examine(
     min_rows: int,
     min_cell: int,
     rows_per_column: float,
+    effective_rows: float = math.inf,
 ) -> Disclosure:
     """Test an update that the coordinator will be able to read singly.
 
@@ -66,6 +68,8 @@ def examine(
     cells : sequence of Cell
         Every one-way and two-way cell of the agreed levels, missing indicators and classes, on training rows.
     n_rows, n_held_out, n_columns : int
+    effective_rows : float
+        How many equal rows the weighted sums are worth: 1 where one row has all the weight. Without weights, leave it.
     min_rows, min_cell, rows_per_column : int, int, float
         The study's rules. A cell is small when ``0 < count < min_cell``; zero passes.
 
@@ -81,10 +85,19 @@ def examine(
                 hint="ask the coordinator whether this silo should take part (rules.min_rows)",
             )
         )
-    if n_rows < rows_per_column * n_columns:
+    elif effective_rows < min_rows:
+        problems.append(
+            TooFewRows(
+                f"the weights of {n_rows:,} training rows are worth {effective_rows:.1f} equal rows, "
+                f"the study requires at least {min_rows:,}: a few rows carry nearly all the weight",
+                hint="check the weight column; ask the coordinator whether this silo should take part",
+            )
+        )
+    if min(n_rows, effective_rows) < rows_per_column * n_columns:
+        worth = "" if effective_rows >= n_rows else f" (their weights are worth {effective_rows:.0f} equal ones)"
         problems.append(
             TooManyColumns(
-                f"{n_rows:,} training rows for {n_columns} columns, the study requires {rows_per_column:g} rows per "
+                f"{n_rows:,} training rows{worth} for {n_columns} columns, the study requires {rows_per_column:g} per "
                 f"column ({rows_per_column * n_columns:,.0f}): from fewer, sums of products can give single rows back",
                 hint="ask the coordinator to leave columns out, to lower rules.rows_per_column knowingly, or to wait "
                 "for masked aggregation, in a new study",

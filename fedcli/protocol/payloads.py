@@ -6,6 +6,7 @@ Owns the names of arrays and metadata. Knows nothing of disk, keys or rules. Sta
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -87,8 +88,9 @@ class ModelDocument:
             raise BadDocument(
                 "the model's document is not in fedcli's form", hint="ask the coordinator to send it again"
             )
-        good = all(isinstance(v, int) for v in document["expects"].values())
-        good &= all(isinstance(v, str) for v in (*document["members"].values(), *document["without"]))
+        good = all(type(v) is int and 0 < v <= 10**6 for v in document["expects"].values())
+        good &= all(isinstance(v, str) for v in document["without"])
+        good &= all(isinstance(v, str) and re.fullmatch("[0-9a-f]{64}", v) for v in document["members"].values())
         if not good:
             raise BadDocument(
                 "the model's document is not in fedcli's form", hint="ask the coordinator to send it again"

@@ -17,6 +17,7 @@ from fedcli.fileformat.statistics import State
 from fedcli.preparing.columns import Columns
 from fedcli.preparing.plan import Plan
 from fedcli.report.coefficients import class_labels
+from fedcli.study.document import CategoryColumn
 
 _GAPS = (("impute", np.nan), ("impute_none", None))
 
@@ -46,12 +47,30 @@ def build_pipeline(plan: Plan, state: State) -> Any:
     return Pipeline([("columns", transformer), ("model", estimator)])
 
 
+def spoken_levels(column: CategoryColumn) -> list[Any]:
+    """Return a category's levels as a data frame holds them: numbers where every level is one, else text.
+
+    A table whose levels are 0 and 1 is read by pandas and polars as numbers, and the encoder compares values.
+    """
+    try:
+        numbers = [float(level) for level in column.levels]
+    except ValueError:
+        return list(column.levels)
+    distinct = len(set(numbers)) == len(numbers) and all(np.isfinite(numbers))
+    return list(numbers) if distinct else list(column.levels)
+
+
+def _first(plan: Plan, chosen: list[str]) -> Any:
+    return spoken_levels(plan.study.categories[chosen[0]])[0]
+
+
 def _made_up(columns: Columns) -> dict[str, list[Any]]:
     """Return a few rows in which every level occurs and every number varies."""
     n = max([2, *(len(column.levels) for _, column in columns.categories)])
     table: dict[str, list[Any]] = {name: [float(i) for i in range(n)] for name, _ in columns.numbers}
     for name, column in columns.categories:
-        table[name] = [column.levels[i % len(column.levels)] for i in range(n)]
+        levels = spoken_levels(column)
+        table[name] = [levels[i % len(levels)] for i in range(n)]
     return table
 
 
@@ -77,17 +96,14 @@ def _transformer(plan: Plan, preparation: Any) -> Any:
             if plan.study.model.standardize:
                 steps.append(("scale", StandardScaler()))
             groups.append((title, Pipeline(steps) if steps else "passthrough", chosen))
-    for title, chosen, imputed in (
-        ("categories_imputed", categories[: columns.n_imputed_categories], True),
-        ("categories", categories[columns.n_imputed_categories :], False),
-    ):
-        if chosen:
-            levels = [list(plan.study.categories[name].levels) for name in chosen]
-            encode = OneHotEncoder(categories=levels, drop="first", sparse_output=False)
-            # A gap in text is NaN in pandas and None in polars; one imputer knows only one of them.
-            gaps = _GAPS if imputed else ()
-            steps = [(step, SimpleImputer(missing_values=gap, strategy="most_frequent")) for step, gap in gaps]
-            groups.append((title, Pipeline([*steps, ("encode", encode)]), chosen))
+    for place, name in enumerate(categories):
+        # One step per category: levels that are numbers and levels that are text cannot share an encoder.
+        levels = spoken_levels(plan.study.categories[name])
+        encode = OneHotEncoder(categories=[levels], drop="first", sparse_output=False)
+        gaps = _GAPS if isinstance(levels[0], str) else _GAPS[:1]
+        imputed = place < columns.n_imputed_categories
+        steps = [(step, SimpleImputer(missing_values=gap, strategy="most_frequent")) for step, gap in gaps if imputed]
+        groups.append((f"category_{name}", Pipeline([*steps, ("encode", encode)]), [name]))
     transformer = ColumnTransformer(groups, sparse_threshold=0.0)
     transformer.fit(pl.DataFrame(_made_up(columns)))
     places = {name: i for i, name in enumerate(numbers)}
@@ -102,8 +118,8 @@ def _transformer(plan: Plan, preparation: Any) -> Any:
                 original_mean[index]
                 if index
                 else np.array(
-                    [plan.study.categories[name].levels[preparation.modes[category_places[name]]] for name in chosen],
-                    dtype=object,
+                    [spoken_levels(plan.study.categories[n])[preparation.modes[category_places[n]]] for n in chosen],
+                    dtype=object if title.startswith("category_") and isinstance(_first(plan, chosen), str) else None,
                 )
             )
             for imputer in imputers:

@@ -49,6 +49,8 @@ class Part(BaseModel):
 def _check_range(value: Range) -> Range:
     if not value[0] < value[1]:
         raise ValueError(f"a range goes from the smaller to the larger value, not from {value[0]:g} to {value[1]:g}")
+    if not (max(map(abs, value)) <= 1e100 and value[1] - value[0] >= 1e-100):
+        raise ValueError("a range lies between -1e100 and 1e100 and is at least 1e-100 wide")
     return value
 
 

@@ -15,6 +15,7 @@ from fedcli.data.reading import open_table
 from fedcli.errors import FingerprintMismatch, NotConfirmed, OtherSilo, WorkspaceExists
 from fedcli.study.yaml import decode, scalar
 from fedcli.workflow.files import Passphrase, open_key, open_study
+from fedcli.workflow.limits import cross_check
 from fedcli.workflow.memory import SiloMemory
 from fedcli.workflow.results import Joined, StudyShown
 from fedcli.workflow.silo import agreement_warnings, opened_table
@@ -62,6 +63,7 @@ def join(
     """
     root = Path(workspace)
     opened = open_study(need_file(Path(study), what="study file"))
+    cross_check(opened.study)
     if (root / SILO_FILE).exists() or (root / COORDINATOR_FILE).exists():
         raise WorkspaceExists(
             f"'{root}' already holds a workspace", hint="name another folder with -C DIR, or go on there: fedcli status"

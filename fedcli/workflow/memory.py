@@ -106,6 +106,14 @@ class SiloMemory:
             return str(canonical.loads(path.read_bytes(), limit=_LIMIT)["name"])
         return None
 
+    def sent_from_another(self, number: int, attempt: int, parent: str) -> str | None:
+        """Return the name of an update for this attempt that was made from another model than ``parent``, or None."""
+        own = f"{self._stem(number, attempt, parent)}.json"
+        for path in sorted(self.folder.glob(f"r{number}-a{attempt}-*.json")):
+            if path.name != own:
+                return str(canonical.loads(path.read_bytes(), limit=_LIMIT)["name"])
+        return None
+
     def name(self) -> str:
         """Return the silo's own name in the study."""
         return str(canonical.loads((self.folder / "silo.json").read_bytes(), limit=_LIMIT)["silo"])

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fedcli.crypto.keys import SecretKey
-from fedcli.errors import FedcliError, NotAFedcliFile, NotFinal, OtherSilo, OtherStudy, UnknownSigner
+from fedcli.errors import BadTensors, FedcliError, NotAFedcliFile, NotFinal, OtherSilo, OtherStudy, UnknownSigner
 from fedcli.fileformat.envelope import read_envelope
 from fedcli.fileformat.manifest import Manifest
 from fedcli.fileformat.statistics import State
@@ -138,6 +138,11 @@ def open_model(path: Path, study: OpenedStudy, key: SecretKey | None) -> OpenedM
             chunks = envelope.decrypted(key.mlkem768x25519_seed)
         state, document = read_model(chunks, manifest)
     check_state(Plan(study.study), state, final=manifest.final)
+    if state.document.get("round") != manifest.round:
+        raise BadTensors(
+            f"'{path.name}' is of round {manifest.round} and holds the state of another",
+            hint="do not use it; call the coordinator",
+        )
     return OpenedModel(path, manifest, state, document, manifest.digest())
 
 

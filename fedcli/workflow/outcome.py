@@ -16,7 +16,7 @@ import numpy as np
 
 from fedcli.data.checking import RowReader
 from fedcli.data.mapping import Mapping, read_mapping
-from fedcli.errors import NotFinal, NotFrozen
+from fedcli.errors import NotFinal, NotFrozen, OtherStudy
 from fedcli.fileformat.statistics import FloatArray
 from fedcli.models.losses import Logistic, Poisson
 from fedcli.preparing.plan import Plan
@@ -155,7 +155,10 @@ def export(
             "intercept": table.intercept,
             "n_samples": table.n_samples,
             "trips": table.trips,
-            "params": dict(study.study.model.params),
+            "params": {
+                name: value if not isinstance(value, float) or np.isfinite(value) else repr(value)
+                for name, value in study.study.model.params.items()
+            },
             "without": list(opened.document.without) if opened.document else [],
             "reason": opened.document.reason if opened.document else "",
         }
@@ -183,7 +186,14 @@ def final_model(path: Path | str | None, workspace: Path | str) -> tuple[OpenedS
     NotFinal, NoWorkspace, TrustError
     """
     if path is not None:
-        return open_final(need_file(Path(path), what="model"))
+        study, model = open_final(need_file(Path(path), what="model"))
+        here = sorted(Path(workspace).glob("*.fedstudy")) if Path(workspace).is_dir() else []
+        if here and open_study(here[0]).digest != study.digest:
+            raise OtherStudy(
+                f"'{Path(path).name}' is of another study than this workspace's",
+                hint="go to that study's workspace, or to a folder without one if you trust the file",
+            )
+        return study, model
     space = find_workspace(workspace)
     if space.study_file is None:
         raise NotFrozen("the study is still a draft", hint="freeze it first: fedcli study freeze")

@@ -17,6 +17,7 @@ from fedcli.protocol.ledger import Ledger
 from fedcli.study.document import Study
 from fedcli.study.yaml import decode
 from fedcli.workflow.files import OpenedStudy, open_study
+from fedcli.workflow.limits import cross_check
 from fedcli.workflow.workspace import SILO_FILE, Workspace, find_workspace, need_file
 
 
@@ -56,6 +57,7 @@ def open_silo(root: Path | str, data: Path | str | None) -> SiloSide:
     if workspace.role != "silo" or workspace.study_file is None:
         raise NoWorkspace("this is the coordinator's workspace", hint="go to a silo's: the one that 'fedcli join' made")
     study = open_study(workspace.study_file)
+    cross_check(study.study)
     raw = workspace.settings.read_bytes()
     text = decode(raw, name=workspace.settings.name)
     mapping = read_mapping(text, study.study, name=workspace.settings.name)

@@ -17,7 +17,6 @@ from fedcli.errors import (
     FileMissing,
     FingerprintMismatch,
     KeyChanged,
-    MaskedUnavailable,
     NotConfirmed,
     OtherSilo,
     StudyFrozen,
@@ -26,7 +25,7 @@ from fedcli.errors import (
 )
 from fedcli.fileformat.manifest import Manifest
 from fedcli.models.batch import empty_state
-from fedcli.preparing.estimators import ESTIMATORS, parameters
+from fedcli.preparing.estimators import ESTIMATORS
 from fedcli.preparing.plan import Plan
 from fedcli.protocol.roster import Roster
 from fedcli.study.canonical_form import study_id
@@ -45,6 +44,7 @@ from fedcli.workflow.files import (
     study_payload,
     write_signed,
 )
+from fedcli.workflow.limits import cross_check
 from fedcli.workflow.results import SiloAdded, StudyDrafted, StudyShown
 from fedcli.workflow.results import StudyFrozen as Frozen
 from fedcli.workflow.silo import agreement_warnings
@@ -247,23 +247,6 @@ def study_show(path: Path | str | None = None, *, workspace: Path | str = ".") -
     known = ESTIMATORS.get(opened.study.model.estimator)
     trips = _trips(opened.study, known.trips) if known else (0, 0)
     return StudyShown(opened.study, opened.digest, opened.fingerprint, trips, agreement_warnings(opened.study))
-
-
-def cross_check(study: Study) -> None:
-    """Check the agreement against what fedcli can fit and protect.
-
-    Raises
-    ------
-    MaskedUnavailable, UnsupportedModel, ContradictoryStudy
-    """
-    if study.rules.aggregation == "masked":
-        raise MaskedUnavailable(
-            "rules.aggregation is masked, which this version of fedcli cannot do yet",
-            hint="write 'aggregation: plain' in study.yaml if all silos accept that the coordinator can read each "
-            "update singly; it is never assumed",
-        )
-    parameters(study)
-    Plan(study).layout(empty_state())
 
 
 def _confirm(name: str, fingerprint: str, heard: Sequence[str], confirm: Confirm | None, *, what: str) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from fedcli.compute.cells import count_cells
+from fedcli.compute.cells import count_cells, effective_rows, small_outcome
 from fedcli.compute.spool import Spool
 from fedcli.compute.update import Sums, hash_rows, rows_digest, sum_update
 from fedcli.crypto.keys import SecretKey
@@ -24,6 +24,7 @@ from fedcli.privacy.disclosure import Disclosure, examine
 from fedcli.protocol.ledger import Ledger
 from fedcli.protocol.payloads import update_payload
 from fedcli.workflow.files import SOFTWARE, OpenedStudy, Passphrase, open_key, write_signed
+from fedcli.workflow.limits import rows_changed, spread_problems, within_rules
 from fedcli.workflow.memory import SiloMemory
 from fedcli.workflow.models import OpenedModel, newest, open_model, start_of
 from fedcli.workflow.results import Checked, ColumnCheck, Release, ReleaseBlock, Trained
@@ -60,7 +61,7 @@ def check(data: Path | str | None = None, *, workspace: Path | str = ".") -> Che
     side = open_silo(workspace, data)
     memory = SiloMemory(side.workspace.private)
     report, found = check_table(side.study.study, side.mapping, side.table())
-    problems: list[FedcliError] = list(found)
+    problems: list[FedcliError] = [*found, *spread_problems(side.study.study, report.extent)]
     disclosure: Disclosure | None = None
     n_held_out = 0
     if not problems:
@@ -159,21 +160,28 @@ def train(
             hint=f"use the final model: fedcli predict TABLE --model {parent.path}",
         )
     number, attempt = parent.round + 1, parent.attempt_of(name)
+    within_rules(side.study.study.rules.max_rounds, memory, number, attempt, parent)
     plan = Plan(side.study.study)
     tell("reading and checking the table")
     reader = side.reader()
     with Spool(reader, side.workspace.private) as spool:
         tell("testing what would leave")
+        for problem in spread_problems(side.study.study, reader.report.extent):
+            raise problem
         hashes = hash_rows(spool, memory.secret())
         mask = held_out(hashes, side.study.study.evaluation.holdout, memory.secret())
         disclosure = _examine(plan, spool, mask)
         if disclosure.problems:
             raise disclosure.problems[0]
         digest = rows_digest(hashes, memory.secret())
-        changed = _rows_changed(memory, digest, number)
+        changed = rows_changed(memory, digest, number)
         tell("summing over the rows")
         own = memory.recall(parent.document.members.get(name)) if parent.document else None
-        sums = sum_update(plan, parent.state, spool, mask, own, min_held_out=side.study.study.rules.min_cell)
+        rules = side.study.study.rules
+        silent = int(mask.sum()) < rules.min_cell
+        if plan.study.target.type == "binary":
+            silent = silent or small_outcome(spool, mask, rules.min_cell)
+        sums = sum_update(plan, parent.state, spool, mask, own, silent=silent)
     sent = memory.sent(number, attempt, parent.parent)
     again = sent is not None
     if sent is not None and sent.content != memory.content_digest(sums.encoded):
@@ -246,28 +254,11 @@ def _examine(plan: Plan, spool: Spool, mask: object) -> Disclosure:
         n_rows=len(spool) - held_out,
         n_held_out=held_out,
         n_columns=n_columns,
+        effective_rows=effective_rows(spool, mask),  # type: ignore[arg-type]
         min_rows=rules.min_rows,
         min_cell=rules.min_cell,
         rows_per_column=rules.rows_per_column,
     )
-
-
-def _rows_changed(memory: SiloMemory, digest: str, number: int) -> bool:
-    """Return whether the table is another than that of an earlier update; refuse it within one course of trips.
-
-    A new attempt of round 1 may bring another table: that is what it is for. What the two updates together show, the
-    person is told.
-    """
-    known = memory.rows_of_study()
-    if known is None or known == digest:
-        return False
-    if number > 1:
-        raise AlreadyReleased(
-            f"the table is not the one of round 1: round {number} must sum the same rows",
-            hint="train on the table of round 1; or ask the coordinator to begin again with the new one: "
-            "fedcli aggregate --new-attempt --from-start",
-        )
-    return True
 
 
 def _file_name(study: OpenedStudy, name: str, number: int, attempt: int) -> str:
@@ -292,8 +283,8 @@ def _release(
     warnings = [PLAIN_WARNING]
     if sums.silent_holdout:
         warnings.append(
-            f"{disclosure.n_held_out} rows are held out, fewer than {side.study.study.rules.min_cell}: "
-            "their evaluation is not sent"
+            f"of {disclosure.n_held_out} rows held out, fewer than {side.study.study.rules.min_cell} are in all or in "
+            "one class: their evaluation is not sent"
         )
     return Release(
         silo=name,

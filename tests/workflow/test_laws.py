@@ -28,7 +28,7 @@ def tables() -> dict[str, str]:
         records = rows(name)
         for record in records:
             record["y"] = str(round(0.5 * float(record["age"]) + 0.1 * float(record["chol"]), 1))
-            record["n"] = str(int(float(record["age"])) % 7)
+            record["n"] = str(1 + int(float(record["age"])) % 7)
         found[name] = table_text(records)
     return found
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fedcli.compute.cells import count_cells
+from fedcli.compute.cells import count_cells, effective_rows
 from fedcli.compute.spool import BLOCK_ROWS, Spool
 from fedcli.preparing.plan import Plan
 from fedcli.preparing.rows import Rows
@@ -127,5 +127,27 @@ def test_a_count_target_has_no_classes() -> None:
 def test_numbers_alone_have_no_cells() -> None:
     text = agreement(TARGETS["LinearRegression"], {"dose": FEATURES["dose"]}, "LinearRegression")
     n = 20
-    rows = Rows(np.linspace(0, 9, n)[:, None], np.empty((n, 0), np.int32), np.zeros(n), np.zeros(n), np.ones(n))
+    outcome = np.linspace(0, 1, n)
+    rows = Rows(np.linspace(0, 9, n)[:, None], np.empty((n, 0), np.int32), outcome, np.zeros(n), np.ones(n))
     assert count_cells(Plan(read_study(text)), Spool([rows], Path()), np.zeros(n, dtype=bool)) == []
+
+
+def test_a_number_target_with_two_values_counts_as_an_outcome() -> None:
+    text = agreement(TARGETS["LinearRegression"], {"dose": FEATURES["dose"]}, "LinearRegression")
+    n = 20
+    outcome = np.where(np.arange(n) < 2, 1.0, 0.0)
+    rows = Rows(np.linspace(0, 9, n)[:, None], np.empty((n, 0), np.int32), outcome, np.zeros(n), np.ones(n))
+    cells = count_cells(Plan(read_study(text)), Spool([rows], Path()), np.zeros(n, dtype=bool))
+    assert sorted(cell.count for cell in cells) == [2, 18]
+
+
+def test_rows_of_weight_0_are_in_no_cell_and_one_heavy_row_is_worth_one() -> None:
+    text = agreement(TARGETS["LinearRegression"], {"dose": FEATURES["dose"]}, "LinearRegression")
+    n = 20
+    outcome = np.where(np.arange(n) < 10, 1.0, 0.0)
+    weight = np.where(np.arange(n) < 3, 1.0, 0.0)
+    rows = Rows(np.linspace(0, 9, n)[:, None], np.empty((n, 0), np.int32), outcome, np.zeros(n), weight)
+    nobody = np.zeros(n, dtype=bool)
+    cells = count_cells(Plan(read_study(text)), Spool([rows], Path()), nobody)
+    assert sorted(cell.count for cell in cells) == [3]
+    assert effective_rows(Spool([rows], Path()), nobody) == 3.0

@@ -69,8 +69,8 @@ def test_rows_held_out_leave_the_fit_as_if_they_were_not_there(estimator: str) -
 def test_too_few_rows_held_out_say_nothing_of_themselves() -> None:
     plan = plan_of(evaluation={"holdout": 0.2})
     state, mask = after_trip_1(plan), np.arange(N) < 4
-    silent = sum_update(plan, state, spool(table()), mask, None, min_held_out=5)
-    spoken = sum_update(plan, state, spool(table()), mask, None, min_held_out=4)
+    silent = sum_update(plan, state, spool(table()), mask, None, silent=True)
+    spoken = sum_update(plan, state, spool(table()), mask, None, silent=False)
     assert silent.silent_holdout
     assert not silent.total["evaluation"].any()
     assert not spoken.silent_holdout
@@ -79,7 +79,7 @@ def test_too_few_rows_held_out_say_nothing_of_themselves() -> None:
 
 def test_without_a_holdout_there_is_no_evaluation() -> None:
     plan = plan_of()
-    sums = sum_update(plan, after_trip_1(plan), spool(table()), nobody(), None, min_held_out=5)
+    sums = sum_update(plan, after_trip_1(plan), spool(table()), nobody(), None, silent=True)
     assert "evaluation" not in sums.encoded
     assert not sums.silent_holdout
 

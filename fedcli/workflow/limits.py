@@ -1,0 +1,108 @@
+"""What no side may go beyond: an agreement that fedcli can keep, the agreed rounds, one point per attempt, one table.
+
+Owns these refusals. Knows nothing of files' forms or screens. Internal; a silo asks them too, since the coordinator's
+word alone does not bind its software.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fedcli.errors import AlreadyReleased, MaskedUnavailable, OtherRound, OutOfRange
+from fedcli.models.batch import empty_state
+from fedcli.preparing.estimators import parameters
+from fedcli.preparing.plan import Plan
+from fedcli.study.document import Study
+from fedcli.workflow.memory import SiloMemory
+from fedcli.workflow.models import OpenedModel
+
+
+def cross_check(study: Study) -> None:
+    """Check the agreement against what fedcli can fit and protect.
+
+    Raises
+    ------
+    MaskedUnavailable, UnsupportedModel, ContradictoryStudy
+    """
+    if study.rules.aggregation == "masked":
+        raise MaskedUnavailable(
+            "rules.aggregation is masked, which this version of fedcli cannot do yet",
+            hint="write 'aggregation: plain' in study.yaml if all silos accept that the coordinator can read each "
+            "update singly; it is never assumed",
+        )
+    parameters(study)
+    Plan(study).layout(empty_state())
+
+
+def spread_problems(study: Study, extent: Mapping[str, tuple[float, float]]) -> tuple[OutOfRange, ...]:
+    """Return an error for each number that varies by so little of its agreed range that its digits would be lost.
+
+    Parameters
+    ----------
+    study : Study
+    extent : mapping of str to (float, float)
+        Smallest and largest value of each number in the silo's rows.
+    """
+    found = []
+    for name, column in study.numbers.items():
+        low, high = extent.get(name, (0.0, 0.0))
+        if low < high and high - low < 1e-7 * column.half:
+            found.append(
+                OutOfRange(
+                    f"column '{name}' varies by less than a ten-millionth of its agreed range "
+                    f"{column.range[0]:g} to {column.range[1]:g}: its sums would lose their digits",
+                    hint="is it in the agreed unit? If so, ask the coordinator for a narrower range, in a new study",
+                )
+            )
+    return tuple(found)
+
+
+def within_rules(max_rounds: int, memory: SiloMemory, number: int, attempt: int, parent: OpenedModel) -> None:
+    """Refuse a round beyond the agreed ones, and a second point of expansion within one attempt.
+
+    Each expansion shows a little more of the rows, so how many there are is not the coordinator's to choose.
+
+    Parameters
+    ----------
+    max_rounds : int
+        As agreed.
+    memory : SiloMemory
+    number, attempt : int
+        What is about to be trained.
+    parent : OpenedModel
+        What it would continue.
+
+    Raises
+    ------
+    OtherRound, AlreadyReleased
+    """
+    if number > max_rounds:
+        raise OtherRound(
+            f"the model asks for round {number}, the study agreed on {max_rounds} at most",
+            hint="do not send anything; call the coordinator",
+        )
+    other = memory.sent_from_another(number, attempt, parent.parent)
+    if other is not None:
+        raise AlreadyReleased(
+            f"an update for round {number}, attempt {attempt} has left already, made from another model",
+            hint=f"send {other} from outbox/ again; if the coordinator wants another, they ask with: "
+            "fedcli aggregate --new-attempt",
+        )
+
+
+def rows_changed(memory: SiloMemory, digest: str, number: int) -> bool:
+    """Return whether the table is another than that of an earlier update; refuse it within one course of trips.
+
+    A new attempt of round 1 may bring another table: that is what it is for. What the two updates together show, the
+    person is told.
+    """
+    known = memory.rows_of_study()
+    if known is None or known == digest:
+        return False
+    if number > 1:
+        raise AlreadyReleased(
+            f"the table is not the one of round 1: round {number} must sum the same rows",
+            hint="train on the table of round 1; or ask the coordinator to begin again with the new one: "
+            "fedcli aggregate --new-attempt --from-start",
+        )
+    return True

@@ -74,7 +74,7 @@ def aggregate(
     without : sequence of str
         Silos that stay silent this round. The model records them.
     out : path, optional
-        Where to write instead of ``outbox/``.
+        Where to write a copy, besides ``outbox/``.
     force : bool
     progress : callable, optional
 
@@ -131,7 +131,8 @@ def aggregate(
         coefficients = plan.coefficients(state)
         state = State(state.document, {**state.arrays, "coefficients": coefficients})
     tell("writing the model")
-    check_free(model_place(side, number, attempt, out), force=force)
+    for place in {model_place(side, number, attempt, None), model_place(side, number, attempt, out)}:
+        check_free(place, force=force)
     archive_sums(side, secret, number, attempt, current, total, force=True)
     path = write_model(
         side,

@@ -10,7 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fedcli.crypto.keys import SecretKey
-from fedcli.errors import BadTensors, FedcliError, NotAFedcliFile, NotFinal, OtherSilo, OtherStudy, UnknownSigner
+from fedcli.errors import (
+    BadArchive,
+    BadTensors,
+    FedcliError,
+    NotAFedcliFile,
+    NotFinal,
+    OtherSilo,
+    OtherStudy,
+    UnknownSigner,
+)
 from fedcli.fileformat.envelope import read_envelope
 from fedcli.fileformat.manifest import Manifest
 from fedcli.fileformat.statistics import State
@@ -21,6 +30,9 @@ from fedcli.protocol.payloads import ModelDocument, read_model
 from fedcli.protocol.roster import Roster
 from fedcli.study.canonical_form import from_json, study_id
 from fedcli.workflow.files import OpenedStudy, kind_of, open_file, study_payload
+
+# A final model carries coefficients and the study: a million of them take 8 MB.
+_PUBLIC_LIMIT = 256 * 2**20
 
 
 @dataclass(frozen=True)
@@ -164,6 +176,13 @@ def open_final(path: Path) -> tuple[OpenedStudy, OpenedModel]:
             raise NotFinal(
                 f"'{path.name}' is a model between trips, not the final one",
                 hint="wait until 'fedcli aggregate' says that the study is finished",
+            )
+        if envelope.archive.payload_size > _PUBLIC_LIMIT:
+            # It is read whole before it is verified: the key that must have signed it is inside.
+            raise BadArchive(
+                f"'{path.name}' holds {envelope.archive.payload_size:,} bytes, "
+                f"a final model has {_PUBLIC_LIMIT:,} at most",
+                hint="do not use it; ask the coordinator to send the model again",
             )
         payload = b"".join(envelope.payload_chunks())
         # The study inside says who may have signed; it is used for nothing else before the signature verifies.

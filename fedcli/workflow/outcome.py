@@ -16,7 +16,7 @@ import numpy as np
 
 from fedcli.data.checking import RowReader
 from fedcli.data.mapping import Mapping, read_mapping
-from fedcli.errors import NotFinal, NotFrozen, OtherStudy
+from fedcli.errors import NotFinal, NotFrozen, OtherStudy, OutputExists
 from fedcli.fileformat.statistics import FloatArray
 from fedcli.models.losses import Logistic, Poisson
 from fedcli.preparing.plan import Plan
@@ -65,6 +65,8 @@ def predict(
     reader = RowReader(study.study, mapping, opened_table(table, mapping), features_only=True)
     header, rows = ["row", *_headings(plan)], 0
     target = Path(out) if out is not None else table.with_name(f"{table.stem}-predictions.csv")
+    if target.exists() and target.samefile(table):
+        raise OutputExists(f"'{target}' is the table itself", hint="name another file with --out")
 
     def write(file: BinaryIO) -> None:
         nonlocal rows

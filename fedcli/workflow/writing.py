@@ -18,6 +18,7 @@ from fedcli.protocol.payloads import BINDING, ModelDocument, model_payload
 from fedcli.workflow.coordinator import CoordinatorSide
 from fedcli.workflow.files import SOFTWARE, write_signed
 from fedcli.workflow.models import OpenedModel
+from fedcli.workflow.workspace import check_free, write_bytes
 
 
 def _file_name(study: str, number: int, attempt: int) -> str:
@@ -62,7 +63,7 @@ def write_model(
     number, attempt : int
     final : bool
     out : path, optional
-        Where to write instead of ``outbox/``.
+        Where to write a copy, besides ``outbox/``.
     force : bool
     """
     study = side.study
@@ -83,9 +84,11 @@ def write_model(
         software=SOFTWARE,
     )
     payload = model_payload(state if number else empty_state(), document, manifest)
-    path = model_place(side, number, attempt, out)
+    kept = model_place(side, number, attempt, None)
+    for place in {kept, model_place(side, number, attempt, out)}:
+        check_free(place, force=force)
     write_signed(
-        path,
+        kept,
         manifest,
         payload.chunks(),
         payload.size,
@@ -94,7 +97,10 @@ def write_model(
         payload_name="model.safetensors" if final else "payload.age",
         force=force,
     )
-    return path
+    if out is None:
+        return kept
+    # The next round starts from what lies in outbox/, wherever a copy was wanted.
+    return write_bytes(Path(out), kept.read_bytes(), force=force)
 
 
 def archive_sums(

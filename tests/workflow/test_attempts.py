@@ -154,6 +154,23 @@ def test_a_file_in_the_way_is_replaced_with_force_only(town):
         assert taken.read_bytes().startswith(b"manifest.json")
 
 
+def test_a_model_written_elsewhere_stays_in_the_outbox_too(town):
+    place = town("collected")
+    copy = place.root / "copy.fedmodel"
+    assert place.run("aggregate", "-C", place.registry, "-o", copy).status == 0
+    (kept,) = (place.registry / "outbox").glob("*-r1.fedmodel")
+    assert kept.read_bytes() == copy.read_bytes()
+
+
+def test_a_table_is_never_replaced_by_its_predictions(town):
+    place, final = town("collected"), town("finished").registry / "outbox"
+    model = sorted(final.glob("*.fedmodel"))[-1]
+    table = place.table("north")
+    before = table.read_bytes()
+    done = command("predict", table, "--model", model, "-o", table, "--force")
+    assert (done.status, table.read_bytes()) == (3, before)
+
+
 def test_nothing_is_noted_as_released_when_the_update_has_no_place(town):
     place = town("joined")
     (place.root / "taken").write_text("mine\n")

@@ -12,12 +12,13 @@ from pathlib import Path
 from fedcli.data.checking import RowReader
 from fedcli.data.mapping import Mapping, read_mapping
 from fedcli.data.reading import Table, open_table
-from fedcli.errors import BadMapping, NoWorkspace, TooManyColumns
+from fedcli.errors import BadMapping, LedgerBroken, NoWorkspace, TooManyColumns
 from fedcli.protocol.ledger import Ledger
 from fedcli.study.document import Study
 from fedcli.study.yaml import decode
 from fedcli.workflow.files import OpenedStudy, open_study
 from fedcli.workflow.limits import cross_check
+from fedcli.workflow.memory import SiloMemory
 from fedcli.workflow.workspace import SILO_FILE, Workspace, find_workspace, need_file
 
 
@@ -43,7 +44,14 @@ class SiloSide:
     def ledger(self) -> Ledger:
         """Read and verify the ledger."""
         path = self.workspace.ledger
-        return Ledger.from_text(path.read_bytes()) if path.exists() else Ledger()
+        if path.exists():
+            return Ledger.from_text(path.read_bytes())
+        if SiloMemory(self.workspace.private).last_round():
+            raise LedgerBroken(
+                "ledger.jsonl is gone, and an update has left this workspace",
+                hint="restore it from a backup; it records what has left this institution and is never edited",
+            )
+        return Ledger()
 
 
 def open_silo(root: Path | str, data: Path | str | None) -> SiloSide:

@@ -154,6 +154,12 @@ def test_a_file_in_the_way_is_replaced_with_force_only(town):
         assert taken.read_bytes().startswith(b"manifest.json")
 
 
+def test_a_ledger_that_is_gone_stops_the_next_release(town):
+    place = town("second")
+    (place.silo("north") / "ledger.jsonl").unlink()
+    place.refuses(LedgerBroken, "train", "-C", place.silo("north"), "--yes", "--force")
+
+
 def test_a_model_written_elsewhere_stays_in_the_outbox_too(town):
     place = town("collected")
     copy = place.root / "copy.fedmodel"

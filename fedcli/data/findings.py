@@ -148,9 +148,16 @@ class Findings:
             return message, f"it has many spellings; is it another column? Name it in silo.yaml under columns: {line}"
         shown = [_short(label) for label in sorted(f.labels)][:_LABELS]
         more = f" and {len(f.labels) - len(shown)} more" if len(f.labels) > len(shown) else ""
-        line = self._line(f.column, "levels", f"{{{scalar(shown[0])}: {scalar(agreed[0])}}}")
+        # Never a guess of which level it is: a hint that is copied unread would turn one group into another.
+        pairs = ", ".join(f"{scalar(label)}: LEVEL" for label in shown)
+        line = self._line(f.column, "levels", f"{{{pairs}}}")
+        missing = self._line(f.column, "missing", f"[{', '.join(scalar(label) for label in shown)}]")
         labels = ", ".join(f"'{label}'" for label in shown)
-        return f"{message}: {labels}{more}", f"write in silo.yaml under columns what each is here: {line}"
+        return (
+            f"{message}: {labels}{more}",
+            f"write in silo.yaml under columns what each is here, an agreed {what} for each LEVEL: {line}; "
+            f"or, where they mean 'not known': {missing}",
+        )
 
     def _missing_value(self, f: Finding) -> tuple[str, str]:
         way = "mode" if isinstance(self._study.features[f.column], CategoryColumn) else "mean"

@@ -62,8 +62,9 @@ class Poisson:
     """Half the Poisson deviance up to a constant in ``y``, log link: ``exp(eta) - y * eta``.
 
     Above ``log(largest_mean)`` the exponential goes on as its own second-order expansion there: still convex and
-    smooth, so a trial point far outside the data cannot overflow a sum. No fit of counts inside the agreed range
-    predicts such a mean for a row it has seen, so the optimum is that of the exponential.
+    smooth, so a trial point far outside the data cannot overflow a sum. Without an offset no fit of counts inside the
+    agreed range predicts such a mean for a row it has seen, so the optimum is that of the exponential; a row with an
+    exposure hundreds of times the others' can reach it, and then moves the optimum.
 
     Parameters
     ----------

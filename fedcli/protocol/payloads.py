@@ -119,7 +119,7 @@ def read_update(chunks: Iterable[bytes], layout: Layout, manifest: Manifest) -> 
     """
     expected = {block.name: ("U64", (block.size, 2)) for block in layout}
     found = tensors.decode(chunks, expected)
-    _check_binding(found.metadata, manifest)
+    _check_metadata(found.metadata, manifest, {BINDING})
     return {name: np.asarray(array, dtype=np.uint64) for name, array in found.arrays.items()}
 
 
@@ -140,7 +140,7 @@ def read_model(chunks: Iterable[bytes], manifest: Manifest) -> tuple[State, Mode
     BadTensors, BadDocument, BindingMismatch
     """
     found = tensors.decode(chunks, None)
-    _check_binding(found.metadata, manifest)
+    _check_metadata(found.metadata, manifest, {BINDING, DOCUMENT})
     text = found.metadata.get(DOCUMENT)
     if text is None:
         raise BadTensors("the model holds no document", hint="ask the coordinator to send it again")
@@ -149,7 +149,12 @@ def read_model(chunks: Iterable[bytes], manifest: Manifest) -> tuple[State, Mode
     return State(document.state, arrays), document
 
 
-def _check_binding(metadata: Mapping[str, str], manifest: Manifest) -> None:
+def _check_metadata(metadata: Mapping[str, str], manifest: Manifest, known: set[str]) -> None:
+    if not metadata.keys() <= known:
+        raise BadTensors(
+            f"the contents carry {len(metadata.keys() - known)} entries beside the numbers that fedcli does not write",
+            hint=f"do not use it; call {manifest.sender}",
+        )
     if metadata.get(BINDING) != manifest.binding():
         raise BindingMismatch(
             "the contents were made for another file than the one they came in",

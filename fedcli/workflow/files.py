@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from fedcli import __version__
 from fedcli.crypto.keys import PublicKey, SecretKey, unlock
@@ -47,6 +47,27 @@ class OpenedStudy:
     def fingerprint(self) -> str:
         """The 30 digits that cover the agreement and every key."""
         return study_fingerprint(self.digest)
+
+    def manifest(self, kind: str, sender: str, **fields: Any) -> Manifest:
+        """Begin the manifest of one of this study's files; what ``fields`` does not name is empty."""
+        empty: dict[str, Any] = {
+            "round": 0,
+            "attempt": 0,
+            "parent": "",
+            "recipients": (),
+            "previous": "",
+            "ledger": "",
+            "final": False,
+        }
+        return Manifest(
+            type=f"fedcli-{kind}/1",
+            study=self.digest,
+            name=self.study.study,
+            roster=self.roster.digest,
+            sender=sender,
+            software=SOFTWARE,
+            **(empty | fields),
+        )
 
 
 @contextmanager

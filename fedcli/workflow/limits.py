@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from fedcli.errors import AlreadyReleased, MaskedUnavailable, OtherRound, OutOfRange
+from fedcli.fileformat.statistics import State
 from fedcli.models.batch import empty_state
 from fedcli.preparing.estimators import parameters
 from fedcli.preparing.plan import Plan
+from fedcli.privacy.ring import fraction_bits
 from fedcli.study.document import Study
 from fedcli.workflow.memory import SiloMemory
 from fedcli.workflow.models import OpenedModel
@@ -23,6 +27,8 @@ def cross_check(study: Study) -> None:
     Raises
     ------
     MaskedUnavailable, UnsupportedModel, ContradictoryStudy
+    OutsideBound
+        The ranges are so wide that some sum of some trip cannot be encoded.
     """
     if study.rules.aggregation == "masked":
         raise MaskedUnavailable(
@@ -31,7 +37,11 @@ def cross_check(study: Study) -> None:
             "update singly; it is never assumed",
         )
     parameters(study)
-    Plan(study).layout(empty_state())
+    plan = Plan(study)
+    # A later trip's blocks have bounds of their own; what it continues matters to them only by its shape.
+    later = State({"round": 1, "phase": "solving"}, {"candidates": np.zeros((1, plan.columns.n_columns))})
+    for block in (*plan.layout(empty_state()), *plan.layout(later)):
+        fraction_bits(block.bound, max(len(study.silos), study.rules.min_silos))
 
 
 def spread_problems(study: Study, extent: Mapping[str, tuple[float, float]]) -> tuple[OutOfRange, ...]:

@@ -19,7 +19,7 @@ import numpy as np
 from fedcli.crypto.keys import SecretKey
 from fedcli.data.checking import RowReader
 from fedcli.data.mapping import Mapping, read_mapping
-from fedcli.errors import BadStudy, FileMissing, WorkspaceExists
+from fedcli.errors import BadStudy, FileMissing, UnsupportedModel, WorkspaceExists
 from fedcli.preparing.holdout import held_out, row_hashes
 from fedcli.preparing.plan import Plan
 from fedcli.preparing.rows import Rows
@@ -88,6 +88,11 @@ def simulate(
         raise FileMissing(f"'{folder}' holds no tables", hint="put one CSV per silo beside study.yaml")
     text = decode(source.read_bytes(), name=source.name)
     agreed = read_study(text, name=source.name)
+    if agreed.offset is not None and agreed.target.type == "binary":
+        raise UnsupportedModel(
+            "scikit-learn's LogisticRegression takes no offset: there is no pooled fit to compare with",
+            hint="run the study by its own commands, or leave the offset out of the simulation",
+        )
     if len(tables) < agreed.rules.min_silos:
         raise BadStudy(
             f"'{folder}' holds {len(tables)} tables, rules.min_silos is {agreed.rules.min_silos}",

@@ -23,7 +23,6 @@ from fedcli.errors import (
     TooFewSilos,
     WorkspaceExists,
 )
-from fedcli.fileformat.manifest import Manifest
 from fedcli.models.batch import empty_state
 from fedcli.preparing.estimators import ESTIMATORS
 from fedcli.preparing.plan import Plan
@@ -35,7 +34,6 @@ from fedcli.study.reading import read_study
 from fedcli.study.yaml import decode, scalar
 from fedcli.workflow.coordinator import open_workspace
 from fedcli.workflow.files import (
-    SOFTWARE,
     OpenedStudy,
     Passphrase,
     open_key,
@@ -206,29 +204,14 @@ def study_freeze(
     study = Study.model_validate({**draft_study.model_dump(), "silos": members, "coordinator": coordinator})
     payload = study_payload(study)
     digest = study_id(payload)
-    roster = Roster(study)
-    manifest = Manifest(
-        type="fedcli-study/1",
-        study=digest,
-        name=study.study,
-        roster=roster.digest,
-        round=0,
-        attempt=0,
-        parent="",
-        sender=own.name,
-        recipients=[],
-        previous="",
-        ledger="",
-        final=False,
-        software=SOFTWARE,
-    )
+    opened = OpenedStudy(study, digest, Roster(study))
+    manifest = opened.manifest("study", own.name)
     out = space.outbox / f"{study.study}.fedstudy"
     write_signed(
         out, manifest, [payload], len(payload), key=secret, recipients=None, payload_name="study.json", force=True
     )
     write_bytes(space.root / out.name, out.read_bytes())
-    write_bytes(space.root / "allowed_signers", roster.allowed_signers().encode("ascii"), force=True)
-    opened = OpenedStudy(study, digest, roster)
+    write_bytes(space.root / "allowed_signers", opened.roster.allowed_signers().encode("ascii"), force=True)
     first = Plan(study).layout(empty_state())
     trips = ESTIMATORS[study.model.estimator].trips
     return Frozen(study, out, opened.fingerprint, _trips(study, trips), tuple((b.name, b.size) for b in first))

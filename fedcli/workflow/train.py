@@ -16,7 +16,6 @@ from fedcli.compute.update import Sums, hash_rows, rows_digest, sum_update
 from fedcli.crypto.keys import SecretKey
 from fedcli.data.checking import RowReader, check_table
 from fedcli.errors import AlreadyReleased, FedcliError, NotConfirmed, NothingToDo, OtherSilo, StudyFinished
-from fedcli.fileformat.manifest import Manifest
 from fedcli.models.gram import Gram
 from fedcli.preparing.holdout import held_out
 from fedcli.preparing.plan import Plan
@@ -320,20 +319,15 @@ def _write_sealed(
 ) -> tuple[Path, str]:
     study = side.study
     coordinator = study.roster.coordinator.name
-    manifest = Manifest(
-        type="fedcli-update/1",
-        study=study.digest,
-        name=study.study.study,
-        roster=study.roster.digest,
+    manifest = study.manifest(
+        "update",
+        name,
         round=number,
         attempt=attempt,
         parent=parent.parent,
-        sender=name,
         recipients=[coordinator],
         previous=memory.last_digest(),
         ledger=side.ledger().head,
-        final=False,
-        software=SOFTWARE,
     )
     payload = update_payload(sums.encoded, manifest)
     path = memory.sealed_path(number, attempt, parent.parent)

@@ -11,12 +11,11 @@ import numpy as np
 
 from fedcli.crypto.keys import SecretKey
 from fedcli.fileformat import tensors
-from fedcli.fileformat.manifest import Manifest
 from fedcli.fileformat.statistics import State, Total
 from fedcli.models.batch import empty_state
 from fedcli.protocol.payloads import BINDING, ModelDocument, model_payload
 from fedcli.workflow.coordinator import CoordinatorSide
-from fedcli.workflow.files import SOFTWARE, write_signed
+from fedcli.workflow.files import write_signed
 from fedcli.workflow.models import OpenedModel
 from fedcli.workflow.workspace import check_free, write_bytes
 
@@ -68,20 +67,14 @@ def write_model(
     """
     study = side.study
     members = study.roster.members
-    manifest = Manifest(
-        type="fedcli-model/1",
-        study=study.digest,
-        name=study.study.study,
-        roster=study.roster.digest,
+    manifest = study.manifest(
+        "model",
+        study.roster.coordinator.name,
         round=number,
         attempt=attempt,
         parent=current.parent,
-        sender=study.roster.coordinator.name,
         recipients=[] if final else sorted(members),
-        previous="",
-        ledger="",
         final=final,
-        software=SOFTWARE,
     )
     payload = model_payload(state if number else empty_state(), document, manifest)
     kept = model_place(side, number, attempt, None)
@@ -127,21 +120,7 @@ def archive_sums(
     """
     study = side.study
     name = study.roster.coordinator.name
-    manifest = Manifest(
-        type="fedcli-state/1",
-        study=study.digest,
-        name=study.study.study,
-        roster=study.roster.digest,
-        round=number,
-        attempt=attempt,
-        parent=current.parent,
-        sender=name,
-        recipients=[name],
-        previous="",
-        ledger="",
-        final=False,
-        software=SOFTWARE,
-    )
+    manifest = study.manifest("state", name, round=number, attempt=attempt, parent=current.parent, recipients=[name])
     arrays = {block: _limbs(values) for block, values in total.integers.items()}
     payload = tensors.TensorFile(arrays, {BINDING: manifest.binding()})
     path = side.workspace.archive / f"{_file_name(study.study.study, number, attempt)}.fedstate"

@@ -46,6 +46,7 @@ def forge(
     arrays: Callable[[dict[str, np.ndarray]], Mapping[str, np.ndarray]] = dict,
     binding: str | None = None,
     document: Callable[[Any], Any] | None = None,
+    beside: Mapping[str, str] | None = None,
     readable_by: str | None = None,
     spoilt: Callable[[bytes], bytes] = bytes,
     **changes: Any,
@@ -56,6 +57,7 @@ def forge(
     if document is not None:
         found = canonical.loads(metadata["fedcli.document"].encode(), limit=2**24)
         metadata["fedcli.document"] = canonical.dumps(document(found)).decode("ascii")
+    metadata |= beside or {}
     metadata[BINDING] = manifest.binding() if binding is None else binding
     payload = TensorFile(dict(arrays(held)), metadata)
     members = open_study(town.study).roster.members

@@ -127,6 +127,12 @@ def test_a_broken_file_that_calls_itself_an_update_is_never_passed_over(town):
     refused(place, NotAFedcliFile)
 
 
+def test_an_update_that_carries_text_beside_its_numbers_is_refused(town):
+    place = town("collected")
+    forge(place, place.update("north"), beside={"note": "row 17: 93, 4.1, ill"})
+    refused(place, BadTensors)
+
+
 def test_an_update_after_the_end_is_refused(town):
     place = town("finished")
     refused(place, StudyFinished)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fedcli.study.document import Study
+    from fedcli.study.document import Feature, Study, Term
 
 
 def plain_words(study: Study, trips: tuple[int, int]) -> list[tuple[str, str]]:
@@ -23,13 +23,9 @@ def plain_words(study: Study, trips: tuple[int, int]) -> list[tuple[str, str]]:
         outcome = f"{target.column}: a {target.type} from {target.range[0]:g} to {target.range[1]:g}{unit}"
     rows = [("study", study.title or study.study), ("outcome", outcome)]
     for number, (name, column) in enumerate(study.features.items()):
-        if column.type == "number":
-            what = f"{name}: {column.range[0]:g} to {column.range[1]:g} {column.unit or ''}".rstrip()
-        else:
-            what = f"{name}: {', '.join(column.levels)} ({column.levels[0]} is the reference)"
-        if column.impute:
-            what += f"; missing values get the pooled {column.impute}"
-        rows.append(("columns" if number == 0 else "", what))
+        rows.append(("columns" if number == 0 else "", f"{name}: {_column(column)}"))
+    for number, (name, term) in enumerate(study.terms.items()):
+        rows.append(("terms" if number == 0 else "", f"{name}: {_term(term)}"))
     if study.offset:
         rows.append(("offset", f"{study.offset.column} ({study.offset.transform})"))
     if study.weight:
@@ -58,3 +54,32 @@ def plain_words(study: Study, trips: tuple[int, int]) -> list[tuple[str, str]]:
     if study.coordinator:
         rows.append(("coordinator", f"{study.coordinator.name}, fingerprint {study.coordinator.fingerprint}"))
     return rows
+
+
+def _column(column: Feature) -> str:
+    if column.type == "category":
+        what = f"{', '.join(column.levels)} ({column.levels[0]} is the reference)"
+        if column.other is not None:
+            what += f"; levels too small to show are merged into {column.other} at each silo"
+    elif column.type == "boolean":
+        what = "yes or no"
+    elif column.type == "date":
+        what = f"a day from {column.range[0]} to {column.range[1]}, as {column.scale} since {column.since}"
+    else:
+        low, high = column.interval
+        what = f"{'whole numbers, ' if column.type == 'count' else ''}{low:g} to {high:g} {column.unit or ''}".rstrip()
+    if column.impute in ("constant", "level"):
+        what += f"; missing values are taken for {column.fill_value}"
+    elif column.impute:
+        what += f"; missing values get the pooled {column.impute}"
+    return what + (", and a column says where" if column.indicator else "")
+
+
+def _term(term: Term) -> str:
+    if term.type == "interaction":
+        return f"the product of {term.columns[0]} and {term.columns[1]}"
+    beside = f"beside {term.column}" if term.keep else f"in place of {term.column}"
+    if term.type == "log":
+        return f"the logarithm of {term.column}, {beside}"
+    knots = ", ".join(f"{knot:g}" for knot in term.knots)
+    return f"a spline of {term.column} of degree {term.degree} with knots at {knots}, {beside}"

@@ -21,7 +21,7 @@ from fedcli.data.reading_report import ReadingReport
 from fedcli.errors import BadTarget, FedcliError, MissingValue, NotANumber, OutOfRange, UnknownLevel
 from fedcli.fileformat.statistics import FloatArray
 from fedcli.preparing.rows import Rows
-from fedcli.study.document import BinaryTarget, CountTarget, NumberColumn, Offset, Study, Weight
+from fedcli.study.document import BinaryTarget, CountTarget, NumberFeature, Offset, Study, Weight
 
 
 @dataclass(frozen=True)
@@ -167,12 +167,12 @@ class Converter:
         else:
             self._extend(column, target)
 
-    def _number(self, kept: _Kept, name: str, column: NumberColumn) -> FloatArray:
+    def _number(self, kept: _Kept, name: str, column: NumberFeature) -> FloatArray:
         """Return a feature (n,) in agreed units, NaN where missing."""
         values, bad = self._read_numbers(kept, name)
-        low, high = column.range
+        low, high = column.interval
         if column.outside == "error":
-            self._note_outside(kept, name, values, column.range)
+            self._note_outside(kept, name, values, column.interval)
         else:
             outside = (values < low) | (values > high)
             self.report.outside[name] = self.report.outside.get(name, 0) + int(outside.sum())

@@ -17,7 +17,7 @@ from fedcli.data.cells import BoolArray
 from fedcli.data.mapping import Mapping, agreed_columns
 from fedcli.data.reading import TextBatch
 from fedcli.errors import BadTarget, FedcliError, MissingValue, NotANumber, OutOfRange, UnknownLevel
-from fedcli.study.document import BinaryTarget, CategoryColumn, Study
+from fedcli.study.document import BinaryTarget, Category, Number, Study
 from fedcli.study.yaml import comment, scalar
 
 _LINES = 5
@@ -115,7 +115,7 @@ class Findings:
         study = self._study
         parts: dict[str, Any] = {p.column: p for p in (study.target, study.offset, study.weight) if p is not None}
         part = {**study.features, **parts}[f.column]
-        low, high = part.range
+        low, high = part.interval if isinstance(part, Number) else part.range
         unit = f" {comment(part.unit)}" if getattr(part, "unit", None) else ""
         message = f"{self._called(f.column)} lies outside {low:g} to {high:g}{unit} in {_count(f.rows, 'row')}"
         if f.column == self._study.target.column and self._study.target.type == "count":
@@ -127,7 +127,7 @@ class Findings:
 
     def _unknown_level(self, f: Finding) -> tuple[str, str]:
         feature = self._study.features[f.column]
-        levels = feature.levels if isinstance(feature, CategoryColumn) else ()
+        levels = feature.agreed if isinstance(feature, Category) else ()
         return self._spellings(f, "level", levels)
 
     def _bad_target(self, f: Finding) -> tuple[str, str]:
@@ -160,7 +160,7 @@ class Findings:
         )
 
     def _missing_value(self, f: Finding) -> tuple[str, str]:
-        way = "mode" if isinstance(self._study.features[f.column], CategoryColumn) else "mean"
+        way = "mode" if isinstance(self._study.features[f.column], Category) else "mean"
         return (
             f"{self._called(f.column)} is missing in {_count(f.rows, 'row')} and the study does not impute it",
             f"fill the cells or leave the rows out, or ask the coordinator for 'impute: {way}'",

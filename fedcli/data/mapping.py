@@ -16,7 +16,7 @@ from typing import Any
 from fedcli.data.cells import number_of
 from fedcli.data.reading import DELIMITERS
 from fedcli.errors import BadMapping
-from fedcli.study.document import BinaryTarget, CategoryColumn, Cell, CountTarget, Study
+from fedcli.study.document import BinaryTarget, Category, Cell, CountTarget, Study
 from fedcli.study.yaml import Path, Tree, comment, load, scalar
 
 _TOP = ("key", "data", "columns", "table")
@@ -236,7 +236,7 @@ class _Reader:
 
     def _is_category(self, column: str) -> bool:
         target = self.study.target
-        return isinstance(self.study.features.get(column), CategoryColumn) or (
+        return isinstance(self.study.features.get(column), Category) or (
             column == target.column and isinstance(target, BinaryTarget)
         )
 
@@ -245,8 +245,8 @@ class _Reader:
 
     def _allowed(self, column: str) -> tuple[str, ...]:
         feature, target = self.study.features.get(column), self.study.target
-        if isinstance(feature, CategoryColumn):
-            return feature.levels
+        if isinstance(feature, Category):
+            return feature.agreed
         if isinstance(target, BinaryTarget) and column == target.column:
             return tuple(str(v) for v in (*target.positive, *target.negative))
         return ()

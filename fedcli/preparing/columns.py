@@ -16,7 +16,7 @@ import numpy as np
 
 from fedcli.fileformat.statistics import FloatArray
 from fedcli.preparing.rows import Rows
-from fedcli.study.document import CategoryColumn, NumberColumn, Study
+from fedcli.study.document import CategoryFeature, NumberFeature, Study
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,12 @@ class Columns:
     study: Study
 
     @cached_property
-    def numbers(self) -> tuple[tuple[str, NumberColumn], ...]:
+    def numbers(self) -> tuple[tuple[str, NumberFeature], ...]:
         """Name and column of each number, imputed ones first."""
         return tuple(sorted(self.study.numbers.items(), key=lambda item: item[1].impute is None))
 
     @cached_property
-    def categories(self) -> tuple[tuple[str, CategoryColumn], ...]:
+    def categories(self) -> tuple[tuple[str, CategoryFeature], ...]:
         """Name and column of each category, imputed ones first."""
         return tuple(sorted(self.study.categories.items(), key=lambda item: item[1].impute is None))
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from fedcli.fileformat.statistics import State
 from fedcli.preparing.plan import Plan
-from fedcli.study.document import BinaryTarget
+from fedcli.study.document import BinaryTarget, Category
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def coefficient_table(plan: Plan, state: State) -> CoefficientTable:
     coef = dict(zip(plan.columns.names, plan.coefficients(state)[1:].tolist(), strict=True))
     ordered: dict[str, float] = {}
     for name, column in plan.study.features.items():
-        names = [name] if column.type == "number" else [f"{name}[{level}]" for level in column.levels[1:]]
+        names = [f"{name}[{level}]" for level in column.levels[1:]] if isinstance(column, Category) else [name]
         ordered |= {key: coef[key] for key in names}
     return CoefficientTable(
         study=plan.study.study,

@@ -17,7 +17,7 @@ from fedcli.fileformat.statistics import State
 from fedcli.preparing.columns import Columns
 from fedcli.preparing.plan import Plan
 from fedcli.report.coefficients import class_labels
-from fedcli.study.document import CategoryColumn
+from fedcli.study.document import CategoryFeature
 
 _GAPS = (("impute", np.nan), ("impute_none", None))
 
@@ -47,7 +47,7 @@ def build_pipeline(plan: Plan, state: State) -> Any:
     return Pipeline([("columns", transformer), ("model", estimator)])
 
 
-def spoken_levels(column: CategoryColumn) -> list[Any]:
+def spoken_levels(column: CategoryFeature) -> list[Any]:
     """Return a category's levels as a data frame holds them: numbers where every level is one, else text.
 
     A table whose levels are 0 and 1 is read by pandas and polars as numbers, and the encoder compares values.

@@ -14,6 +14,9 @@ from pydantic import ValidationError
 from fedcli.errors import BadDocument
 from fedcli.study.document import Study
 
+# Sections whose order counts: it is the order of the coefficients.
+_ORDERED = frozenset({"features", "terms"})
+
 
 def to_json(study: Study) -> dict[str, Any]:
     """Return the study as JSON values without floats, every default spelt out.
@@ -22,7 +25,8 @@ def to_json(study: Study) -> dict[str, Any]:
     """
     dumped = study.model_dump(mode="python")
     # A list, because canonical JSON sorts keys and the features' order is the order of the coefficients.
-    dumped["features"] = [{"name": name, **column} for name, column in dumped["features"].items()]
+    for part in _ORDERED & dumped.keys():
+        dumped[part] = [{"name": name, **column} for name, column in dumped[part].items()]
     return {key: _without_floats(value) for key, value in dumped.items()}
 
 
@@ -36,7 +40,7 @@ def from_json(obj: object) -> Study:
     """
     hint = "ask the coordinator for the study file again; it was not written by 'fedcli study freeze'"
     try:
-        study = Study.model_validate(_features_by_name(obj))
+        study = Study.model_validate(_by_name(obj))
     except ValidationError as exc:
         place = ".".join(str(part) for part in exc.errors()[0]["loc"]) or "the whole"
         raise BadDocument(f"the frozen study breaks its schema at {place}", hint=hint) from exc
@@ -51,15 +55,18 @@ def study_id(payload: bytes) -> str:
     return hashlib.sha256(payload).hexdigest()
 
 
-def _features_by_name(obj: object) -> object:
-    if not isinstance(obj, dict) or not isinstance(obj.get("features"), list):
+def _by_name(obj: object) -> object:
+    if not isinstance(obj, dict):
         return obj
-    features = {}
-    for column in obj["features"]:
-        if not isinstance(column, dict) or not isinstance(column.get("name"), str):
+    for part in _ORDERED:
+        columns = obj.get(part)
+        if not isinstance(columns, list):
+            continue
+        if not all(isinstance(column, dict) and isinstance(column.get("name"), str) for column in columns):
             return obj
-        features[column["name"]] = {key: value for key, value in column.items() if key != "name"}
-    return {**obj, "features": features}
+        named = {column["name"]: {key: value for key, value in column.items() if key != "name"} for column in columns}
+        obj = {**obj, part: named}
+    return obj
 
 
 def _without_floats(value: Any) -> Any:

@@ -10,97 +10,56 @@ import math
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
+
+from fedcli.study.columns import (
+    BooleanColumn,
+    Category,
+    CategoryColumn,
+    CategoryFeature,
+    CountColumn,
+    DateColumn,
+    Feature,
+    Number,
+    NumberColumn,
+    NumberFeature,
+)
+from fedcli.study.part import Cell, Cells, Part, Range, check_range, settled
+from fedcli.study.terms import Interaction, Log, Spline, Term, check_terms
+
+__all__ = [
+    "BinaryTarget",
+    "BooleanColumn",
+    "Category",
+    "CategoryColumn",
+    "CategoryFeature",
+    "Cell",
+    "CountColumn",
+    "CountTarget",
+    "DateColumn",
+    "Evaluation",
+    "Feature",
+    "Interaction",
+    "Log",
+    "Member",
+    "Model",
+    "Number",
+    "NumberColumn",
+    "NumberFeature",
+    "NumberTarget",
+    "Offset",
+    "Profile",
+    "Rules",
+    "Spline",
+    "Study",
+    "Target",
+    "Term",
+    "Weight",
+    "valid_name",
+]
 
 NAME = r"^[a-z0-9][a-z0-9-]{0,39}$"
 Name = Annotated[str, Field(pattern=NAME)]
-Cell = str | int | float
-Range = tuple[float, float]
-
-
-def _settled(value: Any, *, infinite: bool = False) -> Any:
-    """Turn text that is a float's own spelling into that float: the frozen form writes floats so (`canonical_form`)."""
-    if isinstance(value, str):
-        if infinite and value in ("inf", "-inf", ".inf", "-.inf"):
-            return math.copysign(math.inf, -1 if value[0] == "-" else 1)
-        try:
-            number = float(value)
-        except ValueError:
-            return value
-        return number if math.isfinite(number) and repr(number) == value else value
-    return value
-
-
-def _as_cells(value: Any) -> Any:
-    """Take one value for a list of one, and ``true`` for the text that stands in a table."""
-    values = value if isinstance(value, (list, tuple)) else (value,)
-    return tuple(str(v).lower() if isinstance(v, bool) else _settled(v) for v in values)
-
-
-Cells = Annotated[tuple[Cell, ...], BeforeValidator(_as_cells)]
-
-
-class Part(BaseModel):
-    """Common to all parts: unknown keys are refused, nothing changes after reading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True)
-
-
-def _check_range(value: Range) -> Range:
-    if not value[0] < value[1]:
-        raise ValueError(f"a range goes from the smaller to the larger value, not from {value[0]:g} to {value[1]:g}")
-    if not (max(map(abs, value)) <= 1e100 and value[1] - value[0] >= 1e-100):
-        raise ValueError("a range lies between -1e100 and 1e100 and is at least 1e-100 wide")
-    return value
-
-
-class NumberColumn(Part):
-    """A feature that is a number: encoded on the scale that ``range`` gives, standardised by pooled moments."""
-
-    type: Literal["number"]
-    unit: str | None = None
-    range: Range
-    missing: Cells = ()
-    impute: Literal["mean"] | None = None
-    outside: Literal["error", "missing", "clip"] = "error"
-
-    _range = field_validator("range")(_check_range)
-
-    @property
-    def middle(self) -> float:
-        """Middle of the agreed range: 0 on the reference scale."""
-        return (self.range[0] + self.range[1]) / 2
-
-    @property
-    def half(self) -> float:
-        """Half of the agreed range: 1 on the reference scale."""
-        return (self.range[1] - self.range[0]) / 2
-
-
-class CategoryColumn(Part):
-    """A feature with agreed levels, in an agreed order: the first is the reference and has no dummy."""
-
-    type: Literal["category"]
-    levels: tuple[str, ...] = Field(min_length=2)
-    missing: Cells = ()
-    impute: Literal["mode"] | None = None
-
-    @field_validator("levels", mode="before")
-    @classmethod
-    def _as_text(cls, value: Any) -> Any:
-        if isinstance(value, (list, tuple)):
-            return tuple(str(v).lower() if isinstance(v, bool) else str(v) for v in value)
-        return value
-
-    @field_validator("levels")
-    @classmethod
-    def _distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if len(set(value)) != len(value):
-            raise ValueError("a level is named twice")
-        return value
-
-
-Feature = Annotated[NumberColumn | CategoryColumn, Field(discriminator="type")]
 
 
 class BinaryTarget(Part):
@@ -134,7 +93,7 @@ class NumberTarget(Part):
     range: Range
     missing: Cells = ()
 
-    _range = field_validator("range")(_check_range)
+    _range = field_validator("range")(check_range)
 
 
 class CountTarget(Part):
@@ -145,7 +104,7 @@ class CountTarget(Part):
     range: Range
     missing: Cells = ()
 
-    _range = field_validator("range")(_check_range)
+    _range = field_validator("range")(check_range)
 
     @model_validator(mode="after")
     def _not_negative(self) -> Self:
@@ -164,7 +123,7 @@ class Offset(Part):
     transform: Literal["log", "identity"] = "identity"
     range: Range
 
-    _range = field_validator("range")(_check_range)
+    _range = field_validator("range")(check_range)
 
     @model_validator(mode="after")
     def _positive(self) -> Self:
@@ -185,7 +144,7 @@ class Weight(Part):
     column: str
     range: Range
 
-    _range = field_validator("range")(_check_range)
+    _range = field_validator("range")(check_range)
 
     @model_validator(mode="after")
     def _not_negative(self) -> Self:
@@ -208,7 +167,7 @@ class Model(Part):
     @classmethod
     def _numbers(cls, value: Any) -> Any:
         if isinstance(value, dict):
-            return {key: _settled(item, infinite=True) for key, item in value.items()}
+            return {key: settled(item, infinite=True) for key, item in value.items()}
         return value
 
     @field_validator("params")
@@ -241,6 +200,18 @@ class Evaluation(Part):
     closing_trip: bool = False
 
 
+class Profile(Part):
+    """What trip 1 counts about the columns, for the pooled table ("Table 1"); it costs no trip.
+
+    ``bins`` is how many equal parts of each agreed range are told apart at most, ``by_target`` whether a binary
+    outcome's two groups are described apart, ``correlation`` whether products of all columns are summed too.
+    """
+
+    bins: Literal[8, 16, 32, 64, 128, 256, 512, 1024] = 64
+    by_target: bool = True
+    correlation: bool = False
+
+
 class Member(Part):
     """One silo or the coordinator, with its public key as it was enrolled; a draft names the fingerprint only."""
 
@@ -252,15 +223,19 @@ class Member(Part):
 class Study(Part):
     """The agreement. A draft has no coordinator and may lack silos; a frozen one has both."""
 
+    LATER = frozenset({"terms", "profile"})
+
     study: Name
     title: str = ""
     target: Target
     features: dict[str, Feature] = Field(min_length=1)
+    terms: dict[str, Term] = Field(default_factory=dict)
     offset: Offset | None = None
     weight: Weight | None = None
     model: Model
     rules: Rules = Rules()
     evaluation: Evaluation = Evaluation()
+    profile: Profile | None = None
     silos: tuple[Member, ...] = ()
     coordinator: Member | None = None
 
@@ -275,17 +250,18 @@ class Study(Part):
             raise ValueError("a silo is named twice")
         if self.coordinator is not None and self.coordinator.name in names:
             raise ValueError(f"'{self.coordinator.name}' is both coordinator and silo")
+        check_terms(self.terms, self.features)
         return self
 
     @property
-    def numbers(self) -> dict[str, NumberColumn]:
-        """The number columns, in the order of the study."""
-        return {name: column for name, column in self.features.items() if isinstance(column, NumberColumn)}
+    def numbers(self) -> dict[str, NumberFeature]:
+        """The columns that become a number (numbers, counts, dates), in the order of the study."""
+        return {name: column for name, column in self.features.items() if isinstance(column, Number)}
 
     @property
-    def categories(self) -> dict[str, CategoryColumn]:
-        """The category columns, in the order of the study."""
-        return {name: column for name, column in self.features.items() if isinstance(column, CategoryColumn)}
+    def categories(self) -> dict[str, CategoryFeature]:
+        """The columns that become a level (categories, booleans), in the order of the study."""
+        return {name: column for name, column in self.features.items() if isinstance(column, Category)}
 
     @property
     def silo_names(self) -> tuple[str, ...]:

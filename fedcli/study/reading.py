@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from fedcli.errors import BadStudy
 from fedcli.study import document
 from fedcli.study.document import Study
+from fedcli.study.part import Placed
 from fedcli.study.yaml import Path, Tree, load
 
 _TARGETS: dict[str, type[BaseModel]] = {
@@ -23,13 +24,26 @@ _TARGETS: dict[str, type[BaseModel]] = {
     "number": document.NumberTarget,
     "count": document.CountTarget,
 }
-_FEATURES: dict[str, type[BaseModel]] = {"number": document.NumberColumn, "category": document.CategoryColumn}
+_FEATURES: dict[str, type[BaseModel]] = {
+    "number": document.NumberColumn,
+    "category": document.CategoryColumn,
+    "count": document.CountColumn,
+    "boolean": document.BooleanColumn,
+    "date": document.DateColumn,
+}
+_TERMS: dict[str, type[BaseModel]] = {
+    "interaction": document.Interaction,
+    "log": document.Log,
+    "spline": document.Spline,
+}
+_TYPES = {"target": _TARGETS, "features": _FEATURES, "terms": _TERMS}
 _SECTIONS: dict[str, type[BaseModel]] = {
     "offset": document.Offset,
     "weight": document.Weight,
     "model": document.Model,
     "rules": document.Rules,
     "evaluation": document.Evaluation,
+    "profile": document.Profile,
     "silos": document.Member,
     "coordinator": document.Member,
 }
@@ -96,6 +110,8 @@ def _said(error: Any, tree: Tree) -> tuple[int, str, str, str]:
     """Return line, message, hint and place of one error."""
     kind, context = str(error["type"]), error.get("ctx", {})
     path, model = _place(error["loc"])
+    if isinstance(context.get("error"), Placed):
+        path = context["error"].path
     field = ".".join(str(part) for part in path) or "the study"
     message, hint = _sentence(kind, context, path, field, model, error)
     return tree.line(path), message, hint, tree.where(path)
@@ -105,8 +121,8 @@ def _place(loc: tuple[Any, ...]) -> tuple[Path, type[BaseModel]]:
     """Turn pydantic's place into the path in the file and the model of its section; the chosen type is no key."""
     if len(loc) > 1 and loc[0] == "target" and loc[1] in _TARGETS:
         return ("target", *loc[2:]), _TARGETS[loc[1]]
-    if len(loc) > 2 and loc[0] == "features" and loc[2] in _FEATURES:
-        return ("features", loc[1], *loc[3:]), _FEATURES[loc[2]]
+    if len(loc) > 2 and loc[0] in ("features", "terms") and loc[2] in _TYPES[loc[0]]:
+        return (loc[0], loc[1], *loc[3:]), _TYPES[loc[0]][loc[2]]
     if len(loc) > 1 and loc[0] in _SECTIONS:
         return tuple(loc), _SECTIONS[loc[0]]
     return tuple(loc), Study
@@ -121,11 +137,13 @@ def _sentence(
     if kind == "extra_forbidden":
         return _unknown_key(path, key, model)
     if kind in ("union_tag_invalid", "union_tag_not_found"):
-        types = list(_TARGETS if path[0] == "target" else _FEATURES)
+        types = list(_TYPES[str(path[0])])
         given = f", not '{context['tag']}'" if "tag" in context else ""
         near = difflib.get_close_matches(str(context.get("tag", "")), types, n=1)
         verb = "must be" if given else "is missing: it is"
         return f"{field}.type {verb} {_or(types)}{given}", f"write type: {near[0] if near else types[0]}"
+    if kind == "string_pattern_mismatch" and set(path) & {"range", "since", "fill_value"}:
+        return f"{field} '{error['input']}' is no day", "a date is written year-month-day: 2024-02-29"
     if kind == "string_pattern_mismatch":
         return f"{field} '{error['input']}' is not a name: {_NAME_RULE}", "choose another name"
     if kind == "literal_error":
@@ -140,6 +158,8 @@ def _sentence(
 def _lacking(path: Path, field: str, key: str) -> tuple[str, str]:
     if isinstance(path[-1], int):
         parent = ".".join(str(part) for part in path[:-1])
+        if path[-2] == "columns":
+            return f"{parent} needs two columns", "name the two features that are multiplied: [age, sex]"
         return f"{parent} needs two numbers", "write the smallest and the largest: [0, 100]"
     parent = ".".join(str(part) for part in path[:-1]) or "the study"
     hints = {

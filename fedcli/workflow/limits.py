@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from fedcli.errors import AlreadyReleased, MaskedUnavailable, OtherRound, OutOfRange
+from fedcli.errors import AlreadyReleased, MaskedUnavailable, OtherRound, OutOfRange, UnsupportedModel
 from fedcli.fileformat.statistics import State
 from fedcli.models.batch import empty_state
 from fedcli.preparing.estimators import parameters
@@ -36,12 +36,29 @@ def cross_check(study: Study) -> None:
             hint="write 'aggregation: plain' in study.yaml if all silos accept that the coordinator can read each "
             "update singly; it is never assumed",
         )
+    _check_built(study)
     parameters(study)
     plan = Plan(study)
     # A later trip's blocks have bounds of their own; what it continues matters to them only by its shape.
     later = State({"round": 1, "phase": "solving"}, {"candidates": np.zeros((1, plan.columns.n_columns))})
     for block in (*plan.layout(empty_state()), *plan.layout(later)):
         fraction_bits(block.bound, max(len(study.silos), study.rules.min_silos))
+
+
+def _check_built(study: Study) -> None:
+    """Refuse what an agreement may say and this version cannot do: never a silent run without it."""
+    asked = [f"terms.{name}" for name in study.terms]
+    asked += ["profile"] if study.profile is not None else []
+    for name, column in study.features.items():
+        if column.type in ("count", "date", "boolean") or column.indicator or column.fill_value is not None:
+            asked.append(f"features.{name}")
+        elif column.impute == "median" or getattr(column, "other", None) is not None:
+            asked.append(f"features.{name}")
+    if asked:
+        raise UnsupportedModel(
+            f"this version of fedcli cannot do what {asked[0]} asks for yet",
+            hint="leave it out of study.yaml, or prepare the column in the silos' tables",
+        )
 
 
 def spread_problems(study: Study, extent: Mapping[str, tuple[float, float]]) -> tuple[OutOfRange, ...]:
@@ -60,7 +77,7 @@ def spread_problems(study: Study, extent: Mapping[str, tuple[float, float]]) -> 
             found.append(
                 OutOfRange(
                     f"column '{name}' varies by less than a ten-millionth of its agreed range "
-                    f"{column.range[0]:g} to {column.range[1]:g}: its sums would lose their digits",
+                    f"{column.interval[0]:g} to {column.interval[1]:g}: its sums would lose their digits",
                     hint="is it in the agreed unit? If so, ask the coordinator for a narrower range, in a new study",
                 )
             )

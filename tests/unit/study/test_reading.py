@@ -46,13 +46,19 @@ def test_true_and_false_in_a_table_are_text() -> None:
         ("range: [18, 110]", "range: [1, 2, 3]", 4, "features.age.range needs two numbers", "smallest"),
         ("range: [18, 110]", "range: [110, 18]", 4, "from the smaller to the larger", "mend"),
         ("range: [18, 110]", "outside: clip", 4, "features.age lacks 'range'", "range: [0, 100]"),
-        ("type: number, unit: years", "type: numbr", 4, "number or category, not 'numbr'", "type: number"),
+        (
+            "type: number, unit: years",
+            "type: numbr",
+            4,
+            "number, category, count, boolean or date",
+            "type: number",
+        ),
         ("type: number, unit: years", "unit: years", 4, "features.age.type is missing", "type: number"),
         ("unit: years", "unit: 5", 4, "features.age.unit must be text", "quotes"),
         ("[female, male]", "[female]", 5, "at least 2 entries", "mend"),
         ("[female, male]", "female", 5, "must be a list in square brackets", "draft"),
         ("[female, male]", "[a, a]", 5, "a level is named twice", "mend"),
-        ("impute: mean", "impute: median", 6, "features.chol.impute must be mean", "impute: mean"),
+        ("impute: mean", "impute: meen", 6, "features.chol.impute must be mean", "impute: mean"),
         ('[0, "?"]', "[[0]]", 6, "must be text or a number", "draft"),
         ("study: heart", "study: Heart A", 1, "'Heart A' is not a name", "another name"),
         ("study: heart", "study: 12", 1, "study must be text", "quotes"),
@@ -78,7 +84,7 @@ def test_a_mistake_is_said_in_plain_words_with_its_line(old: str, new: str, line
 
 
 def test_the_hint_counts_what_else_is_to_mend() -> None:
-    bad = STUDY.replace("impute: mean", "impute: median").replace("plain", "plane")
+    bad = STUDY.replace("impute: mean", "impute: meen").replace("plain", "plane")
     with pytest.raises(BadStudy) as caught:
         read_study(bad)
     assert caught.value.hint.endswith("1 more to mend, on line 10")

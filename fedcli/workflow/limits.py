@@ -50,9 +50,13 @@ def _check_built(study: Study) -> None:
     asked = [f"terms.{name}" for name in study.terms]
     asked += ["profile"] if study.profile is not None else []
     for name, column in study.features.items():
-        if column.type in ("count", "date", "boolean") or column.indicator or column.fill_value is not None:
-            asked.append(f"features.{name}")
-        elif column.impute == "median" or getattr(column, "other", None) is not None:
+        if (
+            column.type in ("count", "date", "boolean")
+            or column.indicator
+            or column.fill_value is not None
+            or column.impute == "median"
+            or getattr(column, "other", None) is not None
+        ):
             asked.append(f"features.{name}")
     if asked:
         raise UnsupportedModel(

@@ -101,8 +101,9 @@ def sum_update(
 
 
 def _first(plan: Plan, state: State, spool: Spool, mask: NDArray[np.bool_]) -> Sums:
-    fill, modes = _own_imputation(plan, spool, mask)
-    centre = np.round(fill * 2.0**20) / 2.0**20
+    means, modes = _own_imputation(plan, spool, mask)
+    centre = np.round(means * 2.0**20) / 2.0**20
+    fill = _agreed(plan, means)
 
     def batch(rows: Rows) -> Batch:
         return plan.first_batch(rows, fill, modes)
@@ -177,21 +178,31 @@ def _train(spool: Spool, mask: NDArray[np.bool_]) -> Iterator[Rows]:
 
 
 def _own_imputation(plan: Plan, spool: Spool, mask: NDArray[np.bool_]) -> tuple[FloatArray, tuple[int, ...]]:
-    """Return the silo's own means (n_numbers,) on the reference scale and its own most frequent levels."""
+    """Return the silo's own means (n_numbers + n_pieces,), reference scale, and its own most frequent levels."""
     columns = plan.columns
-    zero = np.zeros(len(columns.numbers))
+    zero = np.zeros(len(columns.numbers) + columns.n_pieces)
     found = [moments(rows, columns, zero) for rows in _train(spool, mask)]
     total = found[0]
     for part in found[1:]:
         total = total + part
-    fill = zero
-    if len(columns.numbers):
-        fill = total["sums"] / np.maximum(total["present"], 1.0)
+    means = total["sums"] / np.maximum(total["present"], 1.0) if len(zero) else zero
     modes, at = [], 0
     for _, column in columns.categories:
-        modes.append(int(np.argmax(total["levels"][at + 1 : at + 1 + len(column.levels)])))
+        frequent = int(np.argmax(total["levels"][at + 1 : at + 1 + len(column.levels)]))
+        modes.append(frequent if column.fill is None else column.fill)
         at += len(column.levels) + 1
-    return fill, tuple(modes)
+    return means, tuple(modes)
+
+
+def _agreed(plan: Plan, means: FloatArray) -> FloatArray:
+    """Return what the silo imputes its first trip with (n_numbers,): what is agreed, else its own means."""
+    numbers = [column for _, column in plan.columns.numbers]
+    return np.array(
+        [
+            mean if column.fill is None else (column.fill - column.middle) / column.half
+            for column, mean in zip(numbers, means[: len(numbers)], strict=True)
+        ]
+    )
 
 
 def _accumulate(plan: Plan, state: State, parts: Iterator[Statistics]) -> Total:

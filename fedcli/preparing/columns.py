@@ -4,7 +4,8 @@ Owns the order, the names of the design's columns, and the two matrices that a b
 of files, silos or solvers. Internal.
 
 The order is scikit-learn's own: numbers that are imputed, other numbers, categories that are imputed, other categories,
-each group in the study's order, because that is what a ``ColumnTransformer`` of these groups emits.
+each group in the study's order, because that is what a ``ColumnTransformer`` of these groups emits. Behind them stand
+the missing indicators that the study asks for, and the derived columns.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fedcli.fileformat.statistics import FloatArray
+from fedcli.preparing.derived import Derived, Factor, derived_columns
 from fedcli.preparing.rows import Rows
-from fedcli.study.document import CategoryFeature, NumberFeature, Study
+from fedcli.study.document import CategoryFeature, Interaction, NumberFeature, Study
 
 
 @dataclass(frozen=True)
@@ -74,26 +77,104 @@ class Columns:
         return sum(column.impute is not None for _, column in self.categories)
 
     @cached_property
+    def entering(self) -> list[int]:
+        """Positions in ``numbers`` of those that are columns themselves: not replaced by a logarithm or spline."""
+        replaced = {
+            term.column for term in self.study.terms.values() if not isinstance(term, Interaction) and not term.keep
+        }
+        return [i for i, (name, _) in enumerate(self.numbers) if name not in replaced]
+
+    @cached_property
+    def flagged(self) -> list[int]:
+        """Positions, among the missing flags of ``expanded``, of those that are columns of the design too."""
+        imputed = [*self.numbers[: self.n_imputed], *self.categories[: self.n_imputed_categories]]
+        return [i for i, (_, column) in enumerate(imputed) if column.indicator]
+
+    @cached_property
+    def derived(self) -> tuple[Derived, ...]:
+        """The derived columns, in the study's order of terms."""
+        return derived_columns(self.study, self.numbers, self.categories)
+
+    @cached_property
+    def n_pieces(self) -> int:
+        """How many pieces the derived columns have together."""
+        return sum(len(column.patterns) for column in self.derived)
+
+    @cached_property
+    def dummies(self) -> tuple[str, ...]:
+        """Names of the levels' columns."""
+        return tuple(f"{name}[{level}]" for name, column in self.categories for level in column.levels[1:])
+
+    @cached_property
     def names(self) -> tuple[str, ...]:
-        """Names of the design's columns after the intercept: ``age``, ``sex[male]``."""
-        dummies = [f"{name}[{level}]" for name, column in self.categories for level in column.levels[1:]]
-        return (*(name for name, _ in self.numbers), *dummies)
+        """Names of the design's columns after the intercept: ``age``, ``sex[male]``, ``age[missing]``, ``product``."""
+        flags = self._flags
+        return (
+            *(self.numbers[i][0] for i in self.entering),
+            *self.dummies,
+            *(f"{flags[i]}[missing]" for i in self.flagged),
+            *(column.name for column in self.derived),
+        )
+
+    @property
+    def _flags(self) -> list[str]:
+        named = [*self.numbers[: self.n_imputed], *self.categories[: self.n_imputed_categories]]
+        return [name for name, _ in named]
 
     @cached_property
     def expanded_names(self) -> tuple[str, ...]:
-        """Names of the expanded columns after the intercept: the design's, then one missing indicator per imputed."""
-        missing = [name for name, _ in self.numbers[: self.n_imputed]]
-        missing += [name for name, _ in self.categories[: self.n_imputed_categories]]
-        return (*self.names, *(f"{name} is missing" for name in missing))
+        """Names of the expanded columns after the intercept.
+
+        The numbers and levels of the design, one missing flag per imputed column, and the pieces of derived columns:
+        each piece's values, then, but for the first piece, which rows are in it.
+        """
+        pieces: list[str] = []
+        for column in self.derived:
+            for number in range(len(column.patterns)):
+                pieces.append(f"{column.name}, piece {number + 1}")
+                pieces += [f"{column.name}, rows of piece {number + 1}"] if number else []
+        basic = [*(self.numbers[i][0] for i in self.entering), *self.dummies]
+        return (*basic, *(f"{name} is missing" for name in self._flags), *pieces)
 
     @property
     def n_columns(self) -> int:
         """Columns of the design, the intercept included."""
         return 1 + len(self.names)
 
+    @cached_property
+    def design_middle(self) -> FloatArray:
+        """What is 0 on the reference scale, in agreed units, of each design column after the intercept."""
+        derived = [column.middle for column in self.derived]
+        return np.concatenate([self.middle[self.entering], self._between, derived])
+
+    @cached_property
+    def design_half(self) -> FloatArray:
+        """What is 1 on the reference scale, in agreed units, of each design column after the intercept."""
+        derived = [column.half for column in self.derived]
+        return np.concatenate([self.half[self.entering], self._between + 1.0, derived])
+
+    @cached_property
+    def scaled(self) -> NDArray[np.bool_]:
+        """Which design columns after the intercept are standardised: numbers, and derived columns with a number."""
+        derived = [column.scaled for column in self.derived]
+        between = self._between > 0
+        return np.concatenate([np.ones(len(self.entering), dtype=np.bool_), between, np.array(derived, dtype=np.bool_)])
+
+    @property
+    def _between(self) -> FloatArray:
+        return np.zeros(len(self.dummies) + len(self.flagged))
+
     def reference(self, rows: Rows) -> FloatArray:
-        """Return the numbers on the reference scale, -1 to 1 over the agreed range; NaN where missing."""
-        return (rows.numbers[:, self.number_order] - self.middle) / self.half
+        """Return what moments are summed of, shape (n_rows, n_numbers + n_pieces), within -1 to 1.
+
+        The numbers on the reference scale, NaN where missing; then the pieces, NaN on rows of others.
+        """
+        numbers = rows.numbers[:, self.number_order]
+        z = (numbers - self.middle) / self.half
+        if not self.derived:
+            return np.asarray(z)
+        values = self._factors(rows)
+        return np.hstack([z, *(column.pieces(found) for column, found in zip(self.derived, values, strict=True))])
 
     def matrix(self, rows: Rows, fill: FloatArray, modes: tuple[int, ...]) -> FloatArray:
         """Build the design matrix on the reference scale.
@@ -109,24 +190,23 @@ class Columns:
         Returns
         -------
         ndarray of shape (n_rows, n_columns)
-            Column 0 is the intercept; numbers lie in [-1, 1], dummies are 0 or 1.
+            Column 0 is the intercept; numbers lie in [-1, 1], dummies and indicators are 0 or 1.
         """
         design = np.zeros((len(rows), self.n_columns))
-        design[:, 0] = 1.0
-        n_numbers = len(self.numbers)
-        z = self.reference(rows)
-        design[:, 1 : 1 + n_numbers] = np.where(np.isnan(z), fill, z) if self.n_imputed else z
-        at = 1 + n_numbers
-        codes = rows.codes[:, self.category_order]
-        for j, (_, column) in enumerate(self.categories):
-            level = np.where(codes[:, j] < 0, modes[j], codes[:, j])
-            for k in range(1, len(column.levels)):
-                design[:, at] = level == k
+        codes = self._basic(rows, fill, modes, design)
+        at = 1 + len(self.entering) + len(self.dummies)
+        if self.flagged:
+            design[:, at : at + len(self.flagged)] = self._missing(rows, codes)[:, self.flagged]
+        at += len(self.flagged)
+        original = fill * self.half + self.middle
+        if self.derived:
+            for column, found in zip(self.derived, self._factors(rows), strict=True):
+                design[:, at] = column.filled(found, original, modes)
                 at += 1
         return design
 
     def expanded(self, rows: Rows) -> FloatArray:
-        """Build the expanded columns: 0 for what is missing, and a missing indicator for each imputed column.
+        """Build the expanded columns: 0 for what is missing, a flag for it, and the pieces of derived columns.
 
         Every imputed and standardised design is linear in these, so their cross products give its cross products, for
         any imputation that is decided later.
@@ -135,9 +215,44 @@ class Columns:
         -------
         ndarray of shape (n_rows, 1 + len(expanded_names))
         """
-        n_numbers, n_imputed = len(self.numbers), self.n_imputed
+        basic = np.zeros((len(rows), 1 + len(self.entering) + len(self.dummies)))
+        codes = self._basic(rows, np.zeros(len(self.numbers)), (0,) * len(self.categories), basic)
+        parts = [basic, self._missing(rows, codes)]
+        if self.derived:
+            for column, found in zip(self.derived, self._factors(rows), strict=True):
+                for number, piece in enumerate(column.pieces(found).T):
+                    here = ~np.isnan(piece)
+                    parts.append(np.where(here, piece, 0.0)[:, None])
+                    parts += [here[:, None].astype(np.float64)] if number else []
+        return np.hstack(parts)
+
+    def _basic(self, rows: Rows, fill: FloatArray, modes: tuple[int, ...], design: FloatArray) -> NDArray[np.int32]:
+        """Write intercept, numbers and levels into ``design``; return the codes in design order."""
+        design[:, 0] = 1.0
+        n_numbers = len(self.entering)
+        z = ((rows.numbers[:, self.number_order] - self.middle) / self.half)[:, self.entering]
+        filled = fill[self.entering]
+        design[:, 1 : 1 + n_numbers] = np.where(np.isnan(z), filled, z) if self.n_imputed else z
+        at = 1 + n_numbers
         codes = rows.codes[:, self.category_order]
-        z = self.reference(rows)
-        design = self.matrix(rows, np.zeros(n_numbers), (0,) * len(self.categories))
-        missing_codes = codes[:, : self.n_imputed_categories] < 0
-        return np.hstack([design, np.isnan(z[:, :n_imputed]), missing_codes])
+        for j, (_, column) in enumerate(self.categories):
+            level = np.where(codes[:, j] < 0, modes[j], codes[:, j])
+            for k in range(1, len(column.levels)):
+                design[:, at] = level == k
+                at += 1
+        return np.asarray(codes)
+
+    def _missing(self, rows: Rows, codes: NDArray[np.int32]) -> FloatArray:
+        """Return 1 where an imputed column is missing: numbers, then categories."""
+        numbers = np.isnan(rows.numbers[:, self.number_order][:, : self.n_imputed])
+        return np.hstack([numbers, codes[:, : self.n_imputed_categories] < 0]).astype(np.float64)
+
+    def _factors(self, rows: Rows) -> list[list[FloatArray]]:
+        """Return the values of each derived column's factors; a factor that occurs again is computed once."""
+        numbers, codes = rows.numbers[:, self.number_order], rows.codes[:, self.category_order]
+        found: dict[Factor, FloatArray] = {}
+        for column in self.derived:
+            for factor in column.factors:
+                if factor not in found:
+                    found[factor] = factor.values(numbers, codes)
+        return [[found[factor] for factor in column.factors] for column in self.derived]

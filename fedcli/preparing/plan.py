@@ -18,7 +18,7 @@ from fedcli.models.losses import Logistic, Poisson
 from fedcli.preparing.columns import Columns
 from fedcli.preparing.estimators import family_of
 from fedcli.preparing.evaluation import evaluation_layout, pooled_figures
-from fedcli.preparing.preparation import Preparation, constant_numbers, moments_layout
+from fedcli.preparing.preparation import Preparation, moments_layout
 from fedcli.preparing.rows import Rows
 from fedcli.preparing.target import TargetScale
 from fedcli.study.document import CountTarget, Study
@@ -111,8 +111,7 @@ class Plan:
                 kept["steps"] = np.empty(0)
             state = State(state.document, kept)
         if state.document["round"] == 0:
-            preparation = Preparation.from_moments(self.columns, total)
-            constant = constant_numbers(self.columns, total)
+            preparation, constant = Preparation.from_moments(self.columns, total)
             arrays = preparation.to_state() | {"to_reference": preparation.to_reference(constant)}
             if isinstance(self.family, Gram):
                 arrays["design_from_expanded"] = preparation.from_expanded(constant)

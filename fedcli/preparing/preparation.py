@@ -26,13 +26,14 @@ _ROUNDING = 2.0**-80
 
 def moments_layout(columns: Columns, max_rows: int) -> Layout:
     """Lay down the moments of trip 1: one block of first and second sums, one of counts."""
-    n_numbers = len(columns.numbers)
+    n_numbers = len(columns.numbers) + columns.n_pieces
     levels = sum(len(column.levels) + 1 for _, column in columns.categories)
+    what = "number or derived column" if columns.n_pieces else "number column"
     blocks = [
         Block("rows", (1,), max_rows, "number of rows"),
-        Block("present", (n_numbers,), max_rows, "rows with a value, per number column"),
-        Block("sums", (n_numbers,), max_rows, "sums of the number columns"),
-        Block("squares", (n_numbers,), max_rows, "sums of squares of the number columns"),
+        Block("present", (n_numbers,), max_rows, f"rows with a value, per {what}"),
+        Block("sums", (n_numbers,), max_rows, f"sums of the {what}s"),
+        Block("squares", (n_numbers,), max_rows, f"sums of squares of the {what}s"),
     ]
     if columns.categories:
         blocks.append(Block("levels", (levels,), max_rows, "rows per level, and rows without one"))
@@ -40,7 +41,7 @@ def moments_layout(columns: Columns, max_rows: int) -> Layout:
 
 
 def moments(rows: Rows, columns: Columns, centre: FloatArray) -> Statistics:
-    """Sum the moments of a batch about ``centre`` (n_numbers,), reference scale.
+    """Sum the moments of a batch about ``centre`` (n_numbers + n_pieces,), reference scale.
 
     Sums about a centre near the silo's own mean keep the digits that a sum about 0 would lose; `settle_moments`
     carries them to 0 in exact integers.
@@ -80,30 +81,77 @@ def settle_moments(total: Total, centre: FloatArray) -> Total:
     return Total(integers, bits)
 
 
-def constant_numbers(columns: Columns, total: Total) -> BoolArray:
-    """Return which number columns have one value in all rows of the pool, up to rounding: shape (n_numbers,)."""
-    return _constant(*_means_and_variances(columns, total), round(total["rows"][0]))
-
-
 def _constant(mean: FloatArray, variance: FloatArray, n_rows: int) -> BoolArray:
     # scikit-learn's own rule for when to divide by 1, or what rounding leaves here, whichever is more.
     largest = n_rows * _EPS * variance + (n_rows * mean * _EPS) ** 2
     return np.asarray(variance <= np.maximum(largest, _ROUNDING))
 
 
-def _means_and_variances(columns: Columns, total: Total) -> tuple[FloatArray, FloatArray]:
-    """Return mean and variance of each imputed number, reference scale; in fractions, so no digit is lost."""
+def _exact(total: Total, block: str, at: int) -> Fraction:
+    return Fraction(int(total.integers[block][at]), 1 << total.fraction_bits[block])
+
+
+def _fill(columns: Columns, total: Total) -> FloatArray:
+    """Return what imputes each number (n_numbers,), reference scale: its pooled mean where nothing else is agreed."""
+    fill = np.zeros(len(columns.numbers))
+    for j, (_, column) in enumerate(columns.numbers):
+        present = _exact(total, "present", j)
+        if column.fill is not None:
+            fill[j] = (column.fill - column.middle) / column.half
+        elif present:
+            fill[j] = float(_exact(total, "sums", j) / present)
+    return fill
+
+
+def _modes(columns: Columns, total: Total) -> tuple[int, ...]:
+    """Return the level that imputes each category: the agreed one, or the pooled most frequent."""
+    modes, at = [], 0
+    for _, column in columns.categories:
+        counts = total["levels"][at + 1 : at + 1 + len(column.levels)]
+        best = [k for k, count in enumerate(counts) if count == counts.max()]
+        frequent = min(best, key=lambda k, levels=column.levels: levels[k])  # type: ignore[misc]
+        modes.append(frequent if column.fill is None else column.fill)
+        at += len(column.levels) + 1
+    return tuple(modes)
+
+
+def _moments_of_design(
+    columns: Columns, total: Total, fill: FloatArray, modes: tuple[int, ...]
+) -> tuple[FloatArray, FloatArray]:
+    """Return mean and variance of each scaled design column after imputation, reference scale; 0 and 1 of the others.
+
+    In fractions, so that no digit is lost to centring. Each column is a few pieces, on each of which it is ``a + b v``:
+    a number has two, its values and, where they are missing, its fill.
+    """
     n_rows = round(total["rows"][0])
-    means, variances = np.zeros((2, len(columns.numbers)))
-    for j in range(len(columns.numbers)):
-        present = Fraction(int(total.integers["present"][j]), 1 << total.fraction_bits["present"])
-        if not present:
-            continue
-        mean = Fraction(int(total.integers["sums"][j]), 1 << total.fraction_bits["sums"]) / present
-        second = Fraction(int(total.integers["squares"][j]), 1 << total.fraction_bits["squares"])
-        means[j] = float(mean)
-        # Imputed cells sit at the mean, so they add nothing to the sum of squares but do count as rows.
-        variances[j] = max(float((second - present * mean * mean) / n_rows), 0.0)
+    width = columns.n_columns - 1
+    means, variances = np.zeros(width), np.ones(width)
+
+    def settle(at: int, pieces: list[tuple[Fraction, Fraction, Fraction, Fraction, Fraction]]) -> None:
+        first = sum((a * n + b * s for a, b, n, s, _ in pieces), Fraction(0))
+        second = sum((a * a * n + 2 * a * b * s + b * b * q for a, b, n, s, q in pieces), Fraction(0))
+        mean = first / n_rows
+        means[at] = float(mean)
+        variances[at] = max(float(second / n_rows - mean * mean), 0.0)
+
+    for at, j in enumerate(columns.entering):
+        present, sums, squares = (_exact(total, block, j) for block in ("present", "sums", "squares"))
+        column = columns.numbers[j][1]
+        own_mean = column.impute == "mean" and present
+        filled = sums / present if own_mean else Fraction(float(fill[j]))
+        absent, one, none = n_rows - present, Fraction(1), Fraction(0)
+        settle(at, [(none, one, present, sums, squares), (filled, none, absent, none, none)])
+    place, piece = width - len(columns.derived), len(columns.numbers)
+    original = fill * columns.half + columns.middle
+    for derived in columns.derived:
+        parts = []
+        for a, b in derived.affine(original, modes):
+            counts = (_exact(total, block, piece) for block in ("present", "sums", "squares"))
+            parts.append((Fraction(a), Fraction(b), *counts))
+            piece += 1
+        if derived.scaled:
+            settle(place, parts)  # type: ignore[arg-type]
+        place += 1
     return means, variances
 
 
@@ -117,11 +165,12 @@ class Preparation:
     n_samples : int
         Pooled training rows.
     fill : ndarray of shape (n_numbers,)
-        Pooled mean of each number's present values, reference scale: what imputes it.
+        What imputes each number, reference scale: the pooled mean of its present values, or what is agreed.
     modes : tuple of int
-        Pooled most frequent level of each category; the alphabetically first of equals, as scikit-learn's imputer has.
+        What imputes each category: the pooled most frequent level (the alphabetically first of equals, as
+        scikit-learn's imputer has), or what is agreed.
     mean, scale : ndarray of shape (n_columns - 1,)
-        Centre and unit of each design column on the reference scale; 0 and 1 for dummies.
+        Centre and unit of each design column on the reference scale; 0 and 1 for dummies and indicators.
     """
 
     columns: Columns
@@ -132,32 +181,26 @@ class Preparation:
     scale: FloatArray
 
     @classmethod
-    def from_moments(cls, columns: Columns, total: Total) -> Preparation:
-        """Form the pooled preparation from the exact total of trip 1, in fractions: no digit is lost to centring."""
-        standardize = columns.study.model.standardize
+    def from_moments(cls, columns: Columns, total: Total) -> tuple[Preparation, BoolArray]:
+        """Form the pooled preparation from the exact total of trip 1.
+
+        Returns
+        -------
+        preparation : Preparation
+        constant : ndarray of bool (n_columns - 1,)
+            Which scaled design columns have one value in all rows of the pool, up to rounding.
+        """
         n_rows = round(total["rows"][0])
-        fill, variance = _means_and_variances(columns, total)
-        # A constant column is divided by 1, as in scikit-learn.
-        scale = np.where(_constant(fill, variance, n_rows), 1.0, np.sqrt(variance))
-        if not standardize:
+        fill, modes = _fill(columns, total), _modes(columns, total)
+        mean, variance = _moments_of_design(columns, total, fill, modes)
+        constant = columns.scaled & _constant(mean, variance, n_rows)
+        if columns.study.model.standardize:
+            # A constant column is divided by 1, as in scikit-learn.
+            scale = np.where(constant, 1.0, np.sqrt(variance))
+        else:
             # Unit of the original column, so that penalties act on its own scale.
-            scale = 1.0 / columns.half
-        modes, at = [], 0
-        for _, column in columns.categories:
-            counts = total["levels"][at + 1 : at + 1 + len(column.levels)]
-            best = [k for k, count in enumerate(counts) if count == counts.max()]
-            modes.append(min(best, key=lambda k, levels=column.levels: levels[k]))  # type: ignore[misc]
-            at += len(column.levels) + 1
-        n_dummies = columns.n_columns - 1 - len(columns.numbers)
-        centre = fill if standardize else -columns.middle / columns.half
-        return cls(
-            columns,
-            n_rows,
-            fill,
-            tuple(modes),
-            np.concatenate([centre, np.zeros(n_dummies)]),
-            np.concatenate([scale, np.ones(n_dummies)]),
-        )
+            mean, scale = -columns.design_middle / columns.design_half, 1.0 / columns.design_half
+        return cls(columns, n_rows, fill, modes, mean, scale), constant
 
     def matrix(self, rows: Rows) -> FloatArray:
         """Build the design on the reference scale with pooled imputation: shape (n_rows, n_columns)."""
@@ -168,8 +211,8 @@ class Preparation:
 
         Parameters
         ----------
-        constant : ndarray of bool (n_numbers,)
-            From `constant_numbers`. Standardised, such a column is 0; in rounding it would be noise, which a model
+        constant : ndarray of bool (n_columns - 1,)
+            From `from_moments`. Standardised, such a column is 0; in rounding it would be noise, which a model
             without a penalty fits.
         """
         n = self.columns.n_columns
@@ -189,19 +232,32 @@ class Preparation:
         ones, and the map is exact in integers. ``constant`` as in `to_reference`.
         """
         columns = self.columns
-        n, n_numbers = columns.n_columns, len(columns.numbers)
+        n, n_entering, n_dummies = columns.n_columns, len(columns.entering), len(columns.dummies)
         n_expanded = 1 + len(columns.expanded_names)
+        basic = 1 + n_entering + n_dummies
         matrix = np.zeros((n + 1, n_expanded + 1))
-        matrix[:n, :n] = np.eye(n)
+        matrix[:basic, :basic] = np.eye(basic)
         matrix[n, n_expanded] = 1.0
         matrix[1:n, 0] = -self.mean
-        for j in range(columns.n_imputed):
-            matrix[1 + j, n + j] = self.fill[j]
-        dummy = 1 + n_numbers
+        for row, j in enumerate(columns.entering):
+            if j < columns.n_imputed:
+                matrix[1 + row, basic + j] = self.fill[j]
+        dummy = 1 + n_entering
         for j, (_, column) in enumerate(columns.categories):
             if j < columns.n_imputed_categories and self.modes[j] > 0:
-                matrix[dummy + self.modes[j] - 1, n + columns.n_imputed + j] = 1.0
+                matrix[dummy + self.modes[j] - 1, basic + columns.n_imputed + j] = 1.0
             dummy += len(column.levels) - 1
+        for row, flag in enumerate(columns.flagged):
+            matrix[basic + row, basic + flag] = 1.0
+        row, at = basic + len(columns.flagged), basic + columns.n_imputed + columns.n_imputed_categories
+        original = self.fill * columns.half + columns.middle
+        for derived in columns.derived:
+            for number, (a, b) in enumerate(derived.affine(original, self.modes)):
+                matrix[row, at] = b
+                if number:
+                    matrix[row, at + 1] = a
+                at += 2 if number else 1
+            row += 1
         model = columns.study.model
         if model.standardize or model.params.get("fit_intercept", True):
             matrix[1 + np.flatnonzero(constant)] = 0.0
@@ -232,8 +288,7 @@ class Preparation:
 
     def to_original(self, coef: FloatArray) -> FloatArray:
         """Carry coefficients (n_columns,) from the reference scale to the columns' own: intercept first."""
-        n = len(self.columns.numbers)
         original = coef.copy()
-        original[1 : 1 + n] = coef[1 : 1 + n] / self.columns.half
-        original[0] = coef[0] - (coef[1 : 1 + n] * self.columns.middle / self.columns.half).sum()
+        original[1:] = coef[1:] / self.columns.design_half
+        original[0] = coef[0] - (coef[1:] * self.columns.design_middle / self.columns.design_half).sum()
         return original

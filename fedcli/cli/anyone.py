@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from fedcli.cli.commands import in_workspace
 from fedcli.cli.options import ANYONE, Json, KeyFile, PassphraseFile, Quiet, WorkspaceDir
+from fedcli.cli.page import fitted
 from fedcli.cli.screen import Screen, clean, passphrase_source
+from fedcli.cli.wrapping import columns
 
 
 def register(app: typer.Typer) -> None:
@@ -35,7 +39,7 @@ def status(
     """
     from fedcli.workflow.anyone import status as run
 
-    screen = Screen("status", as_json)
+    screen = Screen("status", as_json, workspace=workspace)
     # The passphrase is never asked for here: a file that names it is used if there is one.
     passphrase = passphrase_source(passphrase_file, screen) if passphrase_file else None
     found = run(workspace=workspace, key=key, passphrase=passphrase)
@@ -67,7 +71,7 @@ def status(
             rows.append(("missing", ", ".join(found.missing) or "nobody"))
     for file, problem in found.problems:
         rows.append(("problem", f"{file}: {problem}"))
-    rows.append(("next", found.next_step))
+    rows.append(("next", in_workspace(found.next_step, workspace)))
     screen.table(rows)
 
 
@@ -110,9 +114,9 @@ def verify(
     )
     for verdict in found.verdicts:
         code = f"{verdict.error.code}: " if verdict.error else ""
-        screen.result(f"{'OK' if verdict.ok else 'NO'}  {verdict.file.name}  {code}{verdict.says}")
+        screen.result(f"{'OK' if verdict.ok else 'NO'}  {verdict.file.name}  {code}{verdict.says}", indent=4)
         if verdict.error is not None and verdict.error.hint:
-            screen.say(f"    {verdict.error.hint}")
+            screen.say(f"    {in_workspace(verdict.error.hint, workspace)}", indent=4)
     if not found.ok:
         raise typer.Exit(1)
 
@@ -152,4 +156,5 @@ def explain(
     page = run(topic)
     screen.object(topic=page.topic, text=page.text)
     if not as_json:
-        typer.echo(clean(page.text, lines=True))
+        text, width = clean(page.text, lines=True), columns(sys.stdout)
+        typer.echo(text if width is None else fitted(text, width))

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from fedcli.cli.commands import quoted
 from fedcli.cli.options import (
     AT_THE_COORDINATOR,
     Force,
@@ -64,7 +65,7 @@ def aggregate(
     from fedcli.workflow.aggregate import aggregate as run
     from fedcli.workflow.ask_again import ask_again
 
-    screen = Screen("aggregate", as_json, quiet, verbose)
+    screen = Screen("aggregate", as_json, quiet, verbose, workspace)
     passphrase = passphrase_source(passphrase_file, screen)
     if not new_attempt and (ask or from_start):
         raise typer.BadParameter("--ask and --from-start go with --new-attempt")
@@ -127,6 +128,6 @@ def aggregate(
         screen.warn(warning)
     screen.done(f"{result.model} written")
     if result.finished:
-        screen.next(f"send {result.model.name} to everybody; fedcli export {result.model} --format json")
+        screen.next(f"send {result.model.name} to everybody; fedcli export {quoted(result.model)} --format json")
     else:
         screen.next(f"send {result.model.name} to every silo; they put it in inbox/ and run: fedcli train")

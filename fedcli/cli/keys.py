@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from fedcli.cli.commands import quoted
 from fedcli.cli.options import Json, PassphraseFile, Quiet
 from fedcli.cli.screen import Screen, passphrase_source
 
@@ -43,12 +44,10 @@ def new(
     if callable(passphrase):
         proposal = new_passphrase()
         screen.say(f"A passphrase you could use: {proposal}")
-        given = typer.prompt(
-            "Passphrase (Enter takes this one)", default="", show_default=False, hide_input=True, err=True
-        )
+        given = screen.ask_secret("Passphrase (Enter takes this one)", optional=True)
         if given:
             check_passphrase(given)
-            again = typer.prompt("The same again", hide_input=True, err=True)
+            again = screen.ask_secret("The same again")
             if again != given:
                 raise NotConfirmed("the two passphrases differ", hint="try again")
         else:
@@ -59,8 +58,8 @@ def new(
     screen.table([("name", made.name), ("fingerprint", made.fingerprint)])
     screen.done(f"{made.secret} (secret: keep it, with {made.mask.name}) and {made.public} (public) written")
     screen.next(
-        f"a silo sends {made.public.name} to the coordinator and reads them the fingerprint on the phone; "
-        f"the coordinator runs: fedcli study init DIR --key {made.secret}"
+        f"as a silo, send {made.public.name} to the coordinator and read them the fingerprint on the phone",
+        f"as the coordinator, begin a study: fedcli study init DIR --key {quoted(made.secret)}",
     )
 
 

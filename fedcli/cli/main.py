@@ -20,9 +20,11 @@ import typer
 
 from fedcli import __version__
 from fedcli.cli import anyone, coordinator, keys, results, silo, study
+from fedcli.cli.commands import in_workspace, workspace_of
 from fedcli.cli.grouped import GroupedCommands
 from fedcli.cli.options import AT_THE_COORDINATOR, FIRST
-from fedcli.cli.screen import clean
+from fedcli.cli.screen import complain
+from fedcli.cli.wrapping import tell
 from fedcli.errors import FedcliError
 
 # What the machine refuses is no bug: long names, missing rights, a full or broken disk.
@@ -130,10 +132,8 @@ def _failed(error: FedcliError, arguments: list[str]) -> int:
     _object(arguments, first.code, first.message, first.hint, first.where, **({"files": files} if files else {}))
     for item in found:
         if item.problem is not None and item.problem is not first:
-            typer.echo(f"fedcli: error[{item.problem.code}]: {clean(str(item.problem))}", err=True)
-    typer.echo(f"fedcli: error[{first.code}]: {clean(str(first))}", err=True)
-    if first.hint:
-        typer.echo(f"fedcli: hint: {clean(first.hint)} (fedcli explain {first.code})", err=True)
+            complain(item.problem.code, str(item.problem))
+    complain(first.code, str(first), in_workspace(first.hint, workspace_of(arguments)))
     return int(first.exit_status)
 
 
@@ -159,10 +159,10 @@ def _bug(error: Exception, arguments: list[str]) -> int:
         file.write(f"fedcli {__version__}, Python {sys.version}\n{text}")
     said = f"this is a bug in fedcli: {type(error).__name__}"
     _object(arguments, FedcliError.code, said, f"the details are in {file.name}")
-    typer.echo(f"fedcli: {said}", err=True)
-    typer.echo(
+    tell(f"fedcli: {said}", indent=8)
+    tell(
         f"fedcli: hint: the details are in {file.name}; read it before you send it to anybody: a message in it may "
         "quote a value",
-        err=True,
+        indent=8,
     )
     return 70

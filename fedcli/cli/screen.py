@@ -11,15 +11,18 @@ from __future__ import annotations
 import json
 import math
 import os
-import shutil
+import signal
 import sys
-import textwrap
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import typer
+
+from fedcli.cli.commands import in_workspace
+from fedcli.cli.wrapping import tell
 
 _LONGEST = 65_536
 
@@ -33,19 +36,22 @@ class Screen:
     command : str
         Its name, for ``--json``.
     as_json, quiet, verbose : bool
+    workspace : path
+        As the person named it: the commands that are proposed name it too.
     """
 
     command: str
     as_json: bool = False
     quiet: bool = False
     verbose: bool = False
+    workspace: Path = Path()
 
     # ---- results ---------------------------------------------------------------------------------------------------
 
-    def result(self, text: str) -> None:
+    def result(self, text: str, *, indent: int = 0) -> None:
         """Print a line of the result to stdout, unless the result is an object."""
         if not self.as_json:
-            typer.echo(clean(text))
+            tell(clean(text), err=False, indent=indent)
 
     def object(self, *, ok: bool = True, **fields: Any) -> None:
         """Print the result as one JSON object, if it was asked for."""
@@ -55,28 +61,29 @@ class Screen:
 
     # ---- narration -------------------------------------------------------------------------------------------------
 
-    def say(self, text: str) -> None:
-        """Tell the person something, wrapped to the terminal."""
+    def say(self, text: str, *, indent: int = 0) -> None:
+        """Tell the person something."""
         if not self.quiet and not self.as_json:
-            typer.echo(wrap(clean(text)), err=True)
+            tell(clean(text), indent=indent)
 
     def doing(self, text: str) -> None:
         """Tell what is being done (``-v``)."""
         if self.verbose and not self.as_json:
-            typer.echo(f"... {clean(text)}", err=True)
+            tell(f"... {clean(text)}", indent=4)
 
     def done(self, text: str) -> None:
         """Tell what was written."""
-        self.say(f"{mark(True)} {text}")
+        self.say(f"{mark(True)} {text}", indent=2)
 
-    def next(self, text: str) -> None:
-        """Tell the next step."""
-        self.say(f"Next: {text}")
+    def next(self, *steps: str) -> None:
+        """Tell the next step, or one for each of several people."""
+        for number, step in enumerate(steps):
+            self.say(f"{'Next:' if number == 0 else '     '} {in_workspace(step, self.workspace)}", indent=6)
 
     def warn(self, text: str) -> None:
         """Show a warning, also when quiet."""
         if not self.as_json:
-            typer.echo(wrap(f"warning: {clean(text)}", indent=9), err=True)
+            tell(f"warning: {clean(text)}", indent=9)
 
     def table(self, rows: Sequence[tuple[str, str]], *, to_stdout: bool = True) -> None:
         """Print names and values in two columns; long values wrap under themselves."""
@@ -84,7 +91,7 @@ class Screen:
             return
         width = max((len(name) for name, _ in rows), default=0)
         for name, value in rows:
-            typer.echo(wrap(f"{clean(name):<{width}}  {clean(value)}", indent=width + 2), err=not to_stdout)
+            tell(f"{clean(name):<{width}}  {clean(value)}".rstrip(), err=not to_stdout, indent=width + 2)
 
     # ---- questions -------------------------------------------------------------------------------------------------
 
@@ -95,11 +102,78 @@ class Screen:
 
     def ask(self, question: str) -> bool:
         """Ask a yes-or-no question on stderr; no is the default."""
+        _hear_ctrl_c()
         return bool(typer.confirm(clean(question), default=False, err=True))
 
-    def ask_digits(self, question: str) -> str:
-        """Ask for digits heard on the phone."""
-        return str(typer.prompt(clean(question), default="", show_default=False, err=True))
+    def ask_secret(self, question: str, *, optional: bool = False) -> str:
+        """Ask for a passphrase, which the terminal does not show."""
+        _hear_ctrl_c()
+        default = "" if optional else None
+        return str(typer.prompt(clean(question), default=default, show_default=False, hide_input=True, err=True))
+
+    def ask_fingerprint(self, who: str, digits: str) -> bool:
+        """Ask whether somebody reads these digits on the phone: typed as heard, or compared by eye and said yes or no.
+
+        Parameters
+        ----------
+        who : str
+            Whom to call.
+        digits : str
+            The fingerprint of what is here.
+
+        Returns
+        -------
+        bool
+            Whether they are the same; thirty typed digits that differ are a no.
+        """
+        tell(clean(f"Call {who} on a number you know and let them read the digits to you."))
+        while True:
+            _hear_ctrl_c()
+            typed = typer.prompt("Type what you hear, or y if it is the same, n if not", default="n", err=True)
+            answer = str(typed).strip()
+            if answer.casefold() in ("y", "yes", "n", "no"):
+                return answer.casefold() in ("y", "yes")
+            verdict = _compared(answer, digits)
+            if verdict is not None:
+                return verdict
+
+
+def _compared(typed: str, digits: str) -> bool | None:
+    """Return whether typed digits are the expected ones, and say what differs; None where they are no fingerprint."""
+    from fedcli.crypto.fingerprint import same_fingerprint
+
+    if same_fingerprint(typed, digits):
+        return True
+    heard, here = (("".join(c for c in text if c.isdecimal())) for text in (typed, digits))
+    if not same_fingerprint(heard, typed):
+        count = f"{len(heard)} digits" if heard else "no digits"
+        tell(f"That holds {count}; a fingerprint has {len(here)}. Please type all of them, or y, or n.")
+        return None
+    groups = [n // 5 + 1 for n in range(0, len(here), 5) if heard[n : n + 5] != here[n : n + 5]]
+    tell(
+        f"They differ in group {', '.join(map(str, groups))} of {len(here) // 5}. "
+        "If you mistyped, run the command again: nothing was written."
+    )
+    return False
+
+
+def _hear_ctrl_c() -> None:
+    """Let Ctrl-C end a question at once.
+
+    Polars, once imported, has a SIGINT handler of its own that restarts a read from the terminal: Ctrl-C would wait
+    for Enter.
+    """
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        if hasattr(signal, "siginterrupt"):
+            signal.siginterrupt(signal.SIGINT, True)
+
+
+def complain(code: str, message: str, hint: str = "") -> None:
+    """Print an error and what to do about it, on stderr."""
+    tell(f"fedcli: error[{code}]: {clean(message)}", indent=8)
+    if hint:
+        tell(f"fedcli: hint: {clean(hint)} (fedcli explain {code})", indent=8)
 
 
 def mark(good: bool) -> str:
@@ -120,24 +194,6 @@ def clean(text: str, *, lines: bool = False) -> str:
 def _escaped(character: str) -> str:
     # File names that are no UTF-8 arrive as lone surrogates, which no stream can print.
     return character.encode("unicode_escape").decode("ascii")
-
-
-def wrap(text: str, *, indent: int = 0) -> str:
-    """Wrap each line to the terminal's width."""
-    width = max(min(shutil.get_terminal_size((80, 24)).columns, 100), 40)
-    lines = []
-    for line in text.split("\n"):
-        lead = len(line) - len(line.lstrip())
-        lines += textwrap.wrap(
-            line,
-            width,
-            subsequent_indent=" " * (indent or lead),
-            break_long_words=False,
-            break_on_hyphens=False,
-            replace_whitespace=False,
-            drop_whitespace=True,
-        ) or [""]
-    return "\n".join(lines)
 
 
 def _can_show(character: str) -> bool:
@@ -187,4 +243,4 @@ def passphrase_source(path: Path | None, screen: Screen) -> Any:
         return read_passphrase_file(named)
     if not screen.interactive:
         return None
-    return lambda name: str(typer.prompt(f"Passphrase for {name}", hide_input=True, err=True))
+    return lambda name: screen.ask_secret(f"Passphrase for {name}")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fedcli.cli.agreement import plain_words
+from fedcli.cli.commands import in_workspace, quoted
 from fedcli.cli.options import (
     AT_A_SILO,
     Force,
@@ -21,7 +22,7 @@ from fedcli.cli.options import (
     Verbose,
     WorkspaceDir,
 )
-from fedcli.cli.screen import Screen, clean, passphrase_source
+from fedcli.cli.screen import Screen, complain, passphrase_source
 
 if TYPE_CHECKING:
     from fedcli.workflow.results import Release, StudyShown
@@ -56,13 +57,13 @@ def join(
     """
     from fedcli.workflow.join import join as run
 
-    screen = Screen("join", as_json, quiet)
+    screen = Screen("join", as_json, quiet, workspace=workspace)
 
     def confirm(shown: StudyShown) -> bool:
         screen.table([*plain_words(shown.study, shown.trips), ("fingerprint", shown.fingerprint)], to_stdout=False)
         for warning in shown.warnings:
             screen.warn(warning)
-        return screen.ask("Call the coordinator on a number you know. Do they read these same digits?")
+        return screen.ask_fingerprint("the coordinator", shown.fingerprint)
 
     joined = run(
         study,
@@ -90,8 +91,7 @@ def join(
         screen.say(
             f"Your table has no column named {', '.join(joined.unplaced)}: say in {joined.mapping} what they are called"
         )
-    where = "" if str(workspace) == "." else f" -C {workspace}"
-    screen.next(f"fedcli check{where}")
+    screen.next("fedcli check")
 
 
 def check(
@@ -106,7 +106,7 @@ def check(
     """
     from fedcli.workflow.train import check as run
 
-    screen = Screen("check", as_json, quiet)
+    screen = Screen("check", as_json, quiet, workspace=workspace)
     checked = run(data, workspace=workspace)
     screen.object(
         ok=checked.ok,
@@ -137,14 +137,12 @@ def check(
         rows.append(("smallest group", f"{checked.smallest[0]}: {checked.smallest[1]:,} rows"))
     screen.table(rows)
     for problem in checked.problems:
-        typer.echo(f"fedcli: error[{problem.code}]: {clean(str(problem))}", err=True)
-        if problem.hint:
-            typer.echo(f"fedcli: hint: {clean(problem.hint)} (fedcli explain {problem.code})", err=True)
+        complain(problem.code, str(problem), in_workspace(problem.hint, workspace))
     if not checked.ok:
         screen.say("Not ready. Nothing was written.")
         raise typer.Exit(1)
     screen.done("ready. Nothing was written.")
-    screen.next("fedcli train")
+    screen.next(f"fedcli train {quoted(data)}" if data else "fedcli train")
 
 
 def train(
@@ -172,7 +170,7 @@ def train(
     from fedcli.workflow.files import kind_of
     from fedcli.workflow.train import train as run
 
-    screen = Screen("train", as_json, quiet, verbose)
+    screen = Screen("train", as_json, quiet, verbose, workspace)
     model, table = None, None
     for path in files or []:
         is_table = kind_of(path) is None
@@ -216,7 +214,7 @@ def train(
     )
     if trained.update is None:
         screen.done("dry run: nothing was written")
-        screen.next("fedcli train")
+        screen.next(" ".join(["fedcli train", *map(quoted, files or [])]))
         return
     again = ", the same bytes as before" if trained.again else ", noted in ledger.jsonl"
     screen.done(f"{trained.update} written ({_size(trained.size)}, encrypted and signed){again}")

@@ -37,15 +37,13 @@ def init(
     """
     from fedcli.workflow.study import study_init
 
-    screen = Screen("study init", as_json, quiet)
+    screen = Screen("study init", as_json, quiet, workspace=directory)
     made = study_init(directory, key=key, data=data, target=target, title=title)
     screen.object(workspace=made.workspace, draft=made.draft, left_out=made.left_out)
     for line in made.left_out:
-        screen.say(f"left out  {line}")
+        screen.say(f"left out  {line}", indent=10)
     screen.done(f"{made.draft} written")
-    screen.next(
-        f"read and edit {made.draft}, then enrol each silo: cd {made.workspace}; fedcli study add-silo NAME.fedpub"
-    )
+    screen.next(f"read and edit {made.draft}, then enrol each silo: fedcli study add-silo NAME.fedpub")
 
 
 @app.command("add-silo")
@@ -62,11 +60,11 @@ def add_silo(
     """
     from fedcli.workflow.study import study_add_silo
 
-    screen = Screen("study add-silo", as_json, quiet)
+    screen = Screen("study add-silo", as_json, quiet, workspace=workspace)
 
     def confirm(name: str, digits: str) -> bool:
         screen.table([("silo", name), ("fingerprint", digits)], to_stdout=False)
-        return screen.ask(f"Call {name} on a number you know. Do they read these same digits?")
+        return screen.ask_fingerprint(name, digits)
 
     added = study_add_silo(
         public_keys,
@@ -94,7 +92,7 @@ def freeze(
     """
     from fedcli.workflow.study import study_freeze
 
-    screen = Screen("study freeze", as_json, quiet)
+    screen = Screen("study freeze", as_json, quiet, workspace=workspace)
     frozen = study_freeze(workspace=workspace, key=key, passphrase=passphrase_source(passphrase_file, screen))
     screen.object(
         study=frozen.file, fingerprint=frozen.fingerprint, silos=frozen.study.silo_names, trips=list(frozen.trips)

@@ -23,6 +23,7 @@ import shlex
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
+from unittest import mock
 
 from fedcli.cli.main import run
 
@@ -112,7 +113,13 @@ class Player:
             return self._file_command(words), "", 0
         assert words[0] == "fedcli", f"a transcript cannot run {words[0]}"
         out, err = _Utf8(), _Utf8()
-        with contextlib.chdir(self.folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        # Lines break as on a terminal of 80 columns; nothing else behaves as on one, so nothing is asked.
+        with (
+            contextlib.chdir(self.folder),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+            mock.patch("fedcli.cli.wrapping.columns", return_value=80),
+        ):
             status = run(words[1:])
         return out.getvalue(), err.getvalue(), status
 

@@ -62,6 +62,8 @@ class Cavity:
     max_rounds : int
     closing_trip : bool
         Whether one more trip measures the final point: certificate and held-out evaluation.
+    weighted : bool
+        Whether rows carry weights of their own: their sum is then not the number of rows, which is sent as well.
     """
 
     loss: Loss
@@ -76,6 +78,7 @@ class Cavity:
     tolerance: float
     max_rounds: int
     closing_trip: bool
+    weighted: bool = False
 
     # ---- what leaves -----------------------------------------------------------------------------------------------
 
@@ -105,6 +108,8 @@ class Cavity:
                 blocks.append(Block("contrast", (n,), rows, "sums of the columns, positive rows against negative"))
             return Layout((*blocks, curvature, rhs))
         candidates = state.arrays["candidates"].shape[0]
+        if self.weighted:
+            blocks.append(Block("rows", (1,), self.max_rows, "number of rows"))
         blocks += [
             curvature,
             rhs,
@@ -147,6 +152,8 @@ class Cavity:
                 arrays["products"] = pack_upper(weighted_cross(X, weight))
                 arrays["contrast"] = X.T @ (weight * (y - 0.5))
             return Statistics(arrays)
+        if self.weighted:
+            arrays["rows"] = np.array([float(len(y))])
         values, gradients = [], []
         for number, coef in enumerate((state.arrays["coef"], *state.arrays["candidates"])):
             f, slope, curve = self.loss.derivatives(X @ coef + rows.offset, y)

@@ -144,4 +144,5 @@ def family_of(study: Study, columns: Columns) -> Family:
         tolerance=study.rules.tolerance,
         max_rounds=study.rules.max_rounds,
         closing_trip=study.evaluation.closing_trip,
+        weighted=study.weight is not None,
     )

@@ -13,6 +13,7 @@ import numpy as np
 
 from fedcli.fileformat.statistics import FloatArray, Layout, State, Total
 from fedcli.models.batch import Batch, Family, Reason
+from fedcli.models.cavity import Cavity
 from fedcli.models.gram import Gram
 from fedcli.models.losses import Logistic, Poisson
 from fedcli.preparing.columns import Columns
@@ -102,21 +103,28 @@ class Plan:
         state : State
         same_silos : bool
             False when other silos are in ``total`` than in the sum before: what the guard and the stop rule remember
-            of that sum then says nothing of this one, and is forgotten.
+            of that sum then says nothing of this one, and is forgotten. A closing trip has then nothing to close: it
+            is one more step, and the study goes on.
         """
         if not same_silos:
             memory = ("lowest", "lowest.coef", "lowest.gradient")
             kept = {name: array for name, array in state.arrays.items() if name not in memory}
+            closing = isinstance(self.family, Cavity) and state.document["phase"] == "closing"
             if "steps" in kept:
                 kept["steps"] = np.empty(0)
-            state = State(state.document, kept)
+            state = State({**state.document, "phase": "solving"} if closing else state.document, kept)
         if state.document["round"] == 0:
             preparation, constant = Preparation.from_moments(self.columns, total)
             arrays = preparation.to_state() | {"to_reference": preparation.to_reference(constant)}
             if isinstance(self.family, Gram):
                 arrays["design_from_expanded"] = preparation.from_expanded(constant)
+            arrays["n_samples"] = arrays["preparation.n_samples"]
             return self.family.advance(total, State(state.document, arrays))
         advanced = self.family.advance(total, state)
+        if isinstance(self.family, Cavity):
+            # Each trip is fitted anew on whoever sent it; a closed form stays that of the rows of trip 1.
+            rows = total["rows"] if "rows" in total else total["target"][:1]
+            advanced = State(advanced.document, {**advanced.arrays, "n_samples": np.round(rows)})
         if "evaluation" in total:
             figures = pooled_figures(self.study.target.type, total, self.target.half)
             names = ",".join(figures)
@@ -129,6 +137,11 @@ class Plan:
     def finished(self, state: State) -> Reason | None:
         """Return why no further trip is needed, or None."""
         return self.family.finished(state) if state.document["round"] else None
+
+    def n_samples(self, state: State) -> int:
+        """Return how many rows the state's coefficients were fitted on: those of its last sums."""
+        held = state.arrays.get("n_samples", state.arrays["preparation.n_samples"])
+        return int(held[0])
 
     def preparation(self, state: State) -> Preparation:
         """Read the pooled preparation from a state."""

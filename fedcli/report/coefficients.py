@@ -49,7 +49,7 @@ def coefficient_table(plan: Plan, state: State) -> CoefficientTable:
         classes=class_labels(plan),
         coefficients=ordered,
         intercept=float(plan.coefficients(state)[0]),
-        n_samples=plan.preparation(state).n_samples,
+        n_samples=plan.n_samples(state),
         trips=int(state.document["round"]),
     )
 

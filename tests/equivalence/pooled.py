@@ -57,7 +57,7 @@ class Pooled:
         return dict(zip(("intercept", *self.names), map(float, values), strict=True))
 
 
-def fit_pooled(study: Study, frame: pd.DataFrame) -> Pooled:
+def fit_pooled(study: Study, frame: pd.DataFrame, *, prepared_on: pd.DataFrame | None = None) -> Pooled:
     """Fit the study's model on the pooled training rows.
 
     Parameters
@@ -65,6 +65,8 @@ def fit_pooled(study: Study, frame: pd.DataFrame) -> Pooled:
     study : Study
     frame : DataFrame
         Agreed names and units, NaN or None where missing; categories are text.
+    prepared_on : DataFrame, optional
+        Other rows to impute and standardise by: those of the silos of trip 1, where some fell silent later.
     """
     numbers, categories = list(study.numbers), list(study.categories)
     levels = [list(column.levels) for column in study.categories.values()]
@@ -83,7 +85,9 @@ def fit_pooled(study: Study, frame: pd.DataFrame) -> Pooled:
         ],
         sparse_threshold=0,
     )
-    X = prepare.fit_transform(_with_none(frame[numbers + categories], categories))
+    whole = frame if prepared_on is None else prepared_on
+    prepare.fit(_with_none(whole[numbers + categories], categories))
+    X = prepare.transform(_with_none(frame[numbers + categories], categories))
     estimator = _fitted(study, X, frame)
     dummies = [f"{name}[{level}]" for name, of in zip(categories, levels, strict=True) for level in of[1:]]
     rest = len(dummies)

@@ -1,0 +1,211 @@
+"""The egress sheet: every class of number that would leave a silo, for the person who must agree to it.
+
+Owns the sheet's content and its two forms, text and HTML. Knows nothing of files, keys or how an update is made. The
+text is what a reviewer signs: its form is stable, and the same release always gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import textwrap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+FIRST_LINE = "fedcli egress sheet 1"
+_WIDTH = 80
+NEVER = "any row, any name or identifier of a person, any single value of a row"
+
+
+@dataclass(frozen=True)
+class SheetBlock:
+    """One class of numbers.
+
+    Parameters
+    ----------
+    name : str
+    shape : tuple of int
+        Of the array as it is sent: symmetric matrices as their packed upper triangle.
+    says : str
+        What the numbers are, in words.
+    rows : str
+        The rows that they are summed over.
+    readable : str
+        Who can read them for this silo alone, and who only in a sum over silos.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    says: str
+    rows: str
+    readable: str
+
+    @property
+    def count(self) -> str:
+        """How many numbers, and in what shape: ``55 numbers``, ``3 x 4 = 12 numbers``."""
+        size = 1
+        for length in self.shape:
+            size *= length
+        product = " x ".join(map(str, self.shape)) + " = " if len(self.shape) > 1 else ""
+        return f"{product}{size:,} number{'' if size == 1 else 's'}"
+
+
+@dataclass(frozen=True)
+class SheetTest:
+    """One rule, what it asks for and what was found; a release exists only if every one is passed or does not apply."""
+
+    rule: str
+    required: str
+    found: str
+    outcome: str = "passed"
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """What would leave, for one update.
+
+    Parameters
+    ----------
+    facts : sequence of (str, str)
+        Who, to whom, which study, round and attempt, and the hashes that tie the sheet to one update.
+    blocks : sequence of SheetBlock
+    columns : sequence of str
+        The columns of the design, which the numbers are about.
+    tests : sequence of SheetTest
+    warnings : sequence of str
+    """
+
+    facts: Sequence[tuple[str, str]]
+    blocks: Sequence[SheetBlock]
+    columns: Sequence[str]
+    tests: Sequence[SheetTest]
+    warnings: Sequence[str] = ()
+
+    @property
+    def title(self) -> str:
+        """The first fact: what this sheet is about."""
+        return self.facts[0][1]
+
+    def to_text(self) -> bytes:
+        """Return the sheet as UTF-8 text of at most 80 columns. Its bytes are what a reviewer signs."""
+        return ("\n".join(self._lines()) + "\n").encode("utf-8")
+
+    def digest(self) -> str:
+        """Return the SHA-256 of the text, 64 hexadecimal digits."""
+        return hashlib.sha256(self.to_text()).hexdigest()
+
+    def _lines(self) -> Iterator[str]:
+        yield FIRST_LINE
+        yield ""
+        width = max(len(name) for name, _ in self.facts)
+        for name, value in self.facts:
+            yield from _wrapped(f"{name:<{width}}  ", value)
+        yield ""
+        yield "WHAT WOULD LEAVE"
+        for number, block in enumerate(self.blocks, start=1):
+            yield from _wrapped(f"  {number:>2}. ", f"{block.name}: {block.count}")
+            yield from _wrapped("      meaning   ", block.says)
+            yield from _wrapped("      rows      ", block.rows)
+            yield from _wrapped("      readable  ", block.readable)
+        yield ""
+        yield "OF THESE COLUMNS"
+        yield from _wrapped("  ", ", ".join(_printable(column) for column in self.columns))
+        yield ""
+        yield "WHAT DOES NOT LEAVE"
+        yield from _wrapped("  ", NEVER)
+        yield ""
+        yield "TESTS"
+        for test in self.tests:
+            yield from _wrapped(f"  {test.outcome:<8}  ", f"{test.rule}: required {test.required}; here {test.found}")
+        if self.warnings:
+            yield ""
+            yield "TO BE KNOWN"
+            for warning in self.warnings:
+                yield from _wrapped("  - ", warning)
+
+    def to_html(self) -> str:
+        """Return the sheet as one page that needs no network, prints well and follows the screen's light or dark."""
+        facts = "".join(f"<tr><th scope=row>{_escaped(name)}<td>{_escaped(value)}" for name, value in self.facts)
+        blocks = "".join(
+            f"<tr><th scope=row>{_escaped(block.name)}<td>{_escaped(block.count)}<td>{_escaped(block.says)}"
+            f"<td>{_escaped(block.rows)}<td>{_escaped(block.readable)}"
+            for block in self.blocks
+        )
+        tests = "".join(
+            f"<tr><td class={'pass' if test.outcome == 'passed' else 'note'}>{_escaped(test.outcome)}"
+            f"<th scope=row>{_escaped(test.rule)}<td>{_escaped(test.required)}<td>{_escaped(test.found)}"
+            for test in self.tests
+        )
+        columns = ", ".join(f"<code>{_escaped(column)}</code>" for column in self.columns)
+        warnings = "".join(f"<li>{_escaped(warning)}" for warning in self.warnings)
+        return _PAGE.format(
+            title=_escaped(self.title),
+            facts=facts,
+            blocks=blocks,
+            columns=columns,
+            never=_escaped(NEVER),
+            tests=tests,
+            warnings=f"<h2>To be known</h2><ul>{warnings}</ul>" if warnings else "",
+            digest=self.digest(),
+        )
+
+
+def _wrapped(start: str, text: str) -> list[str]:
+    """Wrap ``text`` behind ``start``, under itself; a long word, such as a hash, stays whole."""
+    return textwrap.wrap(
+        _printable(text),
+        width=_WIDTH,
+        initial_indent=start,
+        subsequent_indent=" " * len(start),
+        break_long_words=False,
+        break_on_hyphens=False,
+    ) or [start.rstrip()]
+
+
+def _printable(text: str) -> str:
+    """Show control characters, so that no column name can forge a line of the sheet."""
+    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
+
+
+def _escaped(text: str) -> str:
+    return html.escape(_printable(text))
+
+
+_PAGE = """<!doctype html>
+<html lang=en>
+<meta charset=utf-8>
+<meta name=viewport content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+:root {{ color-scheme: light dark; --line: #8886; --pass: #1a7f37; }}
+@media (prefers-color-scheme: dark) {{ :root {{ --pass: #57d977; }} }}
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }}
+h1 {{ font-size: 1.5rem; }} h2 {{ font-size: 1.15rem; margin-top: 2rem; }}
+.wide {{ overflow-x: auto; }}
+table {{ border-collapse: collapse; width: 100%; }}
+th, td {{ text-align: left; vertical-align: top; padding: .35rem .6rem; border-bottom: 1px solid var(--line); }}
+td {{ overflow-wrap: anywhere; }} thead th {{ border-bottom-width: 2px; }} th {{ font-weight: 600; }}
+code {{ font-size: .9em; overflow-wrap: anywhere; }}
+.pass {{ color: var(--pass); font-weight: 600; }} .note {{ font-style: italic; }}
+@media print {{ body {{ margin: 0; max-width: none; font-size: 11px; }} tr {{ break-inside: avoid; }} }}
+</style>
+<main>
+<h1>{title}</h1>
+<table>{facts}</table>
+<h2>What would leave</h2>
+<div class=wide><table>
+<thead><tr><th scope=col>Numbers<th scope=col>How many<th scope=col>Meaning<th scope=col>Rows behind them\
+<th scope=col>Who can read them</thead>
+<tbody>{blocks}</tbody></table></div>
+<h2>Of these columns</h2><p>{columns}</p>
+<h2>What does not leave</h2><p>{never}</p>
+<h2>Tests</h2>
+<div class=wide><table>
+<thead><tr><th scope=col>Outcome<th scope=col>Rule<th scope=col>Required<th scope=col>Here</thead>
+<tbody>{tests}</tbody></table></div>
+{warnings}
+<h2>To approve</h2>
+<p>Who approves signs the text form of this sheet. Its SHA-256 is <code>{digest}</code></p>
+</main>
+</html>
+"""

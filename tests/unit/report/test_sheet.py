@@ -1,0 +1,81 @@
+"""The egress sheet: complete, the same bytes each time, safe against names that try to forge it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from html.parser import HTMLParser
+
+from fedcli.report.sheet import Sheet, SheetBlock, SheetTest
+
+SHEET = Sheet(
+    facts=(
+        ("what", "What would leave north in round 2 of 'Heart disease in four hospitals'"),
+        ("numbers", "ab" * 32),
+    ),
+    blocks=(
+        SheetBlock("curvature", (10,), "sums of products of columns", "123 training rows", "registry, for north alone"),
+        SheetBlock("values", (2, 3), "values of the loss", "123 training rows", "registry, for north alone"),
+    ),
+    columns=("age", "sex[male]"),
+    tests=(SheetTest("fewest rows", "at least 10", "123"), SheetTest("weights", "none", "none", "not used")),
+    warnings=("aggregation is plain: " + "word " * 40,),
+)
+
+
+class _Words(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        self.tags: set[str] = set()
+        self.outside: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.outside += [value or "" for name, value in attrs if name in ("src", "href")]
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+
+def _read(sheet: Sheet) -> _Words:
+    page = _Words()
+    page.feed(sheet.to_html())
+    return page
+
+
+def test_the_text_fits_80_columns_and_says_each_thing() -> None:
+    text = SHEET.to_text().decode()
+    assert max(map(len, text.splitlines())) <= 80
+    for words in ("curvature: 10 numbers", "values: 2 x 3 = 6 numbers", "sums of products", "123 training rows"):
+        assert words in text
+    assert "passed    fewest rows: required at least 10; here 123" in text
+    assert "ab" * 32 in text
+
+
+def test_every_part_of_a_sheet_changes_its_hash() -> None:
+    others = [
+        replace(SHEET, facts=(*SHEET.facts[:1], ("numbers", "cd" * 32))),
+        replace(SHEET, blocks=SHEET.blocks[:1]),
+        replace(SHEET, columns=("age",)),
+        replace(SHEET, tests=SHEET.tests[:1]),
+        replace(SHEET, warnings=()),
+    ]
+    assert len({sheet.digest() for sheet in (SHEET, *others)}) == 6
+    assert replace(SHEET).digest() == SHEET.digest()
+
+
+def test_a_name_cannot_forge_a_line_or_a_tag() -> None:
+    evil = replace(SHEET, columns=("age\n\nTESTS\n  passed", "<script>alert(1)</script>"))
+    lines = evil.to_text().decode().splitlines()
+    assert lines.count("TESTS") == 1
+    page = _read(evil)
+    assert "script" not in page.tags
+    assert any("<script>" in word for word in page.words)
+
+
+def test_the_page_says_what_the_text_says_and_needs_nothing_from_outside() -> None:
+    page = _read(SHEET)
+    said = " ".join(page.words)
+    for words in ("curvature", "2 x 3 = 6 numbers", "registry, for north alone", "at least 10", SHEET.digest()):
+        assert words in said
+    assert page.outside == []

@@ -19,18 +19,19 @@ if TYPE_CHECKING:
     from fedcli.workflow.aggregate import aggregate
     from fedcli.workflow.anyone import inspect, status, verify
     from fedcli.workflow.ask_again import ask_again
+    from fedcli.workflow.check import check
     from fedcli.workflow.explain import explain
     from fedcli.workflow.join import join
     from fedcli.workflow.keys import keys_new, keys_show
     from fedcli.workflow.outcome import export, predict
     from fedcli.workflow.simulate import simulate
     from fedcli.workflow.study import study_add_silo, study_freeze, study_init, study_show
-    from fedcli.workflow.train import check, train
+    from fedcli.workflow.train import train
 
 _PLACES = {
     "aggregate": "aggregate",
     "ask_again": "ask_again",
-    "check": "train",
+    "check": "check",
     "explain": "explain",
     "export": "outcome",
     "inspect": "anyone",

@@ -104,7 +104,7 @@ def check(
 
     Example: fedcli check north.csv
     """
-    from fedcli.workflow.train import check as run
+    from fedcli.workflow.check import check as run
 
     screen = Screen("check", as_json, quiet, workspace=workspace)
     checked = run(data, workspace=workspace)

@@ -9,12 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
+from fedcli.compute.cells import count_cells, effective_rows
+from fedcli.compute.spool import Spool
 from fedcli.errors import AlreadyReleased, MaskedUnavailable, OtherRound, OutOfRange, UnsupportedModel
 from fedcli.fileformat.statistics import State
 from fedcli.models.batch import empty_state
+from fedcli.models.gram import Gram
 from fedcli.preparing.estimators import parameters
 from fedcli.preparing.plan import Plan
+from fedcli.privacy.disclosure import Disclosure, examine
 from fedcli.privacy.ring import fraction_bits
 from fedcli.study.document import Study
 from fedcli.workflow.memory import SiloMemory
@@ -86,6 +91,32 @@ def spread_problems(study: Study, extent: Mapping[str, tuple[float, float]]) -> 
                 )
             )
     return tuple(found)
+
+
+def examine_rows(plan: Plan, spool: Spool, mask: NDArray[np.bool_]) -> Disclosure:
+    """Test a silo's rows against the agreement's rules on small groups, rows and columns.
+
+    Parameters
+    ----------
+    plan : Plan
+    spool : Spool
+        All checked rows of the silo.
+    mask : ndarray of bool (n_rows,)
+        Rows held out.
+    """
+    rules = plan.study.rules
+    n_columns = 1 + len(plan.columns.expanded_names) if isinstance(plan.family, Gram) else plan.columns.n_columns
+    held_out = int(mask.sum())
+    return examine(
+        count_cells(plan, spool, mask),
+        n_rows=len(spool) - held_out,
+        n_held_out=held_out,
+        n_columns=n_columns,
+        effective_rows=effective_rows(spool, mask),
+        min_rows=rules.min_rows,
+        min_cell=rules.min_cell,
+        rows_per_column=rules.rows_per_column,
+    )
 
 
 def within_rules(max_rounds: int, memory: SiloMemory, number: int, attempt: int, parent: OpenedModel) -> None:

@@ -1,4 +1,4 @@
-"""`check` and `train`: what a silo computes, is shown, and lets go.
+"""`train`: what a silo computes, is shown, and lets go.
 
 Owns the order: read, test, sum, show, ask, record, write. Knows nothing of mathematics or of how things are printed.
 Stable: part of the Python API.
@@ -10,23 +10,22 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from fedcli.compute.cells import count_cells, effective_rows, small_outcome
+from fedcli.compute.cells import small_outcome
 from fedcli.compute.spool import Spool
 from fedcli.compute.update import Sums, hash_rows, rows_digest, sum_update
 from fedcli.crypto.keys import SecretKey
-from fedcli.data.checking import RowReader, check_table
-from fedcli.errors import AlreadyReleased, FedcliError, NotConfirmed, NothingToDo, OtherSilo, StudyFinished
-from fedcli.models.gram import Gram
+from fedcli.data.checking import RowReader
+from fedcli.errors import AlreadyReleased, NotConfirmed, NothingToDo, OtherSilo, StudyFinished
 from fedcli.preparing.holdout import held_out
 from fedcli.preparing.plan import Plan
-from fedcli.privacy.disclosure import Disclosure, examine
+from fedcli.privacy.disclosure import Disclosure
 from fedcli.protocol.ledger import Ledger
 from fedcli.protocol.payloads import update_payload
 from fedcli.workflow.files import SOFTWARE, OpenedStudy, Passphrase, open_key, write_signed
-from fedcli.workflow.limits import rows_changed, spread_problems, within_rules
+from fedcli.workflow.limits import examine_rows, rows_changed, spread_problems, within_rules
 from fedcli.workflow.memory import SiloMemory
 from fedcli.workflow.models import OpenedModel, newest, open_model, start_of
-from fedcli.workflow.results import Checked, ColumnCheck, Release, ReleaseBlock, Trained
+from fedcli.workflow.results import Release, ReleaseBlock, Trained
 from fedcli.workflow.silo import SiloSide, open_silo
 from fedcli.workflow.workspace import append_line, check_free, write_file
 
@@ -35,63 +34,6 @@ CHANGED_WARNING = (
     "and sees the sum of the rows that differ; with few such rows that is nearly the rows themselves"
 )
 PLAIN_WARNING = "aggregation is plain: the coordinator can read this update singly, not only the sum over silos"
-
-
-def check(data: Path | str | None = None, *, workspace: Path | str = ".") -> Checked:
-    """Say whether a silo's rows fit the agreement and what `train` would refuse; write nothing.
-
-    Parameters
-    ----------
-    data : path, optional
-        The table; without it the one that `join` recorded.
-    workspace : path
-        The silo's workspace.
-
-    Returns
-    -------
-    Checked
-        ``problems`` holds every problem found, in the order in which `train` would meet them.
-
-    Raises
-    ------
-    NoWorkspace, FileError
-        The table cannot be read at all.
-    """
-    side = open_silo(workspace, data)
-    memory = SiloMemory(side.workspace.private)
-    report, found = check_table(side.study.study, side.mapping, side.table())
-    problems: list[FedcliError] = [*found, *spread_problems(side.study.study, report.extent)]
-    disclosure: Disclosure | None = None
-    n_held_out = 0
-    if not problems:
-        with Spool(side.reader(), side.workspace.private) as spool:
-            plan = Plan(side.study.study)
-            hashes = hash_rows(spool, memory.secret())
-            mask = held_out(hashes, side.study.study.evaluation.holdout, memory.secret())
-            n_held_out = int(mask.sum())
-            disclosure = _examine(plan, spool, mask)
-            problems += disclosure.problems
-    columns = tuple(
-        ColumnCheck(
-            name,
-            side.mapping.local(name),
-            report.rows_used - report.missing.get(name, 0),
-            report.missing.get(name, 0),
-        )
-        for name in side.study.study.features
-    )
-    smallest = disclosure.smallest if disclosure else None
-    return Checked(
-        ok=not problems,
-        study=side.study.study.title or side.study.study.study,
-        rows_read=report.rows_read,
-        rows_used=report.rows_used,
-        rows_dropped=report.rows_read - report.rows_used,
-        rows_held_out=n_held_out,
-        columns=columns,
-        smallest=(smallest.says, smallest.count) if smallest else None,
-        problems=tuple(problems),
-    )
 
 
 def train(
@@ -169,7 +111,7 @@ def train(
             raise problem
         hashes = hash_rows(spool, memory.secret())
         mask = held_out(hashes, side.study.study.evaluation.holdout, memory.secret())
-        disclosure = _examine(plan, spool, mask)
+        disclosure = examine_rows(plan, spool, mask)
         if disclosure.problems:
             raise disclosure.problems[0]
         digest = rows_digest(hashes, memory.secret())
@@ -242,22 +184,6 @@ def _parent(side: SiloSide, model: Path | str | None, secret: SecretKey) -> Open
                 "the models of earlier rounds are gone from inbox/", hint="put the newest .fedmodel file there again"
             )
     return start_of(side.study)
-
-
-def _examine(plan: Plan, spool: Spool, mask: object) -> Disclosure:
-    rules = plan.study.rules
-    n_columns = 1 + len(plan.columns.expanded_names) if isinstance(plan.family, Gram) else plan.columns.n_columns
-    held_out = int(mask.sum())  # type: ignore[attr-defined]
-    return examine(
-        count_cells(plan, spool, mask),  # type: ignore[arg-type]
-        n_rows=len(spool) - held_out,
-        n_held_out=held_out,
-        n_columns=n_columns,
-        effective_rows=effective_rows(spool, mask),  # type: ignore[arg-type]
-        min_rows=rules.min_rows,
-        min_cell=rules.min_cell,
-        rows_per_column=rules.rows_per_column,
-    )
 
 
 def _file_name(study: OpenedStudy, name: str, number: int, attempt: int) -> str:

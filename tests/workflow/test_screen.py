@@ -271,7 +271,7 @@ def test_status_70_a_bug_is_saved_without_the_values_of_variables(town, monkeypa
         row = f"{word}-row"
         raise ValueError(f"{len(row)} letters")
 
-    monkeypatch.setattr("fedcli.workflow.train.check", broken)
+    monkeypatch.setattr("fedcli.workflow.check.check", broken)
     for extra in ((), ("--json",)):
         done = command("check", "-C", place.silo("north"), *extra)
         assert done.status == 70
@@ -293,7 +293,7 @@ def test_status_130_interrupted(raised, town, monkeypatch):
     def stopped(*arguments: object, **options: object) -> None:
         raise raised
 
-    monkeypatch.setattr("fedcli.workflow.train.check", stopped)
+    monkeypatch.setattr("fedcli.workflow.check.check", stopped)
     done = command("check", "-C", place.silo("north"))
     assert done.status == 130
     assert "nothing was left half-written" in done.err

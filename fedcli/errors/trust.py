@@ -68,3 +68,9 @@ class LedgerBroken(TrustError):
     """The ledger was edited or cut."""
 
     code = "E410"
+
+
+class BadApproval(TrustError):
+    """A reviewer's approval is not of the update or sheet that it comes with."""
+
+    code = "E419"

@@ -21,7 +21,13 @@ from fedcli.fileformat.mangled import diagnose_content, diagnose_start
 MANIFEST, SSHSIG, MLDSA65 = "manifest.json", "manifest.json.sig", "manifest.json.mldsa65"
 # Largest size of each member [bytes]. Eleven octal digits, the size field of ustar, end just below 8 GiB.
 FRONT_LIMITS = {MANIFEST: 2**16, SSHSIG: 2**14, MLDSA65: 2**14}
-PAYLOAD_LIMITS = {"payload.age": 2**33 - 1, "model.safetensors": 2**33 - 1, "key.json": 2**16, "study.json": 2**24}
+PAYLOAD_LIMITS = {
+    "payload.age": 2**33 - 1,
+    "model.safetensors": 2**33 - 1,
+    "key.json": 2**16,
+    "study.json": 2**24,
+    "sheet.txt": 2**20,
+}
 
 _BLOCK = 512
 _END = 2 * _BLOCK

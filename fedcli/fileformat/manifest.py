@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ PAYLOADS = {
     "update": ("payload.age",),
     "model": ("payload.age", "model.safetensors"),
     "state": ("payload.age",),
+    "approval": ("sheet.txt",),
 }
 NAMESPACES = {f"{kind}@fedcli-v{MAJOR}": kind for kind in PAYLOADS}
 ENCRYPTED = "payload.age"
@@ -41,6 +42,9 @@ _PATTERNS = {
     "software": r"[ -~]{1,64}",
 }
 _COUNTS = ("round", "attempt")
+# What an update may carry besides: a reviewer's approval of its egress sheet, with what is needed to verify it.
+_APPROVAL = {"key", "manifest", "sshsig", "mldsa65"}
+_KEY_PARTS = {"name", "ed25519", "mldsa65", "mlkem768x25519"}
 _KEYS = {"type", "to", "final", "payload", *_PATTERNS, *_COUNTS}
 _MAX_COUNT = 10**6
 _HINT = "ask the sender to make the file again with their fedcli"
@@ -75,7 +79,7 @@ class Manifest:
     Parameters
     ----------
     type : str
-        ``fedcli-KIND/MAJOR``; the kinds are key, study, update, model and state.
+        ``fedcli-KIND/MAJOR``; the kinds are key, study, update, model, state and approval.
     study, roster : str
         Ids, 64 hexadecimal digits; empty in a key, which belongs to no study yet.
     name : str
@@ -96,6 +100,9 @@ class Manifest:
         For people; never trusted.
     payload : Payload or None
         None until the payload is made.
+    approval : mapping or None
+        In an update that a reviewer approved: the approval's ``manifest``, ``sshsig`` and ``mldsa65`` as their file
+        holds them, and the reviewer's ``key``. Absent from the JSON otherwise.
     """
 
     type: str
@@ -112,6 +119,7 @@ class Manifest:
     final: bool
     software: str
     payload: Payload | None = None
+    approval: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "recipients", tuple(self.recipients))
@@ -154,7 +162,7 @@ class Manifest:
         return hashlib.sha256(self.to_bytes()).hexdigest()
 
     def _document(self) -> dict[str, Any]:
-        return {
+        document = {
             "type": self.type,
             "study": self.study,
             "name": self.name,
@@ -170,6 +178,7 @@ class Manifest:
             "software": self.software,
             "payload": None if self.payload is None else vars(self.payload).copy(),
         }
+        return document if self.approval is None else {**document, "approval": dict(self.approval)}
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Manifest:
@@ -205,7 +214,7 @@ def _check_type(found: object) -> None:
 
 def _problem(document: dict[str, Any]) -> str:
     """Return what is wrong with a manifest, or an empty text."""
-    for key in sorted(document.keys() ^ _KEYS):
+    for key in sorted((document.keys() - {"approval"}) ^ _KEYS):
         return f"'{key}' is missing" if key in _KEYS else f"'{key[:40]}' is not a key that it has"
     for key, pattern in _PATTERNS.items():
         if not _matches(pattern, document[key]):
@@ -225,7 +234,7 @@ def _problem(document: dict[str, Any]) -> str:
     payload = document["payload"]
     if type(payload) is not dict or payload.keys() != {"name", "size", "sha256", "plain_size"}:
         return "'payload' is not of its form"
-    return _payload_problem(payload) or _fit_problem(kind, document, payload)
+    return _payload_problem(payload) or _fit_problem(kind, document, payload) or _approval_problem(kind, document)
 
 
 def _payload_problem(payload: dict[str, Any]) -> str:
@@ -247,6 +256,19 @@ def _fit_problem(kind: str, document: dict[str, Any], payload: dict[str, Any]) -
     # Sums of few silos tell about single ones: only the end of a study is public.
     if type(document["final"]) is not bool or document["final"] != (payload["name"] == "model.safetensors"):
         return "'final' is true if and only if the payload is a public model"
+    return ""
+
+
+def _approval_problem(kind: str, document: dict[str, Any]) -> str:
+    if "approval" not in document:
+        return ""
+    found = document["approval"]
+    if kind != "update" or type(found) is not dict or found.keys() != _APPROVAL:
+        return "'approval' is not of its form"
+    key = found["key"]
+    texts = [found[part] for part in sorted(_APPROVAL - {"key"})]
+    if type(key) is not dict or key.keys() != _KEY_PARTS or any(type(t) is not str for t in (*texts, *key.values())):
+        return "'approval' is not of its form"
     return ""
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from fedcli.cli.commands import in_workspace
+from fedcli.cli.commands import in_workspace, quoted
 from fedcli.cli.options import ANYONE, Json, KeyFile, PassphraseFile, Quiet, WorkspaceDir
 from fedcli.cli.page import fitted
 from fedcli.cli.screen import Screen, clean, passphrase_source
@@ -89,7 +89,10 @@ def inspect(
     found = run(file)
     screen.object(file=found.file, kind=found.kind, size=found.size, facts=dict(found.facts), verified=False)
     screen.table([("file", f"{found.file.name}, {found.size:,} bytes"), *found.facts.items()])
-    screen.say("This is what the file says of itself; fedcli verify checks it.")
+    if found.kind == "age":
+        screen.say("Nothing in it can be read without its secret, and nobody signed it. Send it to nobody.")
+    else:
+        screen.say(f"This is what the file says of itself. To check it: fedcli verify {quoted(file)}")
 
 
 def verify(

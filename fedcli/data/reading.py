@@ -35,8 +35,8 @@ _NOT_TABLES = {
     b"PAR1": ("a Parquet file", "save the table as CSV"),
     b"SQLite format 3": ("a database", "save the table as CSV"),
     b"%PDF": ("a PDF", "ask for the table as CSV"),
-    b"age-encryption.org": ("an encrypted file", "decrypt it first"),
-    b"manifest.json\x00": ("a fedcli file", "name the table as well: fedcli train MODEL TABLE"),
+    b"age-encryption.org": ("a secret key or another encrypted file", "name the table itself"),
+    b"manifest.json\x00": ("a fedcli file", "name the table itself"),
 }
 
 

@@ -15,6 +15,8 @@ _BASE64 = base64.b64encode(_FIRST)[:16]
 _ARMOUR = b"-----BEGIN SSH SIGNATURE-----"
 _REPLACEMENT = "\ufffd".encode()
 
+_NAME = "name a file that fedcli wrote: .fedpub, .fedstudy, .fedupdate or .fedmodel"
+
 _PACKED = {
     b"PK\x03\x04": "a zip archive",
     b"\x1f\x8b": "compressed with gzip",
@@ -31,6 +33,11 @@ _OTHER = {
     b"<": "a web page or XML; the download may have asked for a login",
     b"{": "a JSON text",
 }
+
+
+def packed_as(head: bytes) -> str | None:
+    """Return what packed a file that begins with these bytes (a zip archive, gzip ...), or None."""
+    return next((what for magic, what in _PACKED.items() if head.startswith(magic)), None)
 
 
 def diagnose_start(head: bytes, total: int) -> FileError:
@@ -53,11 +60,20 @@ def diagnose_start(head: bytes, total: int) -> FileError:
         return MangledInTransit("the file is still in base64, as mail programs pack attachments")
     if head.startswith(_FIRST) and not head[len(_FIRST) :].startswith(b"\0"):
         return MangledInTransit("the file was rewritten as text: the zero bytes of its first header are gone")
-    for table, hint in ((_PACKED, "unpack it, then name the file inside"), (_OTHER, "name a file that fedcli wrote")):
+    for table, hint in ((_PACKED, "unpack it, then name the file inside"), (_OTHER, _NAME)):
         for magic, what in table.items():
             if head.startswith(magic):
                 return NotAFedcliFile(f"the file is {what}", hint=hint)
-    return NotAFedcliFile("the file does not begin like one that fedcli writes", hint="name a file that fedcli wrote")
+    if looks_like_a_table(head):
+        return NotAFedcliFile("the file is a table or another text, not one that fedcli writes", hint=_NAME)
+    return NotAFedcliFile("the file does not begin like one that fedcli writes", hint=_NAME)
+
+
+def looks_like_a_table(head: bytes) -> bool:
+    """Whether a file's first bytes are lines of text whose first has cells."""
+    # A stray byte or two may be of another encoding, or of a letter cut in half.
+    first, _, rest = head.decode("utf-8", "ignore").partition("\n")
+    return bool(rest) and any(sign in first for sign in ",;\t") and all(c.isprintable() or c in "\t\r" for c in first)
 
 
 def diagnose_content(content: bytes) -> MangledInTransit | None:

@@ -6,11 +6,12 @@ Stable: part of the Python API.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 from fedcli.crypto.keys import SecretKey
-from fedcli.errors import FedcliError, FileError, UnknownSigner
+from fedcli.errors import FedcliError, FileError, NotAFedcliFile, OtherStudy, UnknownSigner
 from fedcli.fileformat.envelope import read_envelope
 from fedcli.fileformat.manifest import Manifest
 from fedcli.protocol.roster import Roster
@@ -29,6 +30,7 @@ from fedcli.workflow.files import (
 )
 from fedcli.workflow.memory import SiloMemory
 from fedcli.workflow.models import OpenedModel, model_manifest, newest, open_final, start_of
+from fedcli.workflow.naming import SEALED, SECRET_KEY, what_it_is
 from fedcli.workflow.results import Inspected, Status, Verdict, Verified
 from fedcli.workflow.silo import open_silo
 from fedcli.workflow.workspace import find_workspace, need_file
@@ -42,10 +44,10 @@ def inspect(path: Path | str) -> Inspected:
     FileMissing, NotAFedcliFile, FileError
     """
     path = need_file(Path(path))
-    with path.open("rb") as file:
-        if file.read(21) == b"age-encryption.org/v1":
-            facts = {"kind": "secret key or other age file", "payload": "encrypted"}
-            return Inspected(path, "age", path.stat().st_size, facts)
+    found = what_it_is(path)
+    if found in (SECRET_KEY, SEALED):
+        kind = "secret key, behind a passphrase" if found == SECRET_KEY else "mask secret, or another encrypted file"
+        return Inspected(path, "age", path.stat().st_size, {"kind": kind, "to": "nobody: it stays with its owner"})
     with open_file(path) as file:
         envelope = read_envelope(file)
         manifest = Manifest.from_bytes(envelope.manifest_bytes)
@@ -108,6 +110,17 @@ def _rosters(files: Sequence[Path], workspace: Path) -> dict[str, Roster]:
 
 
 def _genuine(path: Path, rosters: dict[str, Roster]) -> str:
+    found = what_it_is(path)
+    if found == SECRET_KEY:
+        raise NotAFedcliFile(
+            f"'{path.name}' is a secret key: nobody signs it, there is nothing to verify",
+            hint=f"keep it to yourself; its fingerprint: fedcli keys show {shlex.quote(str(path))}",
+        )
+    if found == SEALED:
+        raise NotAFedcliFile(
+            f"'{path.name}' is an encrypted file that nobody signed: there is nothing to verify",
+            hint="a .fedmask stays with its owner, beside the .fedkey",
+        )
     with open_file(need_file(path)) as file:
         envelope = read_envelope(file)
         kind = envelope.kind
@@ -121,9 +134,7 @@ def _genuine(path: Path, rosters: dict[str, Roster]) -> str:
     if kind == "model" and not encrypted:
         study, model = open_final(path)
         if rosters and study.digest not in rosters:
-            raise UnknownSigner(
-                f"'{path.name}' is of a study that is not here", hint="name that study's .fedstudy file as well"
-            )
+            raise _of_another_study(OtherStudy, path, study.study.study, study.digest, rosters)
         known = "" if rosters else f"; its own study's fingerprint is {study.fingerprint}"
         return f"final model of {study.study.study}, round {model.round}, from {study.roster.coordinator.name}{known}"
     if not rosters:
@@ -131,18 +142,35 @@ def _genuine(path: Path, rosters: dict[str, Roster]) -> str:
             f"nothing says who may sign '{path.name}'",
             hint="name the .fedstudy file as well, or go to the workspace with -C DIR",
         )
-    last: FedcliError | None = None
+    stranger: UnknownSigner | None = None
+    signed = False
     for digest, roster in rosters.items():
         try:
             with open_file(path) as file:
-                envelope = read_envelope(file)
-                manifest = verified_manifest(envelope, roster, path)
-            if manifest.study == digest:
-                return f"{kind} from {manifest.sender}, round {manifest.round}, attempt {manifest.attempt}"
+                manifest = verified_manifest(read_envelope(file), roster, path)
         except UnknownSigner as error:
-            last = error
-    raise last or UnknownSigner(
-        f"'{path.name}' belongs to another study than the ones here", hint="name that study's .fedstudy file"
+            stranger = error
+            continue
+        if manifest.study == digest:
+            return f"{kind} from {manifest.sender}, round {manifest.round}, attempt {manifest.attempt}"
+        signed = True
+    with open_file(path) as file:
+        claimed = Manifest.from_bytes(read_envelope(file).manifest_bytes)
+    if signed or stranger is None:
+        raise _of_another_study(OtherStudy, path, claimed.name, claimed.study, rosters)
+    # Not verified, so this only explains the refusal.
+    if claimed.study not in rosters:
+        raise _of_another_study(UnknownSigner, path, claimed.name, claimed.study, rosters)
+    raise stranger
+
+
+def _of_another_study(
+    kind: type[OtherStudy] | type[UnknownSigner], path: Path, name: str, digest: str, rosters: dict[str, Roster]
+) -> FedcliError:
+    here = ", ".join(f"'{roster.study.study}' ({known[:8]})" for known, roster in rosters.items())
+    return kind(
+        f"'{path.name}' says it is of study '{name}' ({digest[:8]}), here is {here}",
+        hint=f"name the .fedstudy file of '{name}' as well, if you hold it and compared its fingerprint",
     )
 
 

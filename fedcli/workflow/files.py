@@ -23,6 +23,7 @@ from fedcli.fileformat.manifest import Manifest
 from fedcli.protocol.roster import Roster, study_fingerprint, verify_as
 from fedcli.study.canonical_form import from_json, study_id, to_json
 from fedcli.study.document import Study
+from fedcli.workflow.naming import refuse_another_kind
 from fedcli.workflow.workspace import need_file, write_file
 
 SOFTWARE = f"fedcli {__version__}"
@@ -118,6 +119,7 @@ def open_key(key: SecretKey | Path | str, passphrase: Passphrase | None) -> Secr
     if isinstance(key, SecretKey):
         return key
     path = need_file(Path(key), what="key file")
+    refuse_another_kind(path, "a secret key")
     data = read_secret(path)
     if passphrase is None:
         raise BadKeyFile(
@@ -128,12 +130,9 @@ def open_key(key: SecretKey | Path | str, passphrase: Passphrase | None) -> Secr
 
 def read_public_key(path: Path) -> PublicKey:
     """Read a ``.fedpub`` file and verify that its own key signed it."""
+    refuse_another_kind(path, "a public key")
     with open_file(path) as file:
         envelope = read_envelope(file)
-        if envelope.kind != "key":
-            raise NotAFedcliFile(
-                f"'{path}' is a fedcli {envelope.kind} file, not a public key", hint="name the .fedpub file"
-            )
         document = _json(b"".join(envelope.payload_chunks()), _KEY_LIMIT)
         if not isinstance(document, dict) or not all(isinstance(v, str) for v in document.values()):
             raise BadDocument("the public key is not in fedcli's form", hint="ask its owner to send it again")
@@ -147,12 +146,9 @@ def read_public_key(path: Path) -> PublicKey:
 
 def open_study(path: Path) -> OpenedStudy:
     """Read a ``.fedstudy`` file and verify it with the coordinator's key that it holds."""
+    refuse_another_kind(path, "a frozen study")
     with open_file(path) as file:
         envelope = read_envelope(file)
-        if envelope.kind != "study":
-            raise NotAFedcliFile(
-                f"'{path}' is a fedcli {envelope.kind} file, not a frozen study", hint="name the .fedstudy file"
-            )
         payload = b"".join(envelope.payload_chunks())
         study = from_json(_json(payload, _STUDY_LIMIT))
         roster = Roster(study)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fedcli.crypto.keys import SecretKey, same_fingerprint
-from fedcli.data.mapping import agreed_columns, draft_mapping, read_mapping
+from fedcli.data.mapping import agreed_columns, draft_mapping, read_mapping, without_places
 from fedcli.data.reading import open_table
 from fedcli.errors import FingerprintMismatch, NotConfirmed, OtherSilo, WorkspaceExists
 from fedcli.study.yaml import decode, scalar
@@ -107,7 +107,8 @@ def join(
     else:
         given = decode(need_file(Path(mapping), what="mapping").read_bytes(), name=Path(mapping).name)
         read_mapping(given, opened.study, name=Path(mapping).name)
-        text = f"key: {scalar(places[0])}\ndata: {scalar(places[1])}\n\n{given}"
+        kept = without_places(given, name=Path(mapping).name)
+        text = f"key: {scalar(places[0])}\ndata: {scalar(places[1])}\n\n{kept}"
     own = read_mapping(text, opened.study, name=SILO_FILE)
     columns = opened_table(table, own).columns
     unplaced = tuple(column for column in agreed_columns(opened.study) if own.local(column) not in columns)

@@ -43,6 +43,7 @@ from fedcli.workflow.files import (
     write_signed,
 )
 from fedcli.workflow.limits import cross_check
+from fedcli.workflow.naming import refuse_another_kind
 from fedcli.workflow.results import SiloAdded, StudyDrafted, StudyShown
 from fedcli.workflow.results import StudyFrozen as Frozen
 from fedcli.workflow.silo import agreement_warnings
@@ -87,6 +88,7 @@ def study_init(
     """
     root = Path(directory)
     key_path = need_file(Path(key), what="key file")
+    refuse_another_kind(key_path, "a secret key")
     if (root / COORDINATOR_FILE).exists() or (root / SILO_FILE).exists() or (root / "study.yaml").exists():
         raise WorkspaceExists(
             f"'{root}' already holds a study", hint="name another folder, or go on with: fedcli study show"

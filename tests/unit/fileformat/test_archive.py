@@ -198,7 +198,7 @@ def test_a_file_rewritten_as_text_is_recognised(damage, words):
         (b"", "empty"),
         (b"PK\x03\x04....", "zip"),
         (b"\x1f\x8b\x08....", "gzip"),
-        (b"age,sex,chol\n63,male,233\n", "does not begin"),
+        (b"age,sex,chol\n63,male,233\n", "a table or another text"),
         (b"<!DOCTYPE html><html>", "web page"),
         (b'{"study": 1}', "JSON"),
         (b"age-encryption.org/v1\n-> scrypt", "age file"),

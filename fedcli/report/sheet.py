@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import html
+import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+
+from fedcli.errors import BadDocument, NotAFedcliFile
 
 FIRST_LINE = "fedcli egress sheet 1"
 _WIDTH = 80
@@ -61,13 +64,91 @@ class SheetTest:
 
 
 @dataclass(frozen=True)
+class SheetContext:
+    """The update that a sheet is about: what an approval of it is bound to.
+
+    Parameters
+    ----------
+    study : str
+        The study's name.
+    study_id, roster, continues : str
+        Hashes, 64 hexadecimal digits; ``continues`` is that of the model that the update was made from.
+    silo : str
+    round, attempt : int
+    """
+
+    study: str
+    study_id: str
+    roster: str
+    continues: str
+    silo: str
+    round: int
+    attempt: int
+
+    def facts(self) -> tuple[tuple[str, str], ...]:
+        """Return the lines of the sheet that say it, short enough to stand on one line each."""
+        return tuple((name.replace("_", " "), str(value)) for name, value in vars(self).items())
+
+
+def read_context(text: bytes) -> SheetContext:
+    """Read which update a sheet is about.
+
+    Parameters
+    ----------
+    text : bytes
+        The text form.
+
+    Raises
+    ------
+    NotAFedcliFile
+        It is no egress sheet.
+    BadDocument
+        One of its lines is not as fedcli wrote it.
+    """
+    try:
+        lines = text.decode("utf-8").split("\n")
+    except UnicodeDecodeError:
+        lines = []
+    if not lines or lines[0] != FIRST_LINE:
+        raise NotAFedcliFile("this is not an egress sheet", hint="name the .sheet.txt file that 'fedcli train' wrote")
+    blank = [i for i, line in enumerate(lines) if not line]
+    head = lines[blank[0] + 1 : blank[1]] if len(blank) > 1 else []
+    found: dict[str, str] = {}
+    for name, pattern in _CONTEXT.items():
+        said = name.replace("_", " ")
+        values = [line[len(said) :].strip() for line in head if re.match(re.escape(said) + " {2,}", line)]
+        if len(values) != 1 or not re.fullmatch(pattern, values[0]):
+            raise BadDocument(
+                f"the sheet does not say its {said}", hint="let 'fedcli train' write it again; it is never edited"
+            )
+        found[name] = values[0]
+    numbers = {name: int(found.pop(name)) for name in ("round", "attempt")}
+    return SheetContext(**found, **numbers)  # type: ignore[arg-type]
+
+
+_HEX = "[0-9a-f]{64}"
+_NAME = "[a-z0-9][a-z0-9-]{0,39}"
+_CONTEXT = {
+    "study": _NAME,
+    "study_id": _HEX,
+    "roster": _HEX,
+    "continues": _HEX,
+    "silo": _NAME,
+    "round": "[1-9][0-9]{0,5}",
+    "attempt": "[1-9][0-9]{0,5}",
+}
+
+
+@dataclass(frozen=True)
 class Sheet:
     """What would leave, for one update.
 
     Parameters
     ----------
+    title : str
+    context : SheetContext
     facts : sequence of (str, str)
-        Who, to whom, which study, round and attempt, and the hashes that tie the sheet to one update.
+        To whom, how many rows, and the hashes that tie the sheet to one set of numbers.
     blocks : sequence of SheetBlock
     columns : sequence of str
         The columns of the design, which the numbers are about.
@@ -75,6 +156,8 @@ class Sheet:
     warnings : sequence of str
     """
 
+    title: str
+    context: SheetContext
     facts: Sequence[tuple[str, str]]
     blocks: Sequence[SheetBlock]
     columns: Sequence[str]
@@ -82,9 +165,8 @@ class Sheet:
     warnings: Sequence[str] = ()
 
     @property
-    def title(self) -> str:
-        """The first fact: what this sheet is about."""
-        return self.facts[0][1]
+    def _all_facts(self) -> tuple[tuple[str, str], ...]:
+        return (*self.context.facts(), *self.facts)
 
     def to_text(self) -> bytes:
         """Return the sheet as UTF-8 text of at most 80 columns. Its bytes are what a reviewer signs."""
@@ -96,9 +178,10 @@ class Sheet:
 
     def _lines(self) -> Iterator[str]:
         yield FIRST_LINE
+        yield from _wrapped("", self.title)
         yield ""
-        width = max(len(name) for name, _ in self.facts)
-        for name, value in self.facts:
+        width = max(len(name) for name, _ in self._all_facts)
+        for name, value in self._all_facts:
             yield from _wrapped(f"{name:<{width}}  ", value)
         yield ""
         yield "WHAT WOULD LEAVE"
@@ -125,7 +208,7 @@ class Sheet:
 
     def to_html(self) -> str:
         """Return the sheet as one page that needs no network, prints well and follows the screen's light or dark."""
-        facts = "".join(f"<tr><th scope=row>{_escaped(name)}<td>{_escaped(value)}" for name, value in self.facts)
+        facts = "".join(f"<tr><th scope=row>{_escaped(name)}<td>{_escaped(value)}" for name, value in self._all_facts)
         blocks = "".join(
             f"<tr><th scope=row>{_escaped(block.name)}<td>{_escaped(block.count)}<td>{_escaped(block.says)}"
             f"<td>{_escaped(block.rows)}<td>{_escaped(block.readable)}"
@@ -151,9 +234,12 @@ class Sheet:
 
 
 def _wrapped(start: str, text: str) -> list[str]:
-    """Wrap ``text`` behind ``start``, under itself; a long word, such as a hash, stays whole."""
+    """Wrap ``text`` behind ``start``, under itself; a long word, such as a hash, stays whole.
+
+    Blanks become single ones: two of them stand behind the name of a fact only.
+    """
     return textwrap.wrap(
-        _printable(text),
+        " ".join(_printable(text).split()),
         width=_WIDTH,
         initial_indent=start,
         subsequent_indent=" " * len(start),

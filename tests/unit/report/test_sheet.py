@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from html.parser import HTMLParser
 
-from fedcli.report.sheet import Sheet, SheetBlock, SheetTest
+import pytest
 
+from fedcli.errors import BadDocument, NotAFedcliFile
+from fedcli.report.sheet import Sheet, SheetBlock, SheetContext, SheetTest, read_context
+
+CONTEXT = SheetContext("heart", "1a" * 32, "2b" * 32, "3c" * 32, "north", 2, 1)
 SHEET = Sheet(
-    facts=(
-        ("what", "What would leave north in round 2 of 'Heart disease in four hospitals'"),
-        ("numbers", "ab" * 32),
-    ),
+    title="What would leave north in round 2 of 'Heart disease in four hospitals'",
+    context=CONTEXT,
+    facts=(("numbers", "ab" * 32), ("recipient", "registry, fingerprint " + "12345 " * 12)),
     blocks=(
         SheetBlock("curvature", (10,), "sums of products of columns", "123 training rows", "registry, for north alone"),
         SheetBlock("values", (2, 3), "values of the loss", "123 training rows", "registry, for north alone"),
@@ -54,13 +57,15 @@ def test_the_text_fits_80_columns_and_says_each_thing() -> None:
 
 def test_every_part_of_a_sheet_changes_its_hash() -> None:
     others = [
-        replace(SHEET, facts=(*SHEET.facts[:1], ("numbers", "cd" * 32))),
+        replace(SHEET, facts=(("numbers", "cd" * 32), *SHEET.facts[1:])),
+        replace(SHEET, title="What would leave"),
+        replace(SHEET, context=replace(CONTEXT, round=3)),
         replace(SHEET, blocks=SHEET.blocks[:1]),
         replace(SHEET, columns=("age",)),
         replace(SHEET, tests=SHEET.tests[:1]),
         replace(SHEET, warnings=()),
     ]
-    assert len({sheet.digest() for sheet in (SHEET, *others)}) == 6
+    assert len({sheet.digest() for sheet in (SHEET, *others)}) == 8
     assert replace(SHEET).digest() == SHEET.digest()
 
 
@@ -79,3 +84,31 @@ def test_the_page_says_what_the_text_says_and_needs_nothing_from_outside() -> No
     for words in ("curvature", "2 x 3 = 6 numbers", "registry, for north alone", "at least 10", SHEET.digest()):
         assert words in said
     assert page.outside == []
+
+
+def test_the_text_says_which_update_it_is_about() -> None:
+    assert read_context(SHEET.to_text()) == CONTEXT
+
+
+@pytest.mark.parametrize("name", ["study", "study id", "roster", "continues", "silo", "round", "attempt"])
+def test_a_sheet_without_one_of_its_lines_or_with_two_is_refused(name: str) -> None:
+    lines = SHEET.to_text().decode().split("\n")
+    at = next(i for i, line in enumerate(lines) if line.startswith(f"{name}  "))
+    for edited in (
+        [*lines[:at], *lines[at + 1 :]],
+        [*lines[: at + 1], *lines[at:]],
+        [*lines[:at], f"{name}  ?", *lines[at + 1 :]],
+    ):
+        with pytest.raises(BadDocument, match=name):
+            read_context("\n".join(edited).encode())
+
+
+@pytest.mark.parametrize("text", [b"", b"\xff\xfe", b"study: heart\n", b"fedcli egress sheet 2\n"])
+def test_what_is_no_sheet_is_refused(text: bytes) -> None:
+    with pytest.raises(NotAFedcliFile):
+        read_context(text)
+
+
+def test_a_title_or_fact_cannot_forge_the_context() -> None:
+    evil = replace(SHEET, title="x\nround  9 " + "round  9 " * 20, facts=(("numbers", "a\nround  9"),))
+    assert read_context(evil.to_text()) == CONTEXT

@@ -1,0 +1,116 @@
+"""What a silo's reviewer and data-protection officer run: ``approve``, ``ledger``. Internal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fedcli.cli.options import AT_A_SILO, Force, Json, Out, PassphraseFile, Quiet, WorkspaceDir
+from fedcli.cli.screen import Screen, clean, passphrase_source
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to ``app``."""
+    app.command("approve", rich_help_panel=AT_A_SILO)(approve)
+    app.command("ledger", rich_help_panel=AT_A_SILO)(ledger)
+
+
+def approve(
+    sheet: Annotated[Path, typer.Argument(help="The .sheet.txt file that 'fedcli train' wrote.")],
+    key: Annotated[Path, typer.Option("--key", metavar="FILE", help="The reviewer's own secret key file (.fedkey).")],
+    passphrase_file: PassphraseFile = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Approve without being asked: the sheet has been read.")] = False,
+    out: Out = None,
+    force: Force = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Sign the sheet of what would leave, as the silo's reviewer.
+
+    A silo whose silo.yaml names a reviewer writes no update without it.
+
+    Example: fedcli approve heart-north-r1.sheet.txt --key anna.fedkey
+    """
+    from fedcli.workflow.approve import approve as run
+
+    screen = Screen("approve", as_json, quiet)
+
+    def confirm(text: str) -> bool:
+        typer.echo(clean(text, lines=True), err=True)
+        return screen.ask("Approve this?")
+
+    approved = run(
+        sheet,
+        key=key,
+        passphrase=passphrase_source(passphrase_file, screen),
+        confirm=confirm if screen.interactive and not yes else None,
+        yes=yes,
+        out=out,
+        force=force,
+    )
+    screen.object(
+        approval=approved.file,
+        reviewer=approved.reviewer,
+        fingerprint=approved.fingerprint,
+        silo=approved.silo,
+        round=approved.round,
+        sheet=approved.sheet,
+    )
+    screen.done(f"{approved.file} written: {approved.reviewer} approves what {approved.silo} would send")
+    screen.next(f"put {approved.file.name} into the inbox/ of {approved.silo}; there: fedcli train")
+
+
+def ledger(workspace: WorkspaceDir = Path(), as_json: Json = False, quiet: Quiet = False) -> None:
+    """Show what has left this silo, and whether the record is whole.
+
+    Example: fedcli ledger
+    """
+    from fedcli.workflow.ledger import ledger as run
+
+    screen = Screen("ledger", as_json, quiet, workspace=workspace)
+    shown = run(workspace=workspace)
+    screen.object(
+        ledger=shown.file,
+        head=shown.head,
+        entries=[{"number": entry.number, **entry.details} for entry in shown.entries],
+    )
+    for entry in shown.entries:
+        when = entry.time.replace("T", " ").removesuffix("Z") + (" UTC" if entry.time else "")
+        screen.result(
+            f"{entry.number}. {when or 'no time'}: {_said(entry.event, entry.study, entry.round, entry.attempt)}"
+        )
+        screen.table([(f"   {name}", value) for name, value in _facts(entry.details)])
+    if not shown.entries:
+        screen.result("Nothing has left this silo.")
+    screen.done(f"{shown.file}: {len(shown.entries)} {_lines(len(shown.entries))}, each follows from the one before it")
+
+
+def _lines(n: int) -> str:
+    return "line" if n == 1 else "lines"
+
+
+def _said(event: str, study: str, number: int, attempt: int) -> str:
+    what = "an update left" if event == "release" else event
+    return f"{what}: study {study}, round {number}{f', attempt {attempt}' if attempt > 1 else ''}"
+
+
+def _facts(entry: dict[str, object]) -> list[tuple[str, str]]:
+    """Return what an officer asks of one release, in words."""
+    numbers = entry.get("numbers")
+    rows: list[tuple[str, str]] = []
+    if isinstance(numbers, dict):
+        rows.append(("numbers", ", ".join(f"{name} {count:,}" for name, count in numbers.items())))
+    held = entry.get("rows_held_out")
+    beside = f", {held:,} more held out" if isinstance(held, int) and held else ""
+    rows.append(("rows", f"{entry.get('rows', 0):,} summed{beside}"))
+    rows.append(("to", f"{entry.get('recipient', '')} ({entry.get('aggregation', '')})"))
+    smallest = entry.get("smallest")
+    if isinstance(smallest, list) and len(smallest) == 2:
+        rows.append(("smallest group", f"{smallest[0]}: {smallest[1]}"))
+    for key, name in (("sheet", "sheet"), ("update", "update"), ("mapping", "silo.yaml"), ("table", "table")):
+        if entry.get(key):
+            rows.append((name, str(entry[key])))
+    rows.append(("approved by", str(entry.get("approved_by") or "no reviewer is asked for")))
+    return rows

@@ -140,7 +140,7 @@ def _later(
             arrays = dict(plan.family.statistics(design, point, state).arrays)
             if plan.study.evaluation.holdout > 0:
                 held = batch(rows.take(nobody[: len(rows)] if silent else out))
-                arrays |= evaluate(plan.study.target.type, held, coef, plan.largest_y).arrays
+                arrays |= evaluate(plan.study.target.type, held, coef, plan.poisson).arrays
             yield Statistics(arrays)
 
     total = plan.family.settle(_accumulate(plan, state, parts()), point, state)

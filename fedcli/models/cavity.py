@@ -32,6 +32,7 @@ from fedcli.fileformat.statistics import (
     unpack_upper,
 )
 from fedcli.models.batch import Batch, Memory, Point, Reason, Source, document, weighted_cross
+from fedcli.models.discriminant import discriminant
 from fedcli.models.local_fit import Quadratic, first_fit, minimise
 from fedcli.models.losses import Logistic, Loss, Poisson
 from fedcli.models.solve import solve_symmetric
@@ -55,6 +56,8 @@ class Cavity:
     penalty_per_weight : bool
         Whether the penalty is multiplied by the sum of weights, as `PoissonRegressor`'s ``alpha`` is.
     fit_intercept : bool
+    n_silos : int
+        Silos of the study: each takes its share of the penalty into its first fit.
     max_rows, largest_weight, largest_offset, max_coefficient : float
         Bounds from the agreement.
     tolerance : float
@@ -71,6 +74,7 @@ class Cavity:
     penalty: float
     penalty_per_weight: bool
     fit_intercept: bool
+    n_silos: int
     max_rows: float
     largest_weight: float
     largest_offset: float
@@ -123,7 +127,7 @@ class Cavity:
     def locate(self, rows: Source, state: State, memory: Memory | None) -> Point:
         """See `Family.locate`."""
         if state.document["round"] == 0:
-            basis, coef = first_fit(rows, self.loss, fit_intercept=self.fit_intercept)
+            basis, coef = first_fit(rows, self.loss, self._share, fit_intercept=self.fit_intercept)
             return Point(self._inside(basis @ coef, np.zeros(basis.shape[0])))
         if state.document["phase"] == "closing" or (memory is not None and not memory.arrays):
             # Without its own part a silo cannot tell the others': the incoming point is then the best that it knows.
@@ -201,7 +205,10 @@ class Cavity:
         n = 1 + len(self.names)
         state = self._with_penalty(total, state)
         coef, null = self._minimum(state)
-        candidates = self._start(total, state)[None, :] if isinstance(self.loss, Logistic) else np.empty((0, n))
+        candidates = np.empty((0, n))
+        if isinstance(self.loss, Logistic):
+            start = discriminant(total, self._free(state.arrays["to_reference"]), self._free_penalty(state))
+            candidates = self._inside(start, np.zeros(n))[None, :]
         arrays = {
             **state.arrays,
             "coef": self._inside(coef, np.zeros(n)),
@@ -275,7 +282,10 @@ class Cavity:
             "gradient": np.array([exact]),
             "null": null,
         }
-        return State(document(state, round=number, phase=self._phase(state, arrays["steps"], number)), arrays)
+        phase = self._phase(state, arrays["steps"], number)
+        if isinstance(self.loss, Poisson) and phase != "solving":
+            self.loss.refuse_beyond(float(total["gradients"][0] + total["target"][1]), self.largest_weight)
+        return State(document(state, round=number, phase=phase), arrays)
 
     def _phase(self, state: State, steps: FloatArray, number: int) -> str:
         if state.document["phase"] == "closing":
@@ -310,6 +320,10 @@ class Cavity:
     def _free(self, basis: FloatArray) -> FloatArray:
         return basis if self.fit_intercept else np.asarray(basis[:, 1:])
 
+    def _share(self, weight: float) -> float:
+        """Return the share of the penalty of a silo with this sum of weights."""
+        return self.penalty * weight if self.penalty_per_weight else self.penalty / self.n_silos
+
     def _with_penalty(self, total: Total, state: State) -> State:
         """Set the penalty of each coefficient (n_columns,): by the weights of the silos that are in this sum."""
         penalty = np.full(1 + len(self.names), self.penalty)
@@ -328,28 +342,6 @@ class Cavity:
         hessian = basis.T @ state.arrays["curvature"] @ basis + np.diag(self._free_penalty(state))
         b, null = solve_symmetric(hessian, basis.T @ state.arrays["rhs"])
         return np.asarray(basis @ b), null
-
-    def _start(self, total: Total, state: State) -> FloatArray:
-        """Candidate point of trip 2: linear discriminant analysis, or one Newton step from 0 without an intercept.
-
-        It does not depend on how rows are spread over silos, and so rescues splits in which each holds one class.
-        """
-        basis = self._free(state.arrays["to_reference"])
-        gram = basis.T @ unpack_upper(total["products"]) @ basis
-        contrast = basis.T @ total["contrast"]
-        origin = np.zeros(basis.shape[0])
-        if not self.fit_intercept:
-            newton, _ = solve_symmetric(gram / 4.0 + np.diag(self._free_penalty(state)), contrast)
-            return self._inside(basis @ newton, origin)
-        weight, positive = total["target"]
-        negative = weight - positive
-        sum1 = gram[0] / 2.0 + contrast
-        mean1, mean0 = sum1[1:] / positive, (gram[0] - sum1)[1:] / negative
-        within = gram[1:, 1:] - positive * np.outer(mean1, mean1) - negative * np.outer(mean0, mean0)
-        ridge = np.diag(self._free_penalty(state)[1:] / weight + 1e-3)
-        slope, _ = solve_symmetric(within / weight + ridge, mean1 - mean0)
-        intercept = np.log(positive / negative) - (mean1 + mean0) @ slope / 2.0
-        return self._inside(basis @ np.concatenate([[intercept], slope]), origin)
 
     def _own_part(self, state: State, memory: Memory) -> tuple[FloatArray, FloatArray]:
         """Return what this silo itself put into the state's curvature and right-hand side."""

@@ -5,6 +5,7 @@ Owns the local minimisation. Knows nothing of rounds, other silos or files. Inte
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,8 +19,9 @@ MAX_STEPS = 50
 # Half the squared Newton decrement below which the local point is good: the expansion is exact wherever it is taken,
 # so more digits here would buy nothing.
 DECREMENT = 1e-14
-# Damping of a silo's first fit, per standardised coefficient. The expansion is of the loss alone, so it biases nothing.
-LOCAL_RIDGE = 0.5
+# Damping of a silo's first fit, per standardised coefficient: the least, that of a model without a penalty, and the
+# most on the intercept.
+LEAST_DAMPING, DAMPING_WITHOUT_PENALTY, INTERCEPT_DAMPING = 0.1, 1.0, 1.0
 
 
 @dataclass(frozen=True)
@@ -98,8 +100,19 @@ def minimise(rows: Source, loss: Loss, quadratic: Quadratic, basis: FloatArray, 
     return b
 
 
-def first_fit(rows: Source, loss: Loss, *, fit_intercept: bool) -> tuple[FloatArray, FloatArray]:
+def first_fit(
+    rows: Source, loss: Loss, penalty: Callable[[float], float], *, fit_intercept: bool
+) -> tuple[FloatArray, FloatArray]:
     """Fit the silo alone, damped on its own standardised scale so that one class or few rows do no harm.
+
+    Parameters
+    ----------
+    rows : Source
+    loss : Loss
+    penalty : callable
+        From the silo's sum of weights to its share of the model's penalty; it becomes the damping. The expansion that
+        is sent is of the loss alone, so that the damping biases nothing.
+    fit_intercept : bool
 
     Returns
     -------
@@ -126,7 +139,9 @@ def first_fit(rows: Source, loss: Loss, *, fit_intercept: bool) -> tuple[FloatAr
     start = np.zeros(basis.shape[0])
     rest = weighted[1] if isinstance(loss, Poisson) else total - weighted[0]
     start[0] = np.log((weighted[0] + 0.5) / max(rest + 0.5, 1e-300))
-    ridge = np.full(basis.shape[0], LOCAL_RIDGE)
+    share = penalty(total)
+    ridge = np.full(basis.shape[0], max(share, LEAST_DAMPING) if share else DAMPING_WITHOUT_PENALTY)
+    ridge[0] = min(ridge[0], INTERCEPT_DAMPING)
     centre = np.zeros(basis.shape[0])
     centre[0] = start[0]
     if not fit_intercept:

@@ -10,6 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
+from fedcli.errors import NotConverged
 from fedcli.fileformat.statistics import FloatArray
 
 
@@ -62,22 +63,46 @@ class Poisson:
     """Half the Poisson deviance up to a constant in ``y``, log link: ``exp(eta) - y * eta``.
 
     Above ``log(largest_mean)`` the exponential goes on as its own second-order expansion there: still convex and
-    smooth, so a trial point far outside the data cannot overflow a sum. Without an offset no fit of counts inside the
-    agreed range predicts such a mean for a row it has seen, so the optimum is that of the exponential; a row with an
-    exposure hundreds of times the others' can reach it, and then moves the optimum.
+    smooth, so a trial point far outside the data cannot overflow a sum. At the optimum with an intercept the fitted
+    means add up to the counts, whatever the offsets, so that no row's mean exceeds ``max_rows`` times the largest
+    count: the optimum is that of the exponential. `refuse_beyond` asks the sums whether it is so in any other fit.
 
     Parameters
     ----------
     largest_y : float
         Upper end of the target's agreed range.
+    max_rows : float
+        Most rows of the pool that the fit is meant for.
     """
 
     largest_y: float
+    max_rows: float = 64.0
 
     @property
     def largest_mean(self) -> float:
-        """64 times the largest agreed count."""
-        return 64.0 * max(self.largest_y, 1.0)
+        """The largest agreed count as often as there may be rows; 64 times at least."""
+        return max(self.max_rows, 64.0) * max(self.largest_y, 1.0)
+
+    def refuse_beyond(self, total_mean: float, largest_weight: float) -> None:
+        """Refuse a fit of which a row of the largest weight may lie where the loss is no longer Poisson's.
+
+        Parameters
+        ----------
+        total_mean : float
+            Sum of weights times fitted means over all rows, where each above `largest_mean` counts at least as that.
+        largest_weight : float
+
+        Raises
+        ------
+        NotConverged
+        """
+        if not total_mean < self.largest_mean * largest_weight:
+            raise NotConverged(
+                f"the fitted counts add up to {total_mean:.3g}, more than max_rows times the largest agreed count "
+                f"{self.largest_y:g}: a predicted count is too large to be fitted",
+                hint="fit an intercept, compare the offset's unit with the agreed one, or raise rules.max_rows, "
+                "in a new study",
+            )
 
     def derivatives(self, eta: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """See `Loss.derivatives`."""

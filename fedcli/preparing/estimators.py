@@ -107,6 +107,11 @@ def _check_values(name: str, values: dict[str, Any]) -> None:
         raise UnsupportedModel(f"{name}: fit_intercept must be true or false", hint="mend it in study.yaml")
 
 
+def pool_rows(study: Study) -> float:
+    """Return how many rows all silos may have together."""
+    return float(study.rules.max_rows * max(len(study.silos), study.rules.min_silos))
+
+
 def family_of(study: Study, columns: Columns) -> Family:
     """Build the family that fits the study's estimator."""
     values = parameters(study)
@@ -125,7 +130,7 @@ def family_of(study: Study, columns: Columns) -> Family:
             closing_trip=study.evaluation.closing_trip,
         )
     if isinstance(study.target, CountTarget):
-        loss: Logistic | Poisson = Poisson(study.target.range[1])
+        loss: Logistic | Poisson = Poisson(study.target.range[1], pool_rows(study))
         penalty = float(values["alpha"])
     else:
         loss = Logistic()
@@ -137,6 +142,7 @@ def family_of(study: Study, columns: Columns) -> Family:
         penalty=penalty,
         penalty_per_weight=isinstance(loss, Poisson),
         fit_intercept=values["fit_intercept"],
+        n_silos=max(len(study.silos), 1),
         max_rows=study.rules.max_rows,
         largest_weight=weight,
         largest_offset=max(map(abs, study.offset.interval)) if study.offset else 0.0,

@@ -27,7 +27,7 @@ def evaluation_layout(kind: str, max_rows: float, largest: float) -> Layout:
     return Layout((Block("evaluation", (len(KINDS[kind]),), max_rows * largest, says),))
 
 
-def evaluate(kind: str, rows: Batch, coef: FloatArray, largest_y: float) -> Statistics:
+def evaluate(kind: str, rows: Batch, coef: FloatArray, poisson: Poisson) -> Statistics:
     """Sum the figures of ``kind`` over rows held out.
 
     Parameters
@@ -38,8 +38,8 @@ def evaluate(kind: str, rows: Batch, coef: FloatArray, largest_y: float) -> Stat
         On the reference scale.
     coef : ndarray of shape (n_columns,)
         On the reference scale.
-    largest_y : float
-        Upper end of a count's range.
+    poisson : Poisson
+        A count's loss.
     """
     eta = rows.X @ coef + rows.offset
     n = float(len(rows.y))
@@ -50,7 +50,6 @@ def evaluate(kind: str, rows: Batch, coef: FloatArray, largest_y: float) -> Stat
     elif kind == "number":
         figures = [n, rows.y.sum(), (rows.y**2).sum(), ((rows.y - eta) ** 2).sum()]
     else:
-        poisson = Poisson(largest_y)
         positive = np.where(rows.y > 0, rows.y, 1.0)
         saturated = np.where(rows.y > 0, rows.y - rows.y * np.log(positive), 0.0)
         figures = [n, rows.y.sum(), 2.0 * (poisson.value(eta, rows.y) - saturated).sum()]

@@ -17,7 +17,7 @@ from fedcli.models.cavity import Cavity
 from fedcli.models.gram import Gram
 from fedcli.models.losses import Logistic, Poisson
 from fedcli.preparing.columns import Columns
-from fedcli.preparing.estimators import family_of
+from fedcli.preparing.estimators import family_of, pool_rows
 from fedcli.preparing.evaluation import evaluation_layout, pooled_figures
 from fedcli.preparing.preparation import Preparation, moments_layout
 from fedcli.preparing.rows import Rows
@@ -52,9 +52,10 @@ class Plan:
         return TargetScale.of(self.study)
 
     @property
-    def largest_y(self) -> float:
-        """Upper end of a count target's range; 1 for others."""
-        return self.study.target.range[1] if isinstance(self.study.target, CountTarget) else 1.0
+    def poisson(self) -> Poisson:
+        """The loss of a count target, bounded by what was agreed; any for others."""
+        largest_y = self.study.target.range[1] if isinstance(self.study.target, CountTarget) else 1.0
+        return Poisson(largest_y, pool_rows(self.study))
 
     def layout(self, state: State) -> Layout:
         """Lay down the update that continues ``state``."""
@@ -75,7 +76,7 @@ class Plan:
             return Logistic().bounds(eta)[0]
         if kind == "number":
             return (1.0 + eta) ** 2 if isinstance(self.family, Gram) else 1.0
-        return 4.0 * Poisson(self.largest_y).bounds(eta)[0]
+        return 4.0 * self.poisson.bounds(eta)[0]
 
     # ---- rows to matrices ------------------------------------------------------------------------------------------
 

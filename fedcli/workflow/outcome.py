@@ -18,7 +18,7 @@ from fedcli.data.checking import RowReader
 from fedcli.data.mapping import Mapping, read_mapping
 from fedcli.errors import NotFinal, NotFrozen, OtherStudy, OutputExists
 from fedcli.fileformat.statistics import FloatArray
-from fedcli.models.losses import Logistic, Poisson
+from fedcli.models.losses import Logistic
 from fedcli.preparing.plan import Plan
 from fedcli.report.coefficients import class_labels, coefficient_table
 from fedcli.study.yaml import decode
@@ -101,7 +101,7 @@ def _scores(plan: Plan, model: OpenedModel, reader: RowReader) -> Iterator[list[
                 for k, q in zip(eta > 0, p, strict=True)
             ]
         elif plan.study.target.type == "count":
-            yield [[repr(float(mean))] for mean in Poisson(plan.largest_y).mean(eta)]
+            yield [[repr(float(mean))] for mean in plan.poisson.mean(eta)]
         else:
             yield [[repr(float(v))] for v in plan.target.middle + plan.target.half * eta]
 

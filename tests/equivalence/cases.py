@@ -284,6 +284,28 @@ def mixed(estimator: str, params: dict[str, Any] | None = None, **parts: Any) ->
 EXPOSURE = {"column": "exposure", "transform": "log", "range": [0.1, 10]}
 WEIGHT = {"column": "weight", "range": [0, 4]}
 
+
+@cache
+def exposed_frames() -> Frames:
+    """Three insurers' claims: most policies run for hours, four for years and hardly any claim; at most 5 each."""
+    rng = np.random.default_rng(0)
+    n_rows, shortest, longest, most = 2000, 1e-3, 1e2, 5
+    frame = pd.DataFrame({"x": rng.normal(size=n_rows), "z": rng.normal(size=n_rows)})
+    frame["exposure"] = np.exp(rng.uniform(np.log(shortest), np.log(100 * shortest), n_rows))
+    mean = frame["exposure"] / shortest * 0.2 * np.exp(0.5 * frame["x"] - 0.3 * frame["z"])
+    frame["count"] = np.minimum(rng.poisson(np.minimum(mean, most)), most)
+    long = rng.choice(n_rows, 4, replace=False)
+    frame.loc[long, "exposure"], frame.loc[long, "count"] = longest, [0, 1, 3, 4]
+    return {str(k): frame.iloc[part] for k, part in enumerate(np.array_split(np.arange(n_rows), 3))}
+
+
+def _exposed(params: dict[str, Any]) -> Outcome:
+    features = {name: {"type": "number", "range": [-6, 6]} for name in ("x", "z")}
+    target = {"column": "count", "type": "count", "range": [0, 5]}
+    offset = {"column": "exposure", "transform": "log", "range": [1e-3, 1e2]}
+    return run(agreement(target, features, "PoissonRegressor", params, offset=offset), exposed_frames())
+
+
 # ---- harder splits of scikit-learn's own data ----------------------------------------------------------------------
 
 
@@ -372,6 +394,8 @@ LIKELIHOODS: dict[str, Callable[[], Outcome]] = {
     "mixed, poisson, exposure, weights": lambda: mixed(
         "PoissonRegressor", {"alpha": 0.1}, offset=EXPOSURE, weight=WEIGHT
     ),
+    "claims, exposures of five orders": lambda: _exposed({"alpha": 0.0}),
+    "claims, exposures of five orders, ridge": lambda: _exposed({"alpha": 0.1}),
     "mixed, poisson, own units": lambda: mixed("PoissonRegressor", {"alpha": 0.5}, standardize=False),
     "mixed, poisson, no intercept": lambda: mixed("PoissonRegressor", {"alpha": 0.1, "fit_intercept": False}),
 }

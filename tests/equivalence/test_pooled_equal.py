@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from scipy.optimize import linprog
 
-from tests.equivalence.cases import CLOSED, HARD, LIKELIHOODS, heart_complete, outcome
+from fedcli.errors import NotConverged
+from tests.equivalence.cases import CLOSED, HARD, LIKELIHOODS, agreement, heart_complete, outcome, run
 from tests.equivalence.pooled import target_of
 
 
@@ -77,6 +78,28 @@ def test_hospitals_that_separate_alone_do_no_harm_to_the_pool() -> None:
     assert alone == {"cleveland": False, "hungarian": False, "switzerland": True, "va": True}
     assert found.federation.trips <= 4
     assert max(abs(value) for value in found.federation.coefficients().values()) < 10
+
+
+def test_a_fitted_count_far_above_all_counts_moves_no_optimum() -> None:
+    found = outcome("claims, exposures of five orders")
+    at = found.pooled.original
+    eta = at["intercept"] + sum(at[name] * found.train[name] for name in ("x", "z")) + np.log(found.train["exposure"])
+    assert np.exp(eta.max()) > 64 * 5
+    assert found.errors[-1] <= 1e-6
+
+
+def test_a_fit_whose_counts_leave_the_exponential_is_refused() -> None:
+    frame = pd.DataFrame({"x": [-1.0, 1.0] * 60, "count": [1, 0] * 60, "exposure": 1e6})
+    text = agreement(
+        {"column": "count", "type": "count", "range": [0, 3]},
+        {"x": {"type": "number", "range": [-1, 1]}},
+        "PoissonRegressor",
+        {"fit_intercept": False},
+        offset={"column": "exposure", "transform": "log", "range": [1, 1e6]},
+        rules={"max_rows": 1000},
+    )
+    with pytest.raises(NotConverged, match="the fitted counts add up to"):
+        run(text, {str(k): frame.iloc[40 * k : 40 * k + 40] for k in range(3)})
 
 
 def test_held_out_rows_are_a_fifth_and_fitted_by_nobody() -> None:

@@ -85,7 +85,7 @@ def statistics_of(estimator: str, rows: Rows, trip: int) -> Statistics:
     batch = plan.later_batch(rows, plan.preparation(state))
     coef = np.linspace(-0.5, 0.5, plan.columns.n_columns)
     own = plan.family.statistics(batch, Point(coef), state)
-    return Statistics({**own.arrays, **evaluate(plan.study.target.type, batch, coef, plan.largest_y).arrays})
+    return Statistics({**own.arrays, **evaluate(plan.study.target.type, batch, coef, plan.poisson).arrays})
 
 
 def assert_equal(a: Statistics, b: Statistics, *, skip: tuple[str, ...] = ()) -> None:

@@ -6,6 +6,7 @@ from scipy.optimize import approx_fprime
 from scipy.special import expit
 from statsmodels.genmod.families import Poisson as StatsmodelsPoisson
 
+from fedcli.errors import NotConverged
 from fedcli.models.losses import Logistic, Poisson
 
 ETA = np.linspace(-6, 6, 41)
@@ -48,6 +49,16 @@ def test_far_away_nothing_overflows(loss, eta) -> None:
     with np.errstate(over="raise", invalid="raise"):
         parts = loss.derivatives(np.array([eta]), np.array([1.0]))
     assert np.isfinite(parts).all()
+
+
+def test_the_edge_lies_beyond_what_all_rows_together_can_fit() -> None:
+    assert Poisson(20.0, 3000.0).largest_mean == 3000.0 * 20.0
+    loss = Poisson(20.0, 3000.0)
+    loss.refuse_beyond(59_999.0, 1.0)
+    loss.refuse_beyond(119_999.0, 2.0)
+    for total, weight in ((60_000.0, 1.0), (120_000.0, 2.0), (float("nan"), 1.0)):
+        with pytest.raises(NotConverged):
+            loss.refuse_beyond(total, weight)
 
 
 def test_beyond_its_edge_the_poisson_goes_on_smooth_and_convex() -> None:

@@ -5,6 +5,7 @@ Owns the wording. Knows nothing of files. Internal.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,8 +18,7 @@ def plain_words(study: Study, trips: tuple[int, int]) -> list[tuple[str, str]]:
     target = study.target
     unit = f" in {target.unit}" if target.type == "number" and target.unit else ""
     if target.type == "binary":
-        positive = ", ".join(map(str, target.positive))
-        outcome = f"{target.column}: yes ({positive}) or no ({', '.join(map(str, target.negative))})"
+        outcome = f"{target.column}: {_said('yes', target.positive)} or {_said('no', target.negative)}"
     else:
         outcome = f"{target.column}: a {target.type} from {target.range[0]:g} to {target.range[1]:g}{unit}"
     rows = [("study", study.title or study.study), ("outcome", outcome)]
@@ -54,6 +54,12 @@ def plain_words(study: Study, trips: tuple[int, int]) -> list[tuple[str, str]]:
     if study.coordinator:
         rows.append(("coordinator", f"{study.coordinator.name}, fingerprint {study.coordinator.fingerprint}"))
     return rows
+
+
+def _said(answer: str, values: Sequence[object]) -> str:
+    """Return what stands for an answer in the tables, in brackets unless it is the word itself."""
+    spellings = ", ".join(map(str, values))
+    return answer if spellings.casefold() == answer else f"{answer} ({spellings})"
 
 
 def _column(column: Feature) -> str:

@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
+from fedcli.cli import wrapping
 from fedcli.cli.commands import in_workspace, quoted
 from fedcli.cli.options import ANYONE, Json, KeyFile, PassphraseFile, Quiet, WorkspaceDir
 from fedcli.cli.page import fitted
 from fedcli.cli.screen import Screen, clean, passphrase_source
-from fedcli.cli.wrapping import columns
 
 
 def register(app: typer.Typer) -> None:
@@ -159,5 +159,5 @@ def explain(
     page = run(topic)
     screen.object(topic=page.topic, text=page.text)
     if not as_json:
-        text, width = clean(page.text, lines=True), columns(sys.stdout)
+        text, width = clean(page.text, lines=True), wrapping.columns(sys.stdout)
         typer.echo(text if width is None else fitted(text, width))

@@ -39,7 +39,7 @@ _OF_A_FILE = frozenset({"export"})
 _FLAGS = frozenset({"--yes", "--json", "--force", "--dry-run", "--new-attempt", "--from-start", "-q", "-v", "-h"})
 
 _HEAD = re.compile(r"(?<![\w./-])(?:fedcli|chmod)(?= )")
-_WORD = re.compile(r""" ((?:'[^']*'|"[^"]*"|[^\s;,()'":]|:(?=\S))+)""")
+_WORD = re.compile(r""" ((?:[^\s;,()'":]|:(?=\S))+|'[^']*'|"[^"]*")""")
 
 
 def spans(text: str) -> list[tuple[int, int]]:

@@ -109,8 +109,8 @@ def draft(name: str, title: str, sample: Sample | None = None) -> str:
         *_target(chosen.target),
         "",
         "# The columns that explain it, by the names all silos agree on (each maps its own names in silo.yaml).",
-        "# number: range is what can be true, in the agreed unit; a value outside is an error, or 'outside: missing',",
-        "#   or 'outside: clip'. The same range catches a wrong unit at a silo, so keep it honest, not too wide.",
+        "# number: name its unit, such as unit: mg/dl. range is what can be true in that unit; a value outside is an",
+        "#   error, or 'outside: missing', or 'outside: clip'. It catches a wrong unit at a silo: keep it honest, not wide.",
         "# category: the first level is the reference that the others are compared with.",
         "# missing: spellings that mean 'not known' (empty cells and NA always do).",
         "# impute: mean or mode fills missing cells with the pooled value; without it they are an error.",
@@ -203,10 +203,12 @@ def _feature(column: SampleColumn) -> list[str]:
     if column.role == "number":
         impute = ", impute: mean" if column.incomplete else ""
         body = f"type: number, range: {_range(column)}{missing}{impute}"
+        ask = "its unit, if it has one, as in: unit: years"
     else:
         impute = ", impute: mode" if column.incomplete else ""
         body = f"type: category, levels: {_flow(column.levels)}{missing}{impute}"
-    return [*_note(column, "  "), f"  {scalar(column.name)}: {{{body}}}"]
+        ask = "put the reference level first"
+    return [*_note(column, "  "), f"  {scalar(column.name)}: {{{body}}}  # {ask}"]
 
 
 def _note(column: SampleColumn, indent: str) -> list[str]:

@@ -12,6 +12,7 @@ from importlib import resources
 
 from fedcli.errors import UnknownTopic
 
+_MOST = 5
 _HEADING = re.compile(r"^## +(.*)$", re.MULTILINE)
 
 
@@ -48,12 +49,31 @@ def explain(topic: str | None = None) -> Page:
             words = heading.lower()
             if words == wanted or words.split(" ")[0].rstrip(":") == wanted:
                 return Page(heading, section)
-    known = [*pages, *(heading.split(" ")[0].lower() for text in pages.values() for heading, _ in _sections(text))]
-    near = difflib.get_close_matches(wanted, known, n=3)
+    near = _near(wanted, pages)
     raise UnknownTopic(
         f"there is no page '{topic}'",
-        hint=f"did you mean {', '.join(near)}?" if near else "fedcli explain lists the topics",
+        hint=f"did you mean: {', '.join(near)}" if near else "see the list: fedcli explain",
     )
+
+
+def _near(wanted: str, pages: dict[str, str]) -> list[str]:
+    """Return topics like ``wanted``: spelled alike, or whose text speaks of it."""
+    sections = [(_topic(heading), text) for page in pages.values() for heading, text in _sections(page)]
+    known = [name for name in dict.fromkeys([*pages, *(name for name, _ in sections)]) if len(name) > 2]
+    near = difflib.get_close_matches(wanted, [name.lower() for name in known], n=3, cutoff=0.7)
+    near = [name.upper() if name.upper() in known else name for name in near]
+    near += [name for name in known if len(wanted) > 2 and wanted in name]
+    if not near and len(wanted) > 2:
+        # The shortest page that speaks of it most is the one about it: a word of the glossary, or an error.
+        times = {name: len(re.findall(rf"\b{re.escape(wanted)}", text.lower())) / len(text) for name, text in sections}
+        near = [name for name in sorted(times, key=lambda name: -times[name]) if times[name]]
+    return list(dict.fromkeys(near))[:_MOST]
+
+
+def _topic(heading: str) -> str:
+    """Return what is typed for a section: a code, or its title's first word."""
+    first = heading.split(" ")[0].rstrip(":")
+    return first if re.fullmatch(r"E\d{3}", first) else first.lower()
 
 
 def _pages() -> dict[str, str]:

@@ -11,7 +11,7 @@ from tests.transcripts.player import ROOT
 
 def test_the_study_in_python_runs_as_the_readme_shows_it(tmp_path, monkeypatch, capsys):
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    (code,) = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
+    loading, code = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
     passphrase = "correct horse battery staple"
     for name in ("registry", "alder", "birch", "cedar"):
         keys_new(name, passphrase=passphrase, out=tmp_path, log2_n=10)
@@ -30,3 +30,6 @@ def test_the_study_in_python_runs_as_the_readme_shows_it(tmp_path, monkeypatch, 
     exec(rest, scope)
     assert scope["result"].finished
     assert "card-fraud.skops" in capsys.readouterr().out
+    # What it exported is what the few lines before load.
+    exec(loading, scope)
+    assert scope["pipeline"].predict_proba(scope["pandas"].read_csv("birch.csv")).shape == (12_000, 2)

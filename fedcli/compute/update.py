@@ -111,12 +111,14 @@ def _first(plan: Plan, state: State, spool: Spool, mask: NDArray[np.bool_]) -> S
     source = _Source(spool, mask, batch)
     point = plan.family.locate(source, state, None)
 
+    middle = plan.profile.centre(_train(spool, mask))
+
     def parts() -> Iterator[Statistics]:
         for rows, design in zip(_train(spool, mask), source, strict=True):
-            own = moments(rows, plan.columns, centre)
-            yield Statistics({**own.arrays, **plan.family.statistics(design, point, state).arrays})
+            own = {**moments(rows, plan.columns, centre).arrays, **plan.profile.statistics(rows, centre, middle)}
+            yield Statistics({**own, **plan.family.statistics(design, point, state).arrays})
 
-    total = _accumulate(plan, state, parts())
+    total = plan.profile.settle(_accumulate(plan, state, parts()), centre, middle)
     total = plan.family.settle(settle_moments(total, centre), point, state)
     return _encoded(plan, state, total)
 

@@ -81,15 +81,8 @@ class Gram:
         """See `Family.settle`: ``u = u_centred + c`` gives ``G = T G_centred T'`` with ``T = I + c e_0'``, exactly."""
         if state.document["round"] > 0:
             return total
-        gram = unpack_upper(total.integers["gram"])
-        shift = np.array([int(c) for c in np.round(point.coef * 2.0**CENTRE_BITS)], dtype=object)
-        one = 1 << CENTRE_BITS
-        # T G T' with T scaled to integers, then one rounding to the grid of the block.
-        rows = gram * one + np.outer(shift, gram[0])
-        both = rows * one + np.outer(rows[:, 0], shift)
-        half = 1 << (2 * CENTRE_BITS - 1)
-        settled: NDArray[np.object_] = (both + half) // (1 << 2 * CENTRE_BITS)
-        return Total({**total.integers, "gram": settled[np.triu_indices(len(settled))]}, total.fraction_bits)
+        gram = shift_products(total.integers["gram"], point.coef)
+        return Total({**total.integers, "gram": gram}, total.fraction_bits)
 
     def advance(self, total: Total, state: State) -> State:
         """See `Family.advance`.
@@ -141,6 +134,43 @@ class Gram:
     def coefficients(self, state: State) -> FloatArray:
         """See `Family.coefficients`."""
         return np.asarray(state.arrays["coef"])
+
+
+def shift_products(packed: NDArray[np.object_], centre: FloatArray) -> NDArray[np.object_]:
+    """Carry exact products about ``centre`` to products about 0: ``u = u_centred + c``, packed upper triangle.
+
+    Parameters
+    ----------
+    packed : ndarray of int
+        Of columns of which the first is 1.
+    centre : ndarray of shape (n_columns,)
+        On the grid of `CENTRE_BITS`; 0 for the first column.
+    """
+    gram = unpack_upper(packed)
+    shift = np.array([int(c) for c in np.round(centre * 2.0**CENTRE_BITS)], dtype=object)
+    one = 1 << CENTRE_BITS
+    # T G T' with T scaled to integers, then one rounding to the grid of the block.
+    rows = gram * one + np.outer(shift, gram[0])
+    both = rows * one + np.outer(rows[:, 0], shift)
+    half = 1 << (2 * CENTRE_BITS - 1)
+    settled: NDArray[np.object_] = (both + half) // (1 << 2 * CENTRE_BITS)
+    return settled[np.triu_indices(len(settled))]
+
+
+def covariance(packed: NDArray[np.object_], mapping: FloatArray) -> FloatArray:
+    """Return the covariance (n - 1, n - 1) of columns ``u @ mapping.T`` (n,), from the exact products of ``u``.
+
+    Parameters
+    ----------
+    packed : ndarray of int
+        Upper triangle of the products of ``u``, of which the first column is 1; any grid.
+    mapping : ndarray of shape (n, n_u)
+        Its first row makes the 1 again.
+    """
+    product = _congruence(unpack_upper(packed), mapping)
+    n_rows = int(product[0, 0])
+    centred = product * n_rows - np.outer(product[:, 0], product[0])
+    return _as_float(centred[1:, 1:], n_rows * n_rows)
 
 
 def _congruence(gram: NDArray[np.object_], mapping: FloatArray) -> NDArray[np.object_]:

@@ -1,20 +1,18 @@
-"""A histogram that adds over silos and shows no small group: an agreed range, halved again and again.
+"""A histogram that adds over silos and shows no small group: how many rows lie below each edge, at least and at most.
 
-Owns the parts of a range, what of their counts a silo may show, and the bounds on quantiles that summed counts give.
+Owns the edges of a range, what of its counts a silo may show, and the bounds on quantiles that summed counts give.
 Knows nothing of studies, rows or files. Internal.
 
-The parts form a tree: the range, its halves, their halves, down to ``bins`` leaves. A silo shows the two halves of a
-part only if it shows the part, and if no group of rows in either half is small; where it does not, both halves stay 0
-and the rows are known to be in the part, not where. Sums over silos then bound every cumulative count from both sides.
+A range is cut into equal bins. A silo joins neighbouring bins to runs, none of which is small, and shows counts at the
+edges of its runs only; at an edge inside a run it shows what surely lies below, and what may. Silos choose their runs
+by their own rows, and the sums of both counts still bound every cumulative count of the pool from both sides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +20,6 @@ from numpy.typing import NDArray
 from fedcli.fileformat.statistics import FloatArray
 
 IntArray = NDArray[np.int64]
-BoolArray = NDArray[np.bool_]
 
 # Number of rows, sum and sum of squares leave besides: three equations, which three unknown counts solve.
 _SOLVED = 3
@@ -38,15 +35,15 @@ class Quantile:
 
 
 @dataclass(frozen=True)
-class Tree:
-    """The parts of one range.
+class Grid:
+    """The bins of one range.
 
     Parameters
     ----------
     low, high : float
         The agreed range.
     bins : int
-        Leaves, a power of 2.
+        How many; a power of 2.
     whole : bool
         Whether all values are whole numbers: edges then lie between them.
     """
@@ -57,8 +54,8 @@ class Tree:
     whole: bool = False
 
     @classmethod
-    def over(cls, interval: tuple[float, float], bins: int, *, whole: bool = False) -> Tree:
-        """Lay out a range in ``bins`` parts, or fewer where whole numbers need no more."""
+    def over(cls, interval: tuple[float, float], bins: int, *, whole: bool = False) -> Grid:
+        """Cut a range into ``bins``, or fewer where whole numbers need no more."""
         low, high = interval
         if whole:
             values = int(high) - int(low) + 1
@@ -67,7 +64,7 @@ class Tree:
 
     @cached_property
     def edges(self) -> FloatArray:
-        """Edges of the leaves, shape (bins + 1,); each leaf holds its lower edge, the last one both."""
+        """All edges, shape (bins + 1,); each bin holds its lower edge, the last one both."""
         if self.whole:
             width = -(-(int(self.high) - int(self.low) + 1) // self.bins)
             return np.array([width * i + self.low - 0.5 for i in range(self.bins + 1)], dtype=np.float64)
@@ -76,128 +73,99 @@ class Tree:
         return np.array([float(low + (high - low) * i / self.bins) for i in range(self.bins + 1)])
 
     @property
-    def depth(self) -> int:
-        """How often the range is halved."""
-        return self.bins.bit_length() - 1
-
-    @property
     def size(self) -> int:
-        """Parts below the whole range: 2, then 4, down to the leaves."""
-        return 2 * self.bins - 2
+        """Numbers that are sent: two for each edge but the outer ones."""
+        return 2 * (self.bins - 1)
 
     def count(self, values: FloatArray) -> FloatArray:
-        """Count values (n,) in every part, shape (size,); NaN is counted nowhere."""
-        present = values[~np.isnan(values)]
-        leaf = np.searchsorted(self.edges, present, side="right") - 1
-        leaves = np.bincount(np.clip(leaf, 0, self.bins - 1), minlength=self.bins).astype(np.int64)
-        return np.concatenate([np.empty(0), *self._levels(leaves)[1:]])
+        """Count the values (n,) below each inner edge, twice, shape (size,); NaN is counted nowhere.
 
-    def _levels(self, leaves: IntArray) -> list[IntArray]:
-        """Sum the last axis up the tree: arrays of 1, 2, 4, ... parts."""
-        shape = leaves.shape[:-1]
-        return [leaves.reshape(*shape, 2**d, -1).sum(axis=-1) for d in range(self.depth + 1)]
+        These are complete, and add; `shown` makes of a silo's own sum what may leave.
+        """
+        place = np.searchsorted(self.edges, values[~np.isnan(values)], side="right") - 1
+        bins = np.bincount(np.clip(place, 0, self.bins - 1), minlength=self.bins)
+        below = np.cumsum(bins)[:-1].astype(np.float64)
+        return np.concatenate([below, below])
 
-    def shown(self, groups: Sequence[IntArray], min_cell: int) -> BoolArray:
-        """Say which parts a silo may show, shape (size,).
+    def shown(self, present: int, counts: IntArray, min_cell: int) -> IntArray:
+        """Return what a silo may show of one group of rows, shape (size,): least and most rows below each inner edge.
 
         Parameters
         ----------
-        groups : sequence of ndarray of shape (size,)
-            Full counts of groups of rows that are told apart; the rule holds in each of them.
+        present : int
+            Rows of the group with a value.
+        counts : ndarray of int of shape (size,)
+            Complete, as `count` gives them.
         min_cell : int
-            A count is small when ``0 < count < min_cell``.
-
-        Notes
-        -----
-        A part that is shown undivided must not give its division away through the sums that leave besides: where a
-        group's rows there lie in three leaves or fewer, and one of them is small, the part is not shown either.
+            No two of the numbers returned differ by less, unless they are equal.
         """
-        if not self.depth:
-            return np.empty(0, dtype=np.bool_)
-        leaves = np.stack(groups)[:, -self.bins :]
-        counts = self._levels(leaves)
-        filled = self._levels((leaves > 0).astype(np.int64))
-        small = self._levels(((leaves > 0) & (leaves < min_cell)).astype(np.int64))
-        good = np.ones(self.bins, dtype=np.bool_)
-        divided: list[BoolArray] = []
-        for d in reversed(range(self.depth)):
-            below = counts[d + 1]
-            allowed = ((below == 0) | (below >= min_cell)).all(axis=0) & good
-            halves = allowed[0::2] & allowed[1::2]
-            telling = ((filled[d] <= _SOLVED) & (small[d] > 0)).any(axis=0)
-            good = halves | ~telling
-            divided.insert(0, halves)
-        seen = np.ones(1, dtype=np.bool_)
-        found = []
-        for halves in divided:
-            seen = np.repeat(seen & halves, 2)
-            found.append(seen)
-        return np.concatenate(found)
+        below = np.concatenate([[0], counts[: self.bins - 1], [present]])
+        cuts = np.array(runs(np.diff(below), min_cell))
+        inner = np.arange(1, self.bins)
+        least = below[cuts[np.searchsorted(cuts, inner, side="right") - 1]]
+        most = below[cuts[np.searchsorted(cuts, inner, side="left")]]
+        return np.concatenate([least, most])
 
-    def bounds(self, present: int, counts: IntArray) -> Bounds:
-        """Read the summed counts (size,) of ``present`` rows."""
-        return Bounds(self, present, counts)
+
+def runs(bins: IntArray, min_cell: int) -> list[int]:
+    """Join neighbouring bins until none is small: return the edges of the runs, the outer ones included.
+
+    Notes
+    -----
+    A run must not give its division away through the sums that leave besides, either: where its rows lie in three bins
+    or fewer and one of these is small, it goes on. Empty bins belong to a run like others, so that neither the smallest
+    nor the largest value shows; what is left at the end joins the run before.
+    """
+
+    def good(rows: IntArray) -> bool:
+        filled = rows[rows > 0]
+        return int(filled.sum()) >= min_cell and (len(filled) > _SOLVED or int(filled.min()) >= min_cell)
+
+    cuts = [0]
+    for edge in range(1, len(bins) + 1):
+        if bins[edge - 1] and good(bins[cuts[-1] : edge]):
+            cuts.append(edge)
+    while len(cuts) > 1:
+        cuts.pop()
+        if good(bins[cuts[-1] :]):
+            break
+    return [*cuts, len(bins)]
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """What summed counts say of the distribution.
+    """What summed counts say of a distribution.
 
     Parameters
     ----------
-    tree : Tree
+    grid : Grid
     present : int
         Rows with a value.
     counts : ndarray of int of shape (size,)
         The sum of what silos show.
     """
 
-    tree: Tree
+    grid: Grid
     present: int
     counts: IntArray
 
     @cached_property
-    def _unresolved(self) -> list[IntArray]:
-        """Rows that are known to be in a part and no further, level by level; of leaves, all of them."""
-        levels, at = [np.array([self.present], dtype=np.int64)], 0
-        for d in range(1, self.tree.depth + 1):
-            levels.append(self.counts[at : at + 2**d])
-            at += 2**d
-        inner = [above - below.reshape(-1, 2).sum(axis=1) for above, below in pairwise(levels)]
-        # Silos that follow the rule never make it negative.
-        return [np.maximum(rows, 0) for rows in (*inner, levels[-1])]
-
-    @cached_property
     def below(self) -> tuple[IntArray, IntArray]:
         """Least and most rows below each edge, two arrays of shape (bins + 1,)."""
-        bins = self.tree.bins
-        least, most = np.zeros(bins + 1, dtype=np.int64), np.zeros(bins + 2, dtype=np.int64)
-        for d, rows in enumerate(self._unresolved):
-            width = bins >> d
-            starts = np.arange(2**d) * width
-            np.add.at(least, starts + width, rows)
-            np.add.at(most, starts + 1, rows)
-        return np.cumsum(least), np.cumsum(most)[: bins + 1]
-
-    @cached_property
-    def spread(self) -> FloatArray:
-        """Rows below each edge if those of each part were spread evenly over it, shape (bins + 1,)."""
-        bins = self.tree.bins
-        leaves = np.zeros(bins)
-        for d, rows in enumerate(self._unresolved):
-            leaves += np.repeat(rows / (bins >> d), bins >> d)
-        return np.concatenate([[0.0], np.cumsum(leaves)])
+        middle = self.grid.bins - 1
+        least, most = self.counts[:middle], self.counts[middle:]
+        return np.concatenate([[0], least, [self.present]]), np.concatenate([[0], most, [self.present]])
 
     def ranked(self, rank: int) -> Quantile:
         """Bound the value that is ``rank`` from below: 1 is the smallest, ``present`` the largest."""
         least, most = self.below
-        bins, edges = self.tree.bins, self.tree.edges
+        edges = self.grid.edges
         first = max(int(np.searchsorted(most, rank, side="left")) - 1, 0)
-        last = min(int(np.searchsorted(least, rank, side="left")), bins)
+        last = min(int(np.searchsorted(least, rank, side="left")), self.grid.bins)
         lower, upper = float(edges[first]), float(edges[last])
-        if self.tree.whole:
-            lower, upper = lower + 0.5, min(upper - 0.5, self.tree.high)
-        estimate = float(np.interp(rank - 0.5, self.spread, edges))
+        if self.grid.whole:
+            lower, upper = lower + 0.5, min(upper - 0.5, self.grid.high)
+        estimate = float(np.interp(rank - 0.5, (least + most) / 2, edges))
         return Quantile(min(max(estimate, lower), upper), lower, upper)
 
     def quantile(self, share: float) -> Quantile:

@@ -20,6 +20,8 @@ from fedcli.preparing.columns import Columns
 from fedcli.preparing.estimators import family_of, pool_rows
 from fedcli.preparing.evaluation import evaluation_layout, pooled_figures
 from fedcli.preparing.preparation import Preparation, moments_layout
+from fedcli.preparing.profile import ProfileSums
+from fedcli.preparing.profile_table import profile_arrays
 from fedcli.preparing.rows import Rows
 from fedcli.preparing.target import TargetScale
 from fedcli.study.document import CountTarget, Study
@@ -47,6 +49,20 @@ class Plan:
         return family_of(self.study, self.columns)
 
     @cached_property
+    def profile(self) -> ProfileSums:
+        """What describes the pool, as far as the study wants it; it rides on trip 1."""
+        # A closed form's own products serve, unless they are weighted.
+        return ProfileSums(
+            self.columns, own_products=not isinstance(self.family, Gram) or self.study.weight is not None
+        )
+
+    @property
+    def n_summed(self) -> int:
+        """Columns whose products are summed, the intercept included: what the rule on rows per column counts."""
+        expanded = isinstance(self.family, Gram) or self.profile.products
+        return 1 + len(self.columns.expanded_names) if expanded else self.columns.n_columns
+
+    @cached_property
     def target(self) -> TargetScale:
         """The target's reference scale."""
         return TargetScale.of(self.study)
@@ -61,7 +77,8 @@ class Plan:
         """Lay down the update that continues ``state``."""
         rules = self.study.rules
         if state.document["round"] == 0:
-            return moments_layout(self.columns, rules.max_rows) + self.family.layout(state)
+            own = moments_layout(self.columns, rules.max_rows) + self.family.layout(state)
+            return own + self.profile.layout()
         layout = self.family.layout(state)
         if self.study.evaluation.holdout > 0:
             layout = layout + evaluation_layout(self.study.target.type, rules.max_rows, self._largest_term)
@@ -120,6 +137,7 @@ class Plan:
             if isinstance(self.family, Gram):
                 arrays["design_from_expanded"] = preparation.from_expanded(constant)
             arrays["n_samples"] = arrays["preparation.n_samples"]
+            arrays |= profile_arrays(self.profile, total, preparation, constant)
             return self.family.advance(total, State(state.document, arrays))
         advanced = self.family.advance(total, state)
         if isinstance(self.family, Cavity):

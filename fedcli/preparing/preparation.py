@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from fedcli.fileformat.statistics import Block, FloatArray, Layout, State, Statistics, Total
 from fedcli.preparing.columns import Columns
+from fedcli.preparing.grids import Grids
 from fedcli.preparing.rows import Rows
 
 BoolArray = NDArray[np.bool_]
@@ -46,38 +47,50 @@ def moments(rows: Rows, columns: Columns, centre: FloatArray) -> Statistics:
     Sums about a centre near the silo's own mean keep the digits that a sum about 0 would lose; `settle_moments`
     carries them to 0 in exact integers.
     """
-    z = columns.reference(rows) - centre
+    arrays = {"rows": np.array([len(rows)], dtype=np.float64)}
+    arrays |= sum_moments(columns.reference(rows) - centre)
+    arrays["levels"] = count_levels(rows, columns)
+    return Statistics({name: array for name, array in arrays.items() if array.size})
+
+
+def sum_moments(z: FloatArray) -> dict[str, FloatArray]:
+    """Count and sum the columns of ``z`` (n_rows, n), NaN where there is no value."""
     present = ~np.isnan(z)
     z = np.where(present, z, 0.0)
-    arrays = {
-        "rows": np.array([len(rows)], dtype=np.float64),
+    return {
         "present": present.sum(axis=0).astype(np.float64),
         "sums": z.sum(axis=0),
         "squares": (z * z).sum(axis=0),
     }
-    if columns.categories:
-        codes = rows.codes[:, columns.category_order]
-        counts = [
-            np.bincount(codes[:, j] + 1, minlength=len(column.levels) + 1)
-            for j, (_, column) in enumerate(columns.categories)
-        ]
-        arrays["levels"] = np.concatenate(counts).astype(np.float64)
-    return Statistics({name: array for name, array in arrays.items() if array.size})
 
 
-def settle_moments(total: Total, centre: FloatArray) -> Total:
-    """Carry sums about ``centre`` to sums about 0, exactly: ``centre`` is a float and thus a fraction of 2's powers."""
-    if "sums" not in total:
+def count_levels(rows: Rows, columns: Columns) -> FloatArray:
+    """Count, per category, rows without a level and rows of each level."""
+    codes = rows.codes[:, columns.category_order]
+    counts = [
+        np.bincount(codes[:, j] + 1, minlength=len(column.levels) + 1)
+        for j, (_, column) in enumerate(columns.categories)
+    ]
+    return np.concatenate([np.empty(0), *counts])
+
+
+def settle_moments(total: Total, centre: FloatArray, *, prefix: str = "") -> Total:
+    """Carry sums about ``centre`` to sums about 0, exactly: ``centre`` is a float and thus a fraction of 2's powers.
+
+    ``prefix`` begins the names of the blocks, where they are those of a group of rows.
+    """
+    counts, first, second = f"{prefix}present", f"{prefix}sums", f"{prefix}squares"
+    if first not in total:
         return total
     integers = {name: array.copy() for name, array in total.integers.items()}
     bits = total.fraction_bits
     for j, c in enumerate(centre):
         shift = Fraction(float(c))
-        n = Fraction(int(integers["present"][j]), 1 << bits["present"])
-        s = Fraction(int(integers["sums"][j]), 1 << bits["sums"])
-        q = Fraction(int(integers["squares"][j]), 1 << bits["squares"])
-        integers["sums"][j] = round((s + n * shift) * (1 << bits["sums"]))
-        integers["squares"][j] = round((q + 2 * shift * s + n * shift * shift) * (1 << bits["squares"]))
+        n = Fraction(int(integers[counts][j]), 1 << bits[counts])
+        s = Fraction(int(integers[first][j]), 1 << bits[first])
+        q = Fraction(int(integers[second][j]), 1 << bits[second])
+        integers[first][j] = round((s + n * shift) * (1 << bits[first]))
+        integers[second][j] = round((q + 2 * shift * s + n * shift * shift) * (1 << bits[second]))
     return Total(integers, bits)
 
 
@@ -93,11 +106,14 @@ def _exact(total: Total, block: str, at: int) -> Fraction:
 
 def _fill(columns: Columns, total: Total) -> FloatArray:
     """Return what imputes each number (n_numbers,), reference scale: its pooled mean where nothing else is agreed."""
-    fill = np.zeros(len(columns.numbers))
+    fill, grids = np.zeros(len(columns.numbers)), Grids(columns)
     for j, (_, column) in enumerate(columns.numbers):
         present = _exact(total, "present", j)
         if column.fill is not None:
             fill[j] = (column.fill - column.middle) / column.half
+        elif column.impute == "median":
+            median = grids.median(j, total)
+            fill[j] = (median.estimate - column.middle) / column.half if median else 0.0
         elif present:
             fill[j] = float(_exact(total, "sums", j) / present)
     return fill
@@ -165,7 +181,7 @@ class Preparation:
     n_samples : int
         Pooled training rows.
     fill : ndarray of shape (n_numbers,)
-        What imputes each number, reference scale: the pooled mean of its present values, or what is agreed.
+        What imputes each number, reference scale: the pooled mean or median of its present values, or what is agreed.
     modes : tuple of int
         What imputes each category: the pooled most frequent level (the alphabetically first of equals, as
         scikit-learn's imputer has), or what is agreed.

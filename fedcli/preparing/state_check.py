@@ -15,6 +15,7 @@ from fedcli.errors import BadTensors
 from fedcli.fileformat.statistics import State
 from fedcli.models.cavity import Cavity
 from fedcli.preparing.plan import Plan
+from fedcli.preparing.profile_table import profile_shapes
 
 _PHASES = ("solving", "closing", "closed", "converged")
 _HINT = "ask the coordinator to send the model again; both sides should use the same version of fedcli"
@@ -49,6 +50,7 @@ def check_state(plan: Plan, state: State, *, final: bool) -> None:
         "preparation.mean": (n - 1,),
         "preparation.scale": (n - 1,),
     }
+    shapes |= profile_shapes(plan.profile)
     cavity = isinstance(plan.family, Cavity)
     if cavity:
         shapes |= {"steps": (None,), "penalty": (n,)}

@@ -1,0 +1,153 @@
+"""What trip 1 carries besides, so that the pool can be described: class sums, counts in bins, products of columns.
+
+Owns these blocks: their layout, a batch's sums, and what a silo does to its own total before it leaves. Knows nothing
+of files, rounds or screens, nor of what is made of the pooled sums (`profile_table`). Internal.
+
+All are unweighted sums over training rows. What the moments of trip 1 carry of all rows is not sent again: blocks whose
+names begin with ``positive.`` are the same over positive rows, and negative is the total less positive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedcli.fileformat.statistics import Block, FloatArray, Layout, Total, pack_upper
+from fedcli.models.batch import weighted_cross
+from fedcli.models.gram import CENTRE_BITS, shift_products
+from fedcli.preparing.columns import Columns
+from fedcli.preparing.grids import Grids, counted
+from fedcli.preparing.histogram import IntArray
+from fedcli.preparing.preparation import count_levels, settle_moments, sum_moments
+from fedcli.preparing.rows import Rows
+from fedcli.study.document import BinaryTarget
+
+POSITIVE = "positive."
+
+
+@dataclass(frozen=True)
+class ProfileSums:
+    """The blocks that a study's profile, and its medians, add to trip 1.
+
+    Parameters
+    ----------
+    columns : Columns
+    own_products : bool
+        Whether no other block carries the unweighted products of the expanded columns.
+    """
+
+    columns: Columns
+    own_products: bool
+
+    @cached_property
+    def grids(self) -> Grids:
+        """The numbers that are counted in bins."""
+        return Grids(self.columns)
+
+    @property
+    def by_target(self) -> bool:
+        """Whether positive rows are summed apart."""
+        study = self.columns.study
+        return study.profile is not None and study.profile.by_target and isinstance(study.target, BinaryTarget)
+
+    @property
+    def correlation(self) -> bool:
+        """Whether correlations of the pool are wanted."""
+        profile = self.columns.study.profile
+        return profile is not None and profile.correlation
+
+    @property
+    def products(self) -> bool:
+        """Whether products of the expanded columns are sent here."""
+        return self.correlation and self.own_products
+
+    def layout(self) -> Layout:
+        """Lay down the blocks."""
+        rules, n_numbers = self.columns.study.rules, len(self.columns.numbers)
+        most, small = (
+            rules.max_rows,
+            f", at least and at most, so that no {rules.min_cell - 1} rows or fewer stand apart",
+        )
+        below = "rows below each edge of a grid over each number's range" + (small if rules.min_cell > 1 else "")
+        blocks = []
+        if self.by_target:
+            levels = sum(len(column.levels) + 1 for _, column in self.columns.categories)
+            blocks += [
+                Block(f"{POSITIVE}rows", (1,), most, "number of positive rows"),
+                Block(f"{POSITIVE}present", (n_numbers,), most, "positive rows with a value, per number column"),
+                Block(f"{POSITIVE}sums", (n_numbers,), most, "sums of the number columns over positive rows"),
+                Block(f"{POSITIVE}squares", (n_numbers,), most, "sums of their squares over positive rows"),
+                Block(f"{POSITIVE}levels", (levels,), most, "positive rows per level, and positive rows without one"),
+            ]
+        blocks.append(Block("below", (self.grids.size,), most, below))
+        if self.by_target:
+            blocks.append(Block(f"{POSITIVE}below", (self.grids.size,), most, "the same over positive rows"))
+        if self.products:
+            n = 1 + len(self.columns.expanded_names)
+            says = "unweighted sums of products of the columns and their missing indicators"
+            blocks.append(Block("correlation", (n * (n + 1) // 2,), most, says))
+        return Layout(tuple(block for block in blocks if block.size))
+
+    def centre(self, rows: Iterable[Rows]) -> FloatArray:
+        """Return the silo's own means of the expanded columns on a coarse grid, as the centre of their products."""
+        count, sums = 0, np.zeros(1 + len(self.columns.expanded_names))
+        for batch in rows if self.products else ():
+            count += len(batch)
+            sums += self.columns.expanded(batch).sum(axis=0)
+        centre = np.round(sums / max(count, 1) * 2.0**CENTRE_BITS) / 2.0**CENTRE_BITS
+        centre[0] = 0.0
+        return centre
+
+    def statistics(self, rows: Rows, moments: FloatArray, products: FloatArray) -> dict[str, FloatArray]:
+        """Sum a batch: moments about ``moments`` (n_numbers + n_pieces,), products about ``products`` (n_expanded,).
+
+        Counts in bins are complete here, so that they add; `settle` leaves out what may not leave.
+        """
+        arrays: dict[str, FloatArray] = {}
+        groups = {"": rows}
+        if self.by_target:
+            positive = rows.take(rows.target > 0)
+            groups[POSITIVE] = positive
+            numbers = positive.numbers[:, self.columns.number_order]
+            z = (numbers - self.columns.middle) / self.columns.half - moments[: numbers.shape[1]]
+            found = {"rows": np.array([float(len(positive))])} | sum_moments(z)
+            found["levels"] = count_levels(positive, self.columns)
+            arrays |= {POSITIVE + name: array for name, array in found.items() if array.size}
+        if self.grids.size:
+            arrays |= {f"{name}below": self.grids.count(group) for name, group in groups.items()}
+        if self.products:
+            centred = self.columns.expanded(rows) - products
+            arrays["correlation"] = pack_upper(weighted_cross(centred, np.ones(len(rows))))
+        return arrays
+
+    def settle(self, total: Total, moments: FloatArray, products: FloatArray) -> Total:
+        """At a silo, before its total leaves: carry sums to the common origin, and leave small groups out."""
+        if self.by_target:
+            total = settle_moments(total, moments[: len(self.columns.numbers)], prefix=POSITIVE)
+        integers = dict(total.integers)
+        if self.grids.size:
+            integers |= self._shown(total)
+        if self.products:
+            integers["correlation"] = shift_products(integers["correlation"], products)
+        return Total(integers, total.fraction_bits)
+
+    def _shown(self, total: Total) -> dict[str, NDArray[np.object_]]:
+        """Return what may leave of the counts in bins: positive and negative rows each in runs of their own."""
+        min_cell, n_numbers = self.columns.study.rules.min_cell, len(self.columns.numbers)
+        present, below = counted(total, "present")[:n_numbers], counted(total, "below")
+        if not self.by_target:
+            return {"below": _grid_units(total, "below", self.grids.shown(present, below, min_cell))}
+        apart, counts = counted(total, f"{POSITIVE}present"), counted(total, f"{POSITIVE}below")
+        positive = self.grids.shown(apart, counts, min_cell)
+        both = positive + self.grids.shown(present - apart, below - counts, min_cell)
+        return {
+            name: _grid_units(total, name, said) for name, said in (("below", both), (f"{POSITIVE}below", positive))
+        }
+
+
+def _grid_units(total: Total, block: str, counts: IntArray) -> NDArray[np.object_]:
+    return counts.astype(object) * (1 << total.fraction_bits[block])

@@ -28,6 +28,12 @@ PassphraseFile = Annotated[
 Out = Annotated[
     Path | None, typer.Option("-o", "--out", metavar="FILE", help="Write here instead.", show_default=False)
 ]
+Query = Annotated[
+    str | None,
+    typer.Option(
+        "--query", metavar="SQL", help="What to ask a database: a SELECT, or a .sql file.", show_default=False
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print results, warnings and errors only.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Tell what is being done.")]

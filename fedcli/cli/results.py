@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from fedcli.cli.options import ANYONE, Force, Json, Out, Quiet, WorkspaceDir
+from fedcli.cli.options import ANYONE, Force, Json, Out, Query, Quiet, WorkspaceDir
 from fedcli.cli.screen import Screen
 
 
@@ -28,11 +28,12 @@ def register(app: typer.Typer) -> None:
 
 
 def predict(
-    data: Annotated[Path, typer.Argument(help="A table with the study's feature columns.")],
+    data: Annotated[str, typer.Argument(metavar="TABLE", help="A table with the study's feature columns.")],
     model: Annotated[
         Path | None, typer.Option("--model", metavar="FILE", help="The final model; else the workspace's.")
     ] = None,
     workspace: WorkspaceDir = Path(),
+    query: Query = None,
     out: Out = None,
     force: Force = False,
     as_json: Json = False,
@@ -45,7 +46,7 @@ def predict(
     from fedcli.workflow.outcome import predict as run
 
     screen = Screen("predict", as_json, quiet)
-    made = run(data, model=model, workspace=workspace, out=out, force=force)
+    made = run(data, model=model, workspace=workspace, query=query, out=out, force=force)
     screen.object(file=made.file, rows=made.rows, unused=made.unused, columns=made.columns)
     screen.result(f"{made.rows:,} rows scored")
     screen.done(f"{made.file} written, columns {', '.join(made.columns)}")

@@ -18,6 +18,7 @@ from fedcli.cli.options import (
     KeyFile,
     Out,
     PassphraseFile,
+    Query,
     Quiet,
     Verbose,
     WorkspaceDir,
@@ -38,7 +39,13 @@ def register(app: typer.Typer) -> None:
 def join(
     study: Annotated[Path, typer.Argument(help="The .fedstudy file from the coordinator.")],
     key: Annotated[Path, typer.Option("--key", metavar="FILE", help="Your secret key file (.fedkey).")],
-    data: Annotated[Path, typer.Option("--data", metavar="TABLE", help="Your table; only its header is read now.")],
+    data: Annotated[
+        str,
+        typer.Option(
+            "--data", metavar="TABLE", help="Your table: a file, folder, 'pattern' or database; its header is read now."
+        ),
+    ],
+    query: Query = None,
     workspace: WorkspaceDir = Path(),
     mapping: Annotated[
         Path | None, typer.Option("--mapping", metavar="FILE", help="A silo.yaml whose columns: are taken over.")
@@ -69,6 +76,7 @@ def join(
         study,
         key=key,
         data=data,
+        query=query,
         workspace=workspace,
         mapping=mapping,
         fingerprint=fingerprint,
@@ -82,11 +90,13 @@ def join(
         fingerprint=joined.fingerprint,
         warnings=joined.warnings,
         unplaced=joined.unplaced,
+        table=joined.table,
     )
     if fingerprint is not None:
         for warning in joined.warnings:
             screen.warn(warning)
     screen.done(f"{joined.silo} has joined '{joined.study.title or joined.study.study}'; {joined.mapping} written")
+    screen.say(f"Your table: {', '.join(joined.table)}")
     if joined.unplaced:
         screen.say(
             f"Your table has no column named {', '.join(joined.unplaced)}: say in {joined.mapping} what they are called"
@@ -95,7 +105,10 @@ def join(
 
 
 def check(
-    data: Annotated[Path | None, typer.Argument(help="Your table; else the one named in silo.yaml.")] = None,
+    data: Annotated[
+        str | None, typer.Argument(metavar="[TABLE]", help="Your table; else the one named in silo.yaml.")
+    ] = None,
+    query: Query = None,
     workspace: WorkspaceDir = Path(),
     as_json: Json = False,
     quiet: Quiet = False,
@@ -107,10 +120,11 @@ def check(
     from fedcli.workflow.check import check as run
 
     screen = Screen("check", as_json, quiet, workspace=workspace)
-    checked = run(data, workspace=workspace)
+    checked = run(data, workspace=workspace, query=query)
     screen.object(
         ok=checked.ok,
         study=checked.study,
+        table=checked.table,
         rows_read=checked.rows_read,
         rows_used=checked.rows_used,
         rows_dropped=checked.rows_dropped,
@@ -121,6 +135,7 @@ def check(
     )
     rows = [
         ("study", checked.study),
+        ("table", ", ".join(checked.table)),
         ("rows", f"{checked.rows_read:,} read, {checked.rows_used:,} used, {checked.rows_dropped:,} dropped"),
     ]
     if checked.rows_held_out:
@@ -147,9 +162,10 @@ def check(
 
 def train(
     files: Annotated[
-        list[Path] | None,
+        list[str] | None,
         typer.Argument(metavar="MODEL|TABLE", help="A model or table to use instead of the workspace's."),
     ] = None,
+    query: Query = None,
     workspace: WorkspaceDir = Path(),
     key: KeyFile = None,
     passphrase_file: PassphraseFile = None,
@@ -167,13 +183,14 @@ def train(
 
     Example: fedcli train
     """
+    from fedcli.data.source import can_only_be_a_table
     from fedcli.workflow.files import kind_of
     from fedcli.workflow.train import train as run
 
     screen = Screen("train", as_json, quiet, verbose, workspace)
     model, table = None, None
     for path in files or []:
-        is_table = kind_of(path) is None
+        is_table = can_only_be_a_table(path) or kind_of(Path(path)) is None
         if (table if is_table else model) is not None:
             raise typer.BadParameter(f"two {'tables' if is_table else 'models'} are named: train takes one")
         if is_table:
@@ -190,6 +207,7 @@ def train(
         model=model,
         workspace=workspace,
         key=key,
+        query=query,
         passphrase=passphrase_source(passphrase_file, screen),
         confirm=confirm if screen.interactive and not yes else None,
         yes=yes,

@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from fedcli.data.typed import NUMBER, as_floats, as_text, kind_of
 from fedcli.fileformat.statistics import FloatArray
 from fedcli.study.document import Cell
 
@@ -57,11 +58,12 @@ def read_numbers(cells: pl.Series, missing: Codes, *, decimal_comma: bool = Fals
 
     Parameters
     ----------
-    cells : polars.Series of text
+    cells : polars.Series
+        Text, or typed cells, which are read as their text would be; see `typed`.
     missing : Codes
         Besides the empty cell and `NO_VALUE`.
     decimal_comma : bool
-        Whether numbers are written 1,5; a point is then no number, since it may be a thousands separator.
+        Whether text writes numbers 1,5; a point is then no number, since it may be a thousands separator.
 
     Returns
     -------
@@ -70,13 +72,18 @@ def read_numbers(cells: pl.Series, missing: Codes, *, decimal_comma: bool = Fals
     bad : ndarray of bool (n,)
         Cells that are neither number nor missing; NaN in ``values``.
     """
-    parsed = _parse(cells, decimal_comma)
+    parsed = None if cells.dtype == pl.String else as_floats(cells)
+    if parsed is None:
+        cells = as_text(cells)
+        parsed = _parse(cells, decimal_comma)
+    else:
+        decimal_comma = False
     values: FloatArray = parsed.to_numpy(writable=True)
     bad = np.zeros(len(values), dtype=np.bool_)
     doubtful = np.flatnonzero(~np.isfinite(values))
     if doubtful.size:
         # Only these cells are looked at as text: in a clean column there is none.
-        text = cells.gather(doubtful).fill_null("").str.strip_chars(_STRIPPED)
+        text = as_text(cells.gather(doubtful)).fill_null("").str.strip_chars(_STRIPPED)
         again: FloatArray = _parse(text, decimal_comma).to_numpy(writable=True)
         again[np.isinf(again)] = np.nan
         absent = text.str.to_lowercase().is_in(list(NO_VALUE)) | text.is_in(list(missing.texts))
@@ -97,7 +104,7 @@ def _parse(cells: pl.Series, decimal_comma: bool) -> pl.Series:
 
 
 class LevelReader:
-    """Reads cells as codes of levels; remembers the spellings it has met.
+    """Reads cells as codes of levels; remembers the spellings it has met. A typed truth value is 1 or 0 as well.
 
     Parameters
     ----------
@@ -120,15 +127,21 @@ class LevelReader:
         """Return the code of each cell (n,): `MISSING` or `UNKNOWN` where it is none."""
         if cells.is_empty():
             return np.empty(0, dtype=np.int32)
-        text = cells.fill_null("").str.strip_chars(_STRIPPED)
-        distinct = text.unique().to_list()
-        codes = [self._known[t] if t in self._known else self._code(t) for t in distinct]
+        yes_or_no = cells.dtype == pl.Boolean
+        # Of numbers only the distinct ones are written out; decimals may differ in their width from batch to batch.
+        if kind_of(cells.dtype) != NUMBER or cells.dtype.is_decimal():
+            cells = as_text(cells).fill_null("").str.strip_chars(_STRIPPED)
+        distinct = cells.unique()
+        texts = as_text(distinct).fill_null("").to_list()
+        codes = [self._known[t] if t in self._known else self._code(t) for t in texts]
         # Levels and codes are few; free text in a wrongly chosen column is not, and is not kept.
-        if len(distinct) <= 1000:
-            self._known |= dict(zip(distinct, codes, strict=True))
-        replaced = text.replace_strict(
-            pl.Series(distinct, dtype=pl.String), pl.Series(codes, dtype=pl.Int32), return_dtype=pl.Int32
-        )
+        if len(texts) <= 1000:
+            self._known |= dict(zip(texts, codes, strict=True))
+        if yes_or_no:
+            codes = [
+                self._code(str(int(t == "true"))) if c == UNKNOWN else c for t, c in zip(texts, codes, strict=True)
+            ]
+        replaced = cells.replace_strict(distinct, pl.Series(codes, dtype=pl.Int32), return_dtype=pl.Int32)
         return replaced.to_numpy(writable=True)
 
     def _code(self, text: str) -> int:

@@ -13,8 +13,8 @@ import numpy as np
 from fedcli.data.cells import number_of
 from fedcli.data.converting import Converter
 from fedcli.data.mapping import Mapping, agreed_columns, nearest
-from fedcli.data.reading import Table
 from fedcli.data.reading_report import ReadingReport
+from fedcli.data.table import Table
 from fedcli.errors import EmptyTable, FedcliError, MissingColumn
 from fedcli.preparing.rows import Rows
 from fedcli.study.document import Study
@@ -150,7 +150,6 @@ class RowReader:
         return Converter(
             self._study,
             self._mapping,
-            self._table.name,
             decimal_comma=self._table.decimal_comma,
             features_only=self._features_only,
         )

@@ -1,4 +1,4 @@
-"""One batch of text to `Rows`: names, units, spellings, missing codes and ranges, column by column.
+"""One batch of records to `Rows`: names, units, spellings, missing codes and ranges, column by column.
 
 Owns which rows count and what is missing, and notes every error without stopping. Must not know files or passes.
 Internal. Codes for a missing value are compared with the cell as written, before any conversion of units.
@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from fedcli.data.cells import MISSING, UNKNOWN, BoolArray, Codes, LevelReader, read_numbers
 from fedcli.data.findings import Findings
 from fedcli.data.mapping import Mapping, agreed_columns
-from fedcli.data.reading import TextBatch
 from fedcli.data.reading_report import ReadingReport
+from fedcli.data.table import Records
+from fedcli.data.typed import as_text
 from fedcli.errors import BadTarget, FedcliError, MissingValue, NotANumber, OutOfRange, UnknownLevel
 from fedcli.fileformat.statistics import FloatArray
 from fedcli.preparing.rows import Rows
@@ -28,7 +29,7 @@ from fedcli.study.document import BinaryTarget, CountTarget, NumberFeature, Offs
 class _Kept:
     """The records of a batch that are still looked at, and where each stood in it."""
 
-    batch: TextBatch
+    batch: Records
     frame: pl.DataFrame
     records: NDArray[np.int64]
 
@@ -48,8 +49,6 @@ class Converter:
     ----------
     study : Study
     mapping : Mapping
-    table : str
-        The table's name, for messages.
     decimal_comma : bool
         Whether its numbers are written 1,5.
     features_only : bool
@@ -57,9 +56,7 @@ class Converter:
         and a missing offset NaN.
     """
 
-    def __init__(
-        self, study: Study, mapping: Mapping, table: str, *, decimal_comma: bool, features_only: bool = False
-    ) -> None:
+    def __init__(self, study: Study, mapping: Mapping, *, decimal_comma: bool, features_only: bool = False) -> None:
         self._study = study
         self._features_only = features_only
         self._mapping = mapping
@@ -79,9 +76,9 @@ class Converter:
         self._levels = {
             name: LevelReader(pairs, self._missing[name], mapping.of(name).levels) for name, pairs in levels.items()
         }
-        self.findings = Findings(study, mapping, table)
+        self.findings = Findings(study, mapping)
 
-    def rows(self, batch: TextBatch) -> Rows:
+    def rows(self, batch: Records) -> Rows:
         """Turn one batch into the rows that can be used; meaningless where ``findings`` has grown."""
         filled = ~batch.frame.select(pl.all_horizontal(pl.all().is_null())).to_series().to_numpy()
         if self._features_only:
@@ -197,7 +194,7 @@ class Converter:
         values, bad = read_numbers(cells, self._missing[column], decimal_comma=self._decimal_comma)
         if bad.any():
             finding = self.findings.add(NotANumber, column, kept.batch, kept.records, bad)
-            text = cells.filter(pl.Series(bad)).str.strip_chars()
+            text = as_text(cells.filter(pl.Series(bad))).str.strip_chars()
             finding.other_decimal |= bool(text.str.contains(r"^[-+]?[0-9]*[.,][0-9]+$").all())
         conversion = self._mapping.of(column)
         if conversion.multiply != 1.0 or conversion.add != 0.0:
@@ -210,7 +207,7 @@ class Converter:
         unknown = codes == UNKNOWN
         if unknown.any():
             finding = self.findings.add(kind, column, kept.batch, kept.records, unknown)
-            finding.add_labels(cells.filter(pl.Series(unknown)).str.strip_chars().unique().to_list())
+            finding.add_labels(as_text(cells.filter(pl.Series(unknown))).str.strip_chars().unique().to_list())
         return codes
 
     def _note(self, kept: _Kept, kind: type[FedcliError], column: str, wrong: BoolArray) -> None:

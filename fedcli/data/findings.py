@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fedcli.data.cells import BoolArray
 from fedcli.data.mapping import Mapping, agreed_columns
-from fedcli.data.reading import TextBatch
+from fedcli.data.table import Records
 from fedcli.errors import BadTarget, FedcliError, MissingValue, NotANumber, OutOfRange, UnknownLevel
 from fedcli.study.document import BinaryTarget, Category, Number, Study
 from fedcli.study.yaml import comment, scalar
@@ -34,18 +34,18 @@ class Finding:
     kind: type[FedcliError]
     column: str
     rows: int = 0
-    lines: list[int] = field(default_factory=list)
+    places: list[tuple[str, str, int]] = field(default_factory=list)
     labels: set[str] = field(default_factory=set)
     seen: int = 0
     other_decimal: bool = False
 
-    def add(self, batch: TextBatch, records: Iterable[int], count: int) -> None:
-        """Count ``count`` rows; note the lines of the first few ``records``."""
+    def add(self, batch: Records, records: Iterable[int], count: int) -> None:
+        """Count ``count`` rows; note file, unit and number of the first few ``records``."""
         self.rows += count
         for record in records:
-            if len(self.lines) >= _LINES:
+            if len(self.places) >= _LINES:
                 break
-            self.lines.append(batch.line(int(record)))
+            self.places.append((batch.name, batch.unit, batch.number(int(record))))
 
     def add_labels(self, labels: Iterable[str]) -> None:
         """Note unknown spellings of a category, as many as decide whether it is one."""
@@ -57,17 +57,16 @@ class Finding:
 class Findings:
     """Collects what is wrong, per column and kind, over all batches."""
 
-    def __init__(self, study: Study, mapping: Mapping, table: str) -> None:
+    def __init__(self, study: Study, mapping: Mapping) -> None:
         self._study = study
         self._mapping = mapping
-        self._table = table
         self._found: dict[tuple[str, type[FedcliError]], Finding] = {}
 
     def __bool__(self) -> bool:
         return bool(self._found)
 
     def add(
-        self, kind: type[FedcliError], column: str, batch: TextBatch, records: NDArray[np.int64], wrong: BoolArray
+        self, kind: type[FedcliError], column: str, batch: Records, records: NDArray[np.int64], wrong: BoolArray
     ) -> Finding:
         """Note that the rows where ``wrong`` are so; ``records`` gives each row's place in the batch."""
         finding = self._found.setdefault((column, kind), Finding(kind, column))
@@ -89,7 +88,8 @@ class Findings:
             BadTarget: self._bad_target,
         }
         message, hint = say[finding.kind](finding)
-        return finding.kind(f"{message}, {_at(finding)}", hint=hint, where=f"{self._table}:{finding.lines[0]}")
+        name, _, number = finding.places[0]
+        return finding.kind(f"{message}, {_at(finding)}", hint=hint, where=f"{name}:{number}")
 
     def _called(self, column: str) -> str:
         local = self._mapping.local(column)
@@ -177,6 +177,11 @@ def _count(n: int, word: str) -> str:
 
 
 def _at(f: Finding) -> str:
-    lines = ", ".join(str(line) for line in f.lines)
-    more = " ..." if f.rows > len(f.lines) else ""
-    return f"line {lines}" if f.rows == 1 else f"lines {lines}{more}"
+    """Say where: lines of a text file, rows of another; the first file is named by the error itself."""
+    first, unit, _ = f.places[0]
+    by_file: dict[str, list[str]] = {}
+    for name, _, number in f.places:
+        by_file.setdefault(name, []).append(str(number))
+    said = [", ".join(numbers) + ("" if name == first else f" of {name}") for name, numbers in by_file.items()]
+    more = " ..." if f.rows > len(f.places) else ""
+    return f"{unit} {said[0]}" if f.rows == 1 else f"{unit}s {', '.join(said)}{more}"

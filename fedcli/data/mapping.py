@@ -14,14 +14,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fedcli.data.cells import number_of
-from fedcli.data.reading import DELIMITERS
+from fedcli.data.csv_table import DELIMITERS
 from fedcli.errors import BadMapping
 from fedcli.study.document import BinaryTarget, Category, Cell, CountTarget, Study
 from fedcli.study.yaml import Path, Tree, comment, load, scalar
 
-_TOP = ("key", "data", "columns", "table")
+_TOP = ("key", "data", "query", "columns", "table")
 _COLUMN = ("column", "multiply", "add", "levels", "missing")
-_TABLE = ("delimiter", "decimal", "encoding")
+_TABLE = ("delimiter", "decimal", "encoding", "sheet")
 _DELIMITERS = {word: sign for sign, word in DELIMITERS.items()} | {sign: sign for sign in DELIMITERS}
 
 
@@ -55,11 +55,16 @@ class Mapping:
     Parameters
     ----------
     key, data : str, optional
-        Where the secret key and the table are, relative to the workspace; never the passphrase.
+        Where the secret key and the table are, relative to the workspace; never the passphrase. A database is named by
+        its address, which never holds a password.
+    query : str, optional
+        What to ask a database: one SELECT, or the path of a ``.sql`` file that holds it.
     columns : mapping of str to ColumnMapping
         By agreed name.
     delimiter, decimal, encoding : str, optional
         How the table is written, where the guess is wrong.
+    sheet : str, optional
+        Which sheet of a workbook; the first one without it.
     """
 
     key: str | None = None
@@ -68,6 +73,8 @@ class Mapping:
     delimiter: str | None = None
     decimal: str | None = None
     encoding: str | None = None
+    query: str | None = None
+    sheet: str | None = None
 
     @classmethod
     def identity(cls) -> Mapping:
@@ -115,7 +122,7 @@ def read_mapping(text: str, study: Study, *, name: str = "silo.yaml") -> Mapping
 
 
 def without_places(text: str, *, name: str = "silo.yaml") -> str:
-    """Return a mapping without its ``key:`` and ``data:``, which are of the workspace it was written for.
+    """Return a mapping without its ``key:``, ``data:`` and ``query:``, which are of the workspace it was written for.
 
     Every other line stays as the person wrote it, comments included.
 
@@ -134,7 +141,7 @@ def without_places(text: str, *, name: str = "silo.yaml") -> str:
         return text
     lines = text.splitlines(keepends=True)
     starts = sorted(tree.line((key,)) - 1 for key in tree.value)
-    for key in ("data", "key"):
+    for key in ("data", "key", "query"):
         if key in tree.value:
             start = tree.line((key,)) - 1
             end = min((other for other in starts if other > start), default=len(lines))
@@ -187,6 +194,8 @@ class _Reader:
             delimiter=self.choice(table, "delimiter", _DELIMITERS),
             decimal=self.choice(table, "decimal", {",": ",", ".": ".", "comma": ",", "point": "."}),
             encoding=self.encoding(table),
+            query=self.text(top.get("query"), ("query",)),
+            sheet=self.text(table.get("sheet"), ("table", "sheet")),
         )
 
     def choice(self, table: dict[str, Any], key: str, choices: MappingOf[str, str]) -> str | None:
@@ -299,7 +308,7 @@ def nearest(column: str, columns: Sequence[str]) -> str | None:
     return folded[found[0]] if found else None
 
 
-def draft_mapping(study: Study, columns: Sequence[str], key: str, data: str) -> str:
+def draft_mapping(study: Study, columns: Sequence[str], key: str, data: str, query: str | None = None) -> str:
     """Write the ``silo.yaml`` that ``join`` leaves in the workspace.
 
     Parameters
@@ -309,6 +318,8 @@ def draft_mapping(study: Study, columns: Sequence[str], key: str, data: str) -> 
         The columns of the silo's table. Those that the study names need no line; the others get a proposal.
     key, data : str
         Paths as the silo gave them.
+    query : str, optional
+        What to ask a database.
 
     Returns
     -------
@@ -319,12 +330,14 @@ def draft_mapping(study: Study, columns: Sequence[str], key: str, data: str) -> 
         f"# This silo's own file for the study '{study.study}'. Nothing in it leaves this silo.",
         f"key: {scalar(key)}  # the secret key; its passphrase is asked for, never written down",
         f"data: {scalar(data)}",
+        *([f"query: {scalar(query)}"] if query is not None else []),
         "",
         "# Where the table differs from the agreement, by the agreed name. Columns that match need no line.",
         "#   chol: {column: cholesterol_mmol, multiply: 38.67}            agreed = local * multiply + add",
         '#   sex: {column: Geschlecht, levels: {M: male, W: female}, missing: ["9"]}   local spelling: agreed level',
         "# If delimiter, decimal sign or encoding are guessed wrong:",
         "#   table: {delimiter: semicolon, decimal: comma, encoding: latin-1}",
+        "# Of a workbook, which sheet:   table: {sheet: NAME}",
     ]
     absent = [column for column in agreed_columns(study) if column not in columns]
     if not absent:

@@ -11,7 +11,8 @@ import math
 from dataclasses import dataclass, field, replace
 
 from fedcli.data.cells import NO_VALUE, number_of
-from fedcli.data.reading import Table
+from fedcli.data.table import Table
+from fedcli.data.typed import as_text
 from fedcli.errors import EmptyTable, MissingColumn, UnsupportedModel
 from fedcli.study.draft import Sample, SampleColumn
 
@@ -79,7 +80,7 @@ def _summarise(table: Table, names: list[str]) -> dict[str, _Summary]:
     found = {name: _Summary() for name in names}
     for batch in table.batches(names):
         for name, summary in found.items():
-            cells = batch.frame.get_column(name).fill_null("").str.strip_chars()
+            cells = as_text(batch.frame.get_column(name)).fill_null("").str.strip_chars()
             summary.rows += len(cells)
             summary.empty += int(cells.str.to_lowercase().is_in(list(NO_VALUE)).sum())
             if not summary.full:

@@ -165,3 +165,31 @@ class WorkspaceExists(FileError):
     """The folder already holds a workspace."""
 
     code = "E326"
+
+
+class ExtraMissing(FileError):
+    """A package that this kind of table needs is not installed."""
+
+    code = "E327"
+
+
+class NoDatabase(FileError):
+    """The database cannot be reached, or does not let this person in."""
+
+    code = "E328"
+
+
+class BadQuery(FileError):
+    """The database refuses the query, or there is none."""
+
+    code = "E329"
+
+
+class PasswordInAddress(FileError):
+    """The address of a database holds a password."""
+
+    code = "E330"
+    default_hint = (
+        "take it out and change it; PostgreSQL reads it from ~/.pgpass, from the file that PGPASSFILE names, or from a "
+        "service file"
+    )

@@ -21,15 +21,17 @@ from fedcli.workflow.results import Checked, ColumnCheck
 from fedcli.workflow.silo import open_silo
 
 
-def check(data: Path | str | None = None, *, workspace: Path | str = ".") -> Checked:
+def check(data: Path | str | None = None, *, workspace: Path | str = ".", query: str | None = None) -> Checked:
     """Say whether a silo's rows fit the agreement and what `train` would refuse; write nothing.
 
     Parameters
     ----------
-    data : path, optional
+    data : path or str, optional
         The table; without it the one that `join` recorded.
     workspace : path
         The silo's workspace.
+    query : str, optional
+        What to ask where the table is a database; without it what ``silo.yaml`` says.
 
     Returns
     -------
@@ -41,9 +43,10 @@ def check(data: Path | str | None = None, *, workspace: Path | str = ".") -> Che
     NoWorkspace, FileError
         The table cannot be read at all.
     """
-    side = open_silo(workspace, data)
+    side = open_silo(workspace, data, query)
     memory = SiloMemory(side.workspace.private)
-    report, found = check_table(side.study.study, side.mapping, side.table())
+    table = side.table()
+    report, found = check_table(side.study.study, side.mapping, table)
     problems: list[FedcliError] = [*found, *spread_problems(side.study.study, report.extent)]
     disclosure: Disclosure | None = None
     n_held_out = 0
@@ -75,4 +78,5 @@ def check(data: Path | str | None = None, *, workspace: Path | str = ".") -> Che
         columns=columns,
         smallest=(smallest.says, smallest.count) if smallest else None,
         problems=tuple(problems),
+        table=table.facts,
     )

@@ -5,13 +5,14 @@ Owns what a silo's workspace starts with. Knows nothing of screens. Stable: part
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from fedcli.crypto.keys import SecretKey, same_fingerprint
-from fedcli.data.mapping import agreed_columns, draft_mapping, read_mapping, without_places
-from fedcli.data.reading import open_table
+from fedcli.data.mapping import Mapping, agreed_columns, draft_mapping, read_mapping, without_places
+from fedcli.data.reading import read_query
+from fedcli.data.source import recorded
 from fedcli.errors import FingerprintMismatch, NotConfirmed, OtherSilo, WorkspaceExists
 from fedcli.study.yaml import decode, scalar
 from fedcli.workflow.files import Passphrase, open_key, open_study
@@ -28,6 +29,7 @@ def join(
     *,
     key: SecretKey | Path | str,
     data: Path | str,
+    query: str | None = None,
     workspace: Path | str = ".",
     mapping: Path | str | None = None,
     passphrase: Passphrase | None = None,
@@ -43,8 +45,11 @@ def join(
         The ``.fedstudy`` file.
     key : path
         The silo's secret key file.
-    data : path
-        The silo's table. Its place is recorded in ``silo.yaml``; only its header is read.
+    data : path or str
+        The silo's table: a file, a folder of parts, a pattern or a database's address. It is recorded in ``silo.yaml``;
+        only its header is read.
+    query : str, optional
+        What to ask where the table is a database: one SELECT, or the path of a ``.sql`` file. Recorded too.
     workspace : path
         The folder that becomes the workspace.
     mapping : path, optional
@@ -73,8 +78,10 @@ def join(
         raise WorkspaceExists(
             f"'{root}' holds another study: {', '.join(others)}", hint="name a folder of its own with -C DIR"
         )
-    table = need_file(Path(data), what="table")
-    columns = open_table(table).columns
+    given = "" if mapping is None else decode(need_file(Path(mapping), what="mapping").read_bytes(), name=str(mapping))
+    own = Mapping() if mapping is None else read_mapping(given, opened.study, name=Path(mapping).name)
+    asked = read_query(query, Path()) if query is not None else read_query(own.query, root)
+    table = opened_table(data, replace(own, query=asked))
     shown = study_show(study)
     secret = open_key(key, passphrase)
     name = opened.roster.own_name(secret.public_identity())
@@ -101,17 +108,19 @@ def join(
         raise ValueError("an unlocked key does not say where its file is: give key_file")
     key_path = Path(key_file) if key_file is not None else Path(str(key))
     space = Workspace(root, "silo")
-    places = _relative(key_path, root), _relative(table, root)
+    places = {"key": recorded(key_path, root), "data": recorded(data, root)}
+    if query is not None:
+        # A query's file is one more place; a query itself stays as it is.
+        places["query"] = query if asked == query else recorded(Path(query), root)
+    elif own.query is not None:
+        places["query"] = own.query
     if mapping is None:
-        text = draft_mapping(opened.study, columns, *places)
+        text = draft_mapping(opened.study, table.columns, **places)
     else:
-        given = decode(need_file(Path(mapping), what="mapping").read_bytes(), name=Path(mapping).name)
-        read_mapping(given, opened.study, name=Path(mapping).name)
-        kept = without_places(given, name=Path(mapping).name)
-        text = f"key: {scalar(places[0])}\ndata: {scalar(places[1])}\n\n{kept}"
+        lines = "".join(f"{key}: {scalar(place)}\n" for key, place in places.items())
+        text = f"{lines}\n{without_places(given, name=Path(mapping).name)}"
     own = read_mapping(text, opened.study, name=SILO_FILE)
-    columns = opened_table(table, own).columns
-    unplaced = tuple(column for column in agreed_columns(opened.study) if own.local(column) not in columns)
+    unplaced = tuple(column for column in agreed_columns(opened.study) if own.local(column) not in table.columns)
     root.mkdir(parents=True, exist_ok=True)
     make_folders(space)
     memory = SiloMemory(space.private)
@@ -121,9 +130,12 @@ def join(
     write_bytes(root / "allowed_signers", opened.roster.allowed_signers().encode("ascii"), force=True)
     write_bytes(space.settings, text.encode("utf-8"), mode=0o600)
     return Joined(
-        root, name, opened.study, opened.fingerprint, agreement_warnings(opened.study), space.settings, unplaced
+        root,
+        name,
+        opened.study,
+        opened.fingerprint,
+        agreement_warnings(opened.study),
+        space.settings,
+        unplaced,
+        table.facts,
     )
-
-
-def _relative(path: Path, root: Path) -> str:
-    return os.path.relpath(path.resolve(), root.resolve())

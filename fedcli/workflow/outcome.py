@@ -9,6 +9,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,11 +17,14 @@ import numpy as np
 
 from fedcli.data.checking import RowReader
 from fedcli.data.mapping import Mapping, read_mapping
-from fedcli.errors import NotFinal, NotFrozen, OtherStudy, OutputExists
+from fedcli.data.reading import read_query
+from fedcli.data.source import is_address, is_pattern
+from fedcli.errors import CannotWrite, NotFinal, NotFrozen, OtherStudy, OutputExists
 from fedcli.fileformat.statistics import FloatArray
 from fedcli.models.losses import Logistic
 from fedcli.preparing.plan import Plan
 from fedcli.report.coefficients import class_labels, coefficient_table
+from fedcli.report.members import rests_on
 from fedcli.study.yaml import decode
 from fedcli.workflow.files import OpenedStudy, kind_of, open_study
 from fedcli.workflow.models import OpenedModel, newest, open_final
@@ -36,6 +40,7 @@ def predict(
     *,
     model: Path | str | None = None,
     workspace: Path | str = ".",
+    query: str | None = None,
     out: Path | str | None = None,
     force: bool = False,
 ) -> Predicted:
@@ -46,10 +51,13 @@ def predict(
 
     Parameters
     ----------
-    data : path
+    data : path or str
+        In any form that a silo's table can have.
     model : path, optional
         The final model; without it the newest in the workspace.
     workspace : path
+    query : str, optional
+        What to ask where the table is a database.
     out : path, optional
         The CSV to write; ``TABLE-predictions.csv`` beside the table by default.
     force : bool
@@ -58,14 +66,13 @@ def predict(
     ------
     NotFinal, FileError, TrustError
     """
-    table = need_file(Path(data), what="table")
     study, opened = final_model(model, workspace)
     plan = Plan(study.study)
-    mapping = _mapping(study, Path(workspace))
-    reader = RowReader(study.study, mapping, opened_table(table, mapping), features_only=True)
+    mapping = replace(_mapping(study, Path(workspace)), query=read_query(query, Path()))
+    reader = RowReader(study.study, mapping, opened_table(data, mapping), features_only=True)
     header, rows = ["row", *_headings(plan)], 0
-    target = Path(out) if out is not None else table.with_name(f"{table.stem}-predictions.csv")
-    if target.exists() and target.samefile(table):
+    target = Path(out) if out is not None else _beside(data)
+    if target.exists() and not is_address(data) and not is_pattern(Path(data)) and target.samefile(data):
         raise OutputExists(f"'{target}' is the table itself", hint="name another file with --out")
 
     def write(file: BinaryIO) -> None:
@@ -82,6 +89,15 @@ def predict(
 
     write_file(target, write, force=force)
     return Predicted(target, rows, reader.report.rows_read - rows, tuple(header))
+
+
+def _beside(data: Path | str) -> Path:
+    """Return where predictions go by default."""
+    if is_address(data) or is_pattern(Path(data)):
+        raise CannotWrite(
+            "it is not clear where to write: the table is not one file", hint="name the file to write with --out"
+        )
+    return Path(data).with_name(f"{Path(data).stem}-predictions.csv")
 
 
 def _headings(plan: Plan) -> list[str]:
@@ -161,6 +177,7 @@ def export(
                 name: value if not isinstance(value, float) or np.isfinite(value) else repr(value)
                 for name, value in study.study.model.params.items()
             },
+            "silos": list(rests_on(plan, opened.document).fit) if opened.document else [],
             "without": list(opened.document.without) if opened.document else [],
             "reason": opened.document.reason if opened.document else "",
         }

@@ -74,7 +74,7 @@ class StudyShown:
 
 @dataclass(frozen=True)
 class Joined:
-    """Result of `join`."""
+    """Result of `join`. ``table`` says what was found out about the table."""
 
     workspace: Path
     silo: str
@@ -83,6 +83,7 @@ class Joined:
     warnings: tuple[str, ...]
     mapping: Path
     unplaced: tuple[str, ...]
+    table: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,10 @@ class ColumnCheck:
 
 @dataclass(frozen=True)
 class Checked:
-    """Result of `check`: nothing was written. ``ok`` is false when `train` would refuse."""
+    """Result of `check`: nothing was written. ``ok`` is false when `train` would refuse.
+
+    ``table`` says what was found out about the table: its format, delimiter, encoding.
+    """
 
     ok: bool
     study: str
@@ -108,6 +112,7 @@ class Checked:
     columns: tuple[ColumnCheck, ...]
     smallest: tuple[str, int] | None
     problems: tuple[FedcliError, ...]
+    table: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

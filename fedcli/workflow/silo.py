@@ -6,12 +6,14 @@ Owns opening them together. Knows nothing of mathematics or screens. Internal.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fedcli.data.checking import RowReader
 from fedcli.data.mapping import Mapping, read_mapping
-from fedcli.data.reading import Table, open_table
+from fedcli.data.reading import open_table, read_query
+from fedcli.data.source import is_address, located
+from fedcli.data.table import Table
 from fedcli.errors import BadMapping, LedgerBroken, NoWorkspace, TooManyColumns
 from fedcli.protocol.ledger import Ledger
 from fedcli.study.document import Study
@@ -19,7 +21,7 @@ from fedcli.study.yaml import decode
 from fedcli.workflow.files import OpenedStudy, open_study
 from fedcli.workflow.limits import cross_check
 from fedcli.workflow.memory import SiloMemory
-from fedcli.workflow.workspace import SILO_FILE, Workspace, find_workspace, need_file
+from fedcli.workflow.workspace import SILO_FILE, Workspace, find_workspace
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class SiloSide:
     mapping: Mapping
     mapping_digest: str
     key: Path
-    data: Path
+    data: Path | str
 
     def table(self) -> Table:
         """Open the table, as ``silo.yaml`` says it is written."""
@@ -43,19 +45,17 @@ class SiloSide:
 
     def ledger(self) -> Ledger:
         """Read and verify the ledger."""
-        path = self.workspace.ledger
-        if path.exists():
-            return Ledger.from_text(path.read_bytes())
-        if SiloMemory(self.workspace.private).last_round():
-            raise LedgerBroken(
-                "ledger.jsonl is gone, and an update has left this workspace",
-                hint="restore it from a backup; it records what has left this institution and is never edited",
-            )
-        return Ledger()
+        return read_ledger(self.workspace)
 
 
-def open_silo(root: Path | str, data: Path | str | None) -> SiloSide:
+def open_silo(root: Path | str, data: Path | str | None, query: str | None = None) -> SiloSide:
     """Open a silo's workspace.
+
+    Parameters
+    ----------
+    root : path
+    data, query : optional
+        The table, and what to ask it where it is a database; without them what ``silo.yaml`` names.
 
     Raises
     ------
@@ -69,14 +69,55 @@ def open_silo(root: Path | str, data: Path | str | None) -> SiloSide:
     raw = workspace.settings.read_bytes()
     text = decode(raw, name=workspace.settings.name)
     mapping = read_mapping(text, study.study, name=workspace.settings.name)
-    table = Path(data) if data is not None else workspace.root / _named(mapping.data, "data: TABLE.csv")
+    table = data if data is not None else located(_named(mapping.data, "data: TABLE.csv"), workspace.root)
+    asked = read_query(query, Path()) if query is not None else read_query(mapping.query, workspace.root)
+    # A file named instead of the recorded database needs no query; one that is asked for by name is checked.
+    mapping = replace(mapping, query=asked if query is not None or is_address(table) else None)
     key = workspace.root / _named(mapping.key, "key: NAME.fedkey")
-    return SiloSide(workspace, study, mapping, hashlib.sha256(raw).hexdigest(), key, need_file(table, what="table"))
+    return SiloSide(workspace, study, mapping, hashlib.sha256(raw).hexdigest(), key, table)
 
 
-def opened_table(path: Path, mapping: Mapping) -> Table:
+def open_silo_record(root: Path | str) -> tuple[Workspace, Ledger]:
+    """Open a silo's workspace for its ledger alone: neither key nor table has to be there.
+
+    Raises
+    ------
+    NoWorkspace, LedgerBroken
+    """
+    workspace = find_workspace(root)
+    if workspace.role != "silo":
+        raise NoWorkspace("this is the coordinator's workspace", hint="go to a silo's: the one that 'fedcli join' made")
+    return workspace, read_ledger(workspace)
+
+
+def read_ledger(workspace: Workspace) -> Ledger:
+    """Read and verify a silo's ledger.
+
+    Raises
+    ------
+    LedgerBroken
+    """
+    path = workspace.ledger
+    if path.exists():
+        return Ledger.from_text(path.read_bytes())
+    if SiloMemory(workspace.private).last_round():
+        raise LedgerBroken(
+            "ledger.jsonl is gone, and an update has left this workspace",
+            hint="restore it from a backup; it records what has left this institution and is never edited",
+        )
+    return Ledger()
+
+
+def opened_table(data: Path | str, mapping: Mapping) -> Table:
     """Open a table as a mapping says it is written."""
-    return open_table(path, delimiter=mapping.delimiter, decimal=mapping.decimal, encoding=mapping.encoding)
+    return open_table(
+        data,
+        delimiter=mapping.delimiter,
+        decimal=mapping.decimal,
+        encoding=mapping.encoding,
+        sheet=mapping.sheet,
+        query=mapping.query,
+    )
 
 
 def _named(value: str | None, line: str) -> str:

@@ -77,8 +77,9 @@ def study_init(
         The new folder; its name is the study's unless ``name`` is given.
     key : path
         The coordinator's secret key file; its place is recorded, not its contents.
-    data : path, optional
-        A sample table, from which columns, levels and ranges are filled in. It need not hold real rows.
+    data : path or str, optional
+        A sample table (a file, a folder of parts, a pattern), from which columns, levels and ranges are filled in. It
+        need not hold real rows.
     target : str, optional
         The sample's outcome column; the last one by default.
 
@@ -93,7 +94,7 @@ def study_init(
         raise WorkspaceExists(
             f"'{root}' already holds a study", hint="name another folder, or go on with: fedcli study show"
         )
-    sample = profile(open_table(need_file(Path(data), what="table")), target=target) if data is not None else None
+    sample = profile(open_table(data), target=target) if data is not None else None
     text = draft(name or _name_from(root), title, sample)
     workspace = Workspace(root, "coordinator")
     make_folders(workspace)

@@ -43,6 +43,7 @@ def train(
     workspace: Path | str = ".",
     key: SecretKey | Path | str | None = None,
     passphrase: Passphrase | None = None,
+    query: str | None = None,
     confirm: Callable[[Release], bool] | None = None,
     yes: bool = False,
     dry_run: bool = False,
@@ -55,13 +56,15 @@ def train(
 
     Parameters
     ----------
-    data : path, optional
+    data : path or str, optional
         The table; without it the one that `join` recorded.
     model : path, optional
         The model to continue; without it the newest in ``inbox/``, or the study itself before the first.
     workspace : path
     key, passphrase : optional
         The silo's secret key; without ``key`` the one that `join` recorded.
+    query : str, optional
+        What to ask where the table is a database; without it what ``silo.yaml`` says.
     confirm : callable, optional
         Shown the `Release`; the update is written only if it returns True.
     yes : bool
@@ -85,7 +88,7 @@ def train(
         Nobody could be asked and ``yes`` is false.
     """
     tell = progress or (lambda _: None)
-    side = open_silo(workspace, data)
+    side = open_silo(workspace, data, query)
     secret = open_key(key if key is not None else side.key, passphrase)
     memory = SiloMemory(side.workspace.private)
     name = side.study.roster.own_name(secret.public_identity())

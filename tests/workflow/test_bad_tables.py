@@ -58,7 +58,7 @@ BAD: dict[str, tuple[Callable[[str], str], type[FedcliError], str]] = {
     ),
     "with_a_line_too_short": (lambda t: t + "50,200\n", BadTable, "table.csv:82"),
     "that_names_a_column_twice": (lambda t: t.replace("sex", "age", 1), BadTable, "2 times"),
-    "that_is_no_text": (lambda t: "PK\x03\x04" + t, BadTable, "Excel"),
+    "that_is_no_text": (lambda t: "PK\x03\x04" + t, BadTable, "a zip archive"),
     "with_too_few_rows": (lambda t: "\n".join(t.splitlines()[:9]) + "\n", TooFewRows, "8 training rows"),
     "with_too_few_rows_per_column": (
         lambda t: "\n".join(t.splitlines()[:16]) + "\n",

@@ -64,7 +64,7 @@ def test_the_first_line_of_excel_names_the_delimiter(tmp_path: Path) -> None:
     path = write(tmp_path, "sep=;\na;b\n1,5;2\n")
     assert cells(path) == [("1,5", "2")]
     (batch,) = open_table(path).batches(["a"])
-    assert batch.line(0) == 3
+    assert batch.number(0) == 3
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_blocks_of_any_size_give_the_same_cells_and_lines(
     monkeypatch.setattr(csv_blocks, "BLOCK_BYTES", block)
     text = 'a,b\n1,"x, ""y"""\n\n2,"two\nlines"\n3,5\' 6" tall\n4,plain\n'
     path = write(tmp_path, text)
-    found = [(b.line(i), *row) for b in open_table(path).batches(["a", "b"]) for i, row in enumerate(b.frame.rows())]
+    found = [(b.number(i), *row) for b in open_table(path).batches(["a", "b"]) for i, row in enumerate(b.frame.rows())]
     assert [row for row in found if row[1]] == [
         (2, "1", 'x, "y"'),
         (4, "2", "two\nlines"),
@@ -144,8 +144,10 @@ def test_bytes_of_two_encodings_are_refused_with_their_line(tmp_path: Path, monk
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"PK\x03\x04rest", "an Excel file"),
-        (b"PAR1rest", "a Parquet file"),
+        (b"PK\x03\x04rest", "a zip archive"),
+        (b"PK\x03\x04[Content_Types].xml", "the workbook cannot be read"),
+        (b"PAR1rest", "the Parquet file cannot be read"),
+        (b"SQLite format 3\x00", "a SQLite database"),
         (b"manifest.json\x00\x00", "a fedcli file"),
         (b"\x00\x01\x02", "not text"),
         (b"\x1f\x8bnot gzip at all", "cannot be read"),
@@ -171,7 +173,7 @@ def test_a_file_without_a_header_is_refused(tmp_path: Path, text: str) -> None:
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileMissing):
         open_table(tmp_path / "no.csv")
-    with pytest.raises(FileMissing, match="a folder"):
+    with pytest.raises(FileMissing, match="holds no CSV or Parquet file"):
         open_table(tmp_path)
 
 

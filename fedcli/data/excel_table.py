@@ -1,0 +1,167 @@
+"""A sheet of an Excel or OpenDocument workbook as a table.
+
+Owns finding the sheet, its header and its last row. Must not know what a column means. Internal. A workbook is read as
+a whole (a sheet has at most 1,048,576 rows), and every cell as the text that Excel would save as CSV in full precision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from fedcli.data.csv_table import clean_header
+from fedcli.data.table import Records
+from fedcli.data.typed import days_alone
+from fedcli.errors import BadTable, EmptyTable, ExtraMissing
+
+BATCH_ROWS = 65_536
+
+
+@dataclass(frozen=True)
+class ExcelTable:
+    """One sheet of a workbook. It is opened anew for each pass; nothing of it is kept.
+
+    Parameters
+    ----------
+    path : Path
+    sheet : str
+    columns : tuple of str
+    places : tuple of int
+        Where in the sheet each column stands, from 0.
+    first_row : int
+        Row of the sheet, from 1, on which the records begin.
+    decimal_comma : bool
+        Whether numbers that were typed as text are written 1,5: only when the silo states it.
+    facts : tuple of str
+    """
+
+    path: Path
+    sheet: str
+    columns: tuple[str, ...]
+    places: tuple[int, ...]
+    first_row: int
+    decimal_comma: bool
+    facts: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The file's name, for messages."""
+        return self.path.name
+
+    def batches(self, columns: Sequence[str]) -> Iterator[Records]:
+        """Read the sheet once, only these columns; rows without any cell at its end are no rows.
+
+        Raises
+        ------
+        BadTable
+            The workbook is damaged.
+        """
+        frame = _cells(_workbook(self.path), self.sheet, self.path.name)[self.first_row - 1 :]
+        filled = (~frame.select(pl.all_horizontal(pl.all().is_null())).to_series()).arg_true()
+        frame = frame.head(int(filled[-1]) + 1 if len(filled) else 0)
+        asked = [frame.to_series(self.places[self.columns.index(column)]).alias(column) for column in columns]
+        frame = pl.DataFrame(asked).select(pl.all().map_batches(days_alone, return_dtype=pl.String))
+        for start in range(0, frame.height, BATCH_ROWS):
+            first = self.first_row + start
+            part = frame.slice(start, BATCH_ROWS)
+            yield Records(part, lambda record, first=first: first + record, self.name, "row")  # type: ignore[misc]
+
+
+def open_excel(path: Path, *, sheet: str | None, decimal: str | None) -> ExcelTable:
+    """Find a sheet and its header: the first row with anything in it.
+
+    Parameters
+    ----------
+    path : Path
+    sheet : str, optional
+        Its name; the first one where none is given.
+    decimal : str, optional
+        Stated by the silo, for numbers that were typed as text.
+
+    Raises
+    ------
+    ExtraMissing
+        The package that reads workbooks is not installed.
+    BadTable
+        There is no such sheet, or its first row does not name the columns.
+    EmptyTable
+        The sheet is empty.
+    """
+    workbook = _workbook(path)
+    names = list(workbook.sheet_names)
+    if sheet is not None and sheet not in names:
+        raise BadTable(
+            f"the workbook has no sheet '{sheet}'",
+            hint=f"its sheets are {', '.join(names)}: in silo.yaml, table: {{sheet: NAME}}",
+            where=path.name,
+        )
+    sheet = sheet or names[0]
+    frame = _cells(workbook, sheet, path.name)
+    filled = (~frame.select(pl.all_horizontal(pl.all().is_null())).to_series()).arg_true()
+    if not len(filled):
+        raise EmptyTable(
+            f"sheet '{sheet}' is empty",
+            hint=f"name another in silo.yaml, table: {{sheet: NAME}}; there are {', '.join(names)}"
+            if len(names) > 1
+            else "is it the right workbook?",
+            where=path.name,
+        )
+    at = int(filled[0])
+    row = frame.row(at)
+    used = [place for place in range(frame.width) if frame.to_series(place).null_count() < frame.height]
+    columns = clean_header([row[place] for place in used], where=f"{path.name}:{at + 1}")
+    _check_header(columns, sheet, at + 1, path.name)
+    others = "" if len(names) == 1 else f" of {len(names)}"
+    facts = ("workbook", f"sheet '{sheet}'{others}")
+    return ExcelTable(path, sheet, columns, tuple(used), at + 2, decimal == ",", facts)
+
+
+def _check_header(columns: tuple[str, ...], sheet: str, row: int, name: str) -> None:
+    """Refuse a title, or a header of merged cells: all but the first of merged cells are empty."""
+    blank = columns.count("")
+    # One may be: a column of row numbers has no name.
+    if blank > 1 or (blank and len(columns) == 2):
+        raise BadTable(
+            f"row {row} of sheet '{sheet}' names only {len(columns) - blank} of the {len(columns)} columns below it",
+            hint="leave one header row with a name over each column: take out titles above it, and unmerge its cells",
+            where=f"{name}:{row}",
+        )
+
+
+def _workbook(path: Path) -> Any:
+    try:
+        import fastexcel
+    except ImportError as exc:
+        raise ExtraMissing(
+            "reading Excel needs a package that is not installed here",
+            hint='pip install "fedcli[excel]"; or save the sheet as CSV (UTF-8)',
+            where=path.name,
+        ) from exc
+    try:
+        return fastexcel.read_excel(path)
+    except (fastexcel.FastExcelError, OSError) as exc:
+        raise _damaged(path.name) from exc
+
+
+def _cells(workbook: Any, sheet: str, name: str) -> pl.DataFrame:
+    """Return all cells of a sheet as text, from its row 1 on."""
+    import fastexcel
+
+    try:
+        loaded = workbook.load_sheet(sheet, header_row=None, skip_rows=0, dtypes="string")
+        frame: pl.DataFrame = loaded.to_polars()
+    except (fastexcel.FastExcelError, pl.exceptions.PolarsError) as exc:
+        raise _damaged(name) from exc
+    return frame
+
+
+def _damaged(name: str) -> BadTable:
+    return BadTable(
+        "the workbook cannot be read",
+        hint="is it protected by a password, or damaged? Open it, and save it anew as .xlsx or as CSV (UTF-8)",
+        where=name,
+    )

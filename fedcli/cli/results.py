@@ -72,7 +72,9 @@ def export(
 
     screen = Screen("export", as_json, quiet)
     made = run(model, format=format.value, workspace=workspace, out=out, force=force)
-    screen.object(file=made.file, format=made.format)
+    for warning in made.warnings:
+        screen.warn(warning)
+    screen.object(file=made.file, format=made.format, warnings=made.warnings)
     screen.done(f"{made.file} written")
     if made.format == "sklearn":
         screen.say("Load it with: skops.io.load(FILE, trusted=skops.io.get_untrusted_types(file=FILE))")

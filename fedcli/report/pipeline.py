@@ -8,16 +8,19 @@ is there, and then given the pooled values. Setting attributes on an unfitted ob
 
 from __future__ import annotations
 
+import itertools
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from fedcli.data.cells import NO_VALUE, Codes, number_of
 from fedcli.errors import UnsupportedModel
-from fedcli.fileformat.statistics import State
+from fedcli.fileformat.statistics import FloatArray, State
 from fedcli.preparing.columns import Columns
 from fedcli.preparing.plan import Plan
 from fedcli.report.coefficients import class_labels
-from fedcli.study.document import CategoryFeature
+from fedcli.study.document import CategoryFeature, NumberFeature, Study
 
 _GAPS = (("impute", np.nan), ("impute_none", None))
 
@@ -26,7 +29,8 @@ def build_pipeline(plan: Plan, state: State) -> Any:
     """Return ``Pipeline([("columns", ColumnTransformer), ("model", estimator)])``, fitted as on the pooled rows.
 
     Its ``predict`` takes a data frame with the study's column names, agreed units and level spellings; a missing cell
-    is NaN (None for text). The offset of a count model is not part of it: multiply predictions by the exposure.
+    is NaN (None for text) or an agreed missing code, but for those that `pipeline_limits` names. The offset of a count
+    model is not part of it: multiply predictions by the exposure.
 
     Raises
     ------
@@ -60,10 +64,6 @@ def spoken_levels(column: CategoryFeature) -> list[Any]:
     return list(numbers) if distinct else list(column.levels)
 
 
-def _first(plan: Plan, chosen: list[str]) -> Any:
-    return spoken_levels(plan.study.categories[chosen[0]])[0]
-
-
 def _made_up(columns: Columns) -> dict[str, list[Any]]:
     """Return a few rows in which every level occurs and every number varies."""
     n = max([2, *(len(column.levels) for _, column in columns.categories)])
@@ -79,56 +79,118 @@ def _transformer(plan: Plan, preparation: Any) -> Any:
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import Pipeline
-    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+    from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 
-    columns = plan.columns
+    columns, categories = plan.columns, plan.study.categories
+    own = {name: i for i, (name, _) in enumerate(columns.numbers)}
+    place = {name: i for i, (name, _) in enumerate(columns.categories)}
     original_mean = preparation.fill * columns.half + columns.middle
     scale = preparation.scale[: len(columns.numbers)] * columns.half
     groups: list[tuple[str, Any, list[str]]] = []
-    numbers = [name for name, _ in columns.numbers]
-    categories = [name for name, _ in columns.categories]
-    for title, chosen, imputed in (
-        ("numbers_imputed", numbers[: columns.n_imputed], True),
-        ("numbers", numbers[columns.n_imputed :], False),
-    ):
-        if chosen:
-            steps: list[tuple[str, Any]] = [("impute", SimpleImputer())] if imputed else []
-            if plan.study.model.standardize:
-                steps.append(("scale", StandardScaler()))
-            groups.append((title, Pipeline(steps) if steps else "passthrough", chosen))
-    for place, name in enumerate(categories):
+    for number, (column, run) in enumerate(itertools.groupby(columns.numbers, lambda item: _treatment(item[1]))):
+        chosen = [name for name, _ in run]
+        steps: list[tuple[str, Any]] = [("impute", SimpleImputer())] if column.imputed else []
+        # A gap in a column without imputation stays one, and the estimator refuses it.
+        steps += [
+            (f"impute_code_{i}", SimpleImputer(missing_values=code, keep_empty_features=True))
+            for i, code in enumerate(column.codes)
+        ]
+        if column.clip:
+            steps.append(("clip", MinMaxScaler(feature_range=column.clip, clip=True)))
+        if plan.study.model.standardize:
+            steps.append(("scale", StandardScaler()))
+        groups.append((f"numbers_{number}", Pipeline(steps) if steps else "passthrough", chosen))
+    for name in place:
         # One step per category: levels that are numbers and levels that are text cannot share an encoder.
-        levels = spoken_levels(plan.study.categories[name])
+        levels = spoken_levels(categories[name])
         encode = OneHotEncoder(categories=[levels], drop="first", sparse_output=False)
-        gaps = _GAPS if isinstance(levels[0], str) else _GAPS[:1]
-        imputed = place < columns.n_imputed_categories
-        steps = [(step, SimpleImputer(missing_values=gap, strategy="most_frequent")) for step, gap in gaps if imputed]
+        gaps = [] if categories[name].impute is None else _category_gaps(categories[name], levels)
+        steps = [(step, SimpleImputer(missing_values=gap, strategy="most_frequent")) for step, gap in gaps]
         groups.append((f"category_{name}", Pipeline([*steps, ("encode", encode)]), [name]))
     transformer = ColumnTransformer(groups, sparse_threshold=0.0)
     transformer.fit(pl.DataFrame(_made_up(columns)))
-    places = {name: i for i, name in enumerate(numbers)}
-    category_places = {name: i for i, name in enumerate(categories)}
-    for title, fitted, chosen in transformer.transformers_:
+    for _, fitted, chosen in transformer.transformers_:
         if not isinstance(fitted, Pipeline):
             continue
-        index = [places[name] for name in chosen if name in places]
-        imputers = [step for name, step in fitted.steps if name.startswith("impute")]
-        if imputers:
-            values = (
-                original_mean[index]
-                if index
-                else np.array(
-                    [spoken_levels(plan.study.categories[n])[preparation.modes[category_places[n]]] for n in chosen],
-                    dtype=object if title.startswith("category_") and isinstance(_first(plan, chosen), str) else None,
+        index = [own[name] for name in chosen if name in own]
+        for title, step in fitted.steps:
+            if title.startswith("impute"):
+                step.statistics_ = (
+                    _fill(plan.study.numbers[chosen[0]].impute is not None, original_mean[index])
+                    if index
+                    else _mode(categories[chosen[0]], preparation.modes[place[chosen[0]]])
                 )
-            )
-            for imputer in imputers:
-                imputer.statistics_ = values
-        if title.startswith("numbers") and "scale" in fitted.named_steps:
-            scaler = fitted.named_steps["scale"]
-            scaler.mean_, scaler.scale_, scaler.var_ = original_mean[index], scale[index], scale[index] ** 2
-            scaler.n_samples_seen_ = preparation.n_samples
+            elif title == "clip":
+                low, high = step.feature_range
+                # From the range to the range: the identity, but for what lies outside.
+                step.data_min_, step.data_max_ = np.full(len(index), low), np.full(len(index), high)
+                step.data_range_ = step.data_max_ - step.data_min_
+                step.scale_, step.min_ = np.ones(len(index)), np.zeros(len(index))
+            elif title == "scale":
+                step.mean_, step.scale_, step.var_ = original_mean[index], scale[index], scale[index] ** 2
+                step.n_samples_seen_ = preparation.n_samples
     return transformer
+
+
+@dataclass(frozen=True)
+class _Treatment:
+    """What happens to a number column before it is scaled; neighbours that are treated alike share one step."""
+
+    imputed: bool
+    codes: tuple[float, ...]
+    clip: tuple[float, float] | None
+
+
+def _treatment(column: NumberFeature) -> _Treatment:
+    clip = column.interval if column.outside == "clip" else None
+    return _Treatment(column.impute is not None, tuple(sorted(Codes.of(column.missing).numbers)), clip)
+
+
+def _fill(imputed: bool, means: FloatArray) -> FloatArray:
+    return means if imputed else np.full(len(means), np.nan)
+
+
+def _category_gaps(column: CategoryFeature, levels: list[Any]) -> list[tuple[str, Any]]:
+    codes = Codes.of(column.missing)
+    if isinstance(levels[0], str):
+        return [*_GAPS, *((f"impute_code_{i}", code) for i, code in enumerate(sorted(codes.texts)))]
+    return [_GAPS[0], *((f"impute_code_{i}", code) for i, code in enumerate(sorted(codes.numbers)))]
+
+
+def _mode(column: CategoryFeature, mode: int) -> Any:
+    level = spoken_levels(column)[mode]
+    return np.array([level], dtype=object if isinstance(level, str) else None)
+
+
+def pipeline_limits(study: Study) -> tuple[str, ...]:
+    """Return what the study does to a table and the exported Pipeline does not, a sentence each.
+
+    scikit-learn's own parts compare a missing code with a column of its own kind only: text codes among numbers have to
+    become gaps where the table is read.
+    """
+    found = []
+    texts = {code: None for name, column in study.features.items() for code in _foreign_codes(study, name)}
+    if texts:
+        wanted = ", ".join(repr(code) for code in sorted(texts))
+        found.append(
+            f"the Pipeline does not know the missing codes {wanted} in columns of numbers: "
+            f"read the table with pandas.read_csv(FILE, na_values=[{wanted}])"
+        )
+    lost = [name for name, column in study.numbers.items() if column.outside == "missing"]
+    if lost:
+        found.append(
+            f"the Pipeline takes values outside the agreed range as they are, in the study they are missing: "
+            f"{', '.join(lost)}"
+        )
+    return tuple(found)
+
+
+def _foreign_codes(study: Study, name: str) -> list[str]:
+    """Return the text codes of a column that a data frame holds as numbers, but for those that pandas knows itself."""
+    column = study.features[name]
+    if name in study.categories and isinstance(spoken_levels(study.categories[name])[0], str):
+        return []
+    return [code for code in Codes.of(column.missing).texts if number_of(code) is None and code.lower() not in NO_VALUE]
 
 
 def _estimator(plan: Plan, slopes: Any, intercept: float) -> Any:

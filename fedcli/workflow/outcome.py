@@ -150,11 +150,13 @@ def export(
     study, opened = final_model(file, workspace)
     plan = Plan(study.study)
     table = coefficient_table(plan, opened.state)
+    warnings: tuple[str, ...] = ()
     if format == "sklearn":
         import skops.io
 
-        from fedcli.report.pipeline import build_pipeline
+        from fedcli.report.pipeline import build_pipeline, pipeline_limits
 
+        warnings = pipeline_limits(study.study)
         data, ending = skops.io.dumps(build_pipeline(plan, opened.state)), ".skops"
     elif format == "csv":
         text = io.StringIO()
@@ -184,7 +186,7 @@ def export(
         data, ending = json.dumps(document, indent=2, allow_nan=False, default=str).encode("ascii") + b"\n", ".json"
     target = Path(out) if out is not None else Path(workspace) / f"{table.study}{ending}"
     write_bytes(target, data, force=force)
-    return Exported(target, format)
+    return Exported(target, format, warnings)
 
 
 def _export_signers(file: Path | str | None, workspace: Path | str, out: Path | str | None, *, force: bool) -> Exported:

@@ -261,6 +261,7 @@ class Exported:
 
     file: Path
     format: str
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

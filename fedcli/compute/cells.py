@@ -6,7 +6,7 @@ screens. Internal. The product sum of two dummies is a cell of their two-way tab
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import combinations
 
 import numpy as np
@@ -19,8 +19,19 @@ from fedcli.privacy.disclosure import Cell
 from fedcli.study.document import BinaryTarget, CountTarget, NumberTarget
 
 Labels = tuple[str, ...]
+Group = Callable[[NDArray[np.float64]], NDArray[np.bool_]]
 # Stands for the target among the positions of number columns.
 TARGET = -1
+
+
+def _every(weight: NDArray[np.float64]) -> NDArray[np.bool_]:
+    return np.ones(len(weight), dtype=np.bool_)
+
+
+_BY_WEIGHT: dict[str, Group] = {
+    "of weight above 0": lambda weight: weight > 0,
+    "of weight 0": lambda weight: weight == 0,
+}
 
 
 def count_cells(plan: Plan, spool: Spool, mask: NDArray[np.bool_]) -> list[Cell]:
@@ -37,10 +48,19 @@ def count_cells(plan: Plan, spool: Spool, mask: NDArray[np.bool_]) -> list[Cell]
     -------
     list of Cell
         A number column with at most two distinct values counts as a category: its sums are counts too. So does a
-        number target; of a count target, rows above 0 are told from rows at 0. Rows of weight 0 are not counted: they
-        are in no weighted sum.
+        number target; of a count target, rows above 0 are told from rows at 0. Where rows have weights, those above 0
+        and those at 0 are counted apart as well: some sums are over all rows, some weighted, and who has both has the
+        difference.
     """
-    two_valued = _two_valued(plan, spool, mask)
+    cells = _count(plan, spool, mask, _every)
+    if plan.study.weight is not None:
+        for among, group in _BY_WEIGHT.items():
+            cells += [Cell(f"{cell.says}, {among}", cell.count) for cell in _count(plan, spool, mask, group)]
+    return cells
+
+
+def _count(plan: Plan, spool: Spool, mask: NDArray[np.bool_], group: Group) -> list[Cell]:
+    two_valued = _two_valued(plan, spool, mask, group)
     labels = _labels(plan, two_valued)
     if not labels:
         return []
@@ -49,7 +69,7 @@ def count_cells(plan: Plan, spool: Spool, mask: NDArray[np.bool_]) -> list[Cell]
     double = {
         pair: np.zeros(sizes[pair[0]] * sizes[pair[1]], dtype=np.int64) for pair in combinations(range(len(sizes)), 2)
     }
-    for rows in _train(spool, mask):
+    for rows in _train(spool, mask, group):
         codes = _codes(plan, rows, two_valued)
         for i, size in enumerate(sizes):
             single[i] += np.bincount(codes[i], minlength=size)
@@ -62,24 +82,24 @@ def count_cells(plan: Plan, spool: Spool, mask: NDArray[np.bool_]) -> list[Cell]
     return cells
 
 
-def _train(spool: Spool, mask: NDArray[np.bool_]) -> Iterator[Rows]:
+def _train(spool: Spool, mask: NDArray[np.bool_], group: Group) -> Iterator[Rows]:
     for where, rows in spool.blocks():
-        yield rows.take(~mask[where] & (rows.weight > 0))
+        yield rows.take(~mask[where] & group(rows.weight))
 
 
-def _two_valued(plan: Plan, spool: Spool, mask: NDArray[np.bool_]) -> dict[int, tuple[float, float]]:
+def _two_valued(plan: Plan, spool: Spool, mask: NDArray[np.bool_], group: Group) -> dict[int, tuple[float, float]]:
     """Return lowest and highest value of each number column (position in the study) that has no third.
 
     The target of a number model is at `TARGET`.
     """
     width = len(plan.study.numbers) + 1
     low, high = np.full(width, np.inf), np.full(width, -np.inf)
-    for rows in _train(spool, mask):
+    for rows in _train(spool, mask, group):
         values = _with_target(rows)
         low = np.fmin(low, np.fmin.reduce(values, axis=0, initial=np.inf))
         high = np.fmax(high, np.fmax.reduce(values, axis=0, initial=-np.inf))
     between = np.zeros(width, dtype=np.bool_)
-    for rows in _train(spool, mask):
+    for rows in _train(spool, mask, group):
         values = _with_target(rows)
         between |= ((values > low) & (values < high)).any(axis=0)
     found = {j: (float(low[j]), float(high[j])) for j in range(width) if not between[j] and np.isfinite(low[j])}
@@ -133,7 +153,7 @@ def _codes(plan: Plan, rows: Rows, two_valued: dict[int, tuple[float, float]]) -
 def effective_rows(spool: Spool, mask: NDArray[np.bool_]) -> float:
     """Return ``sum(w)**2 / sum(w**2)`` over the training rows: how many equal rows the weighted sums are worth."""
     total = squares = 0.0
-    for rows in _train(spool, mask):
+    for rows in _train(spool, mask, _every):
         total += float(rows.weight.sum())
         squares += float(rows.weight @ rows.weight)
     return total * total / squares if squares > 0 else 0.0

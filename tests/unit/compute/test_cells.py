@@ -141,13 +141,21 @@ def test_a_number_target_with_two_values_counts_as_an_outcome() -> None:
     assert sorted(cell.count for cell in cells) == [2, 18]
 
 
-def test_rows_of_weight_0_are_in_no_cell_and_one_heavy_row_is_worth_one() -> None:
-    text = agreement(TARGETS["LinearRegression"], {"dose": FEATURES["dose"]}, "LinearRegression")
+def test_rows_are_counted_by_weight_too_and_one_heavy_row_is_worth_one() -> None:
+    """Some sums are over all rows, others over rows of weight above 0: their difference is the rows of weight 0."""
+    weight = {"column": "w", "range": [0, 1]}
+    text = agreement(TARGETS["LinearRegression"], {"dose": FEATURES["dose"]}, "LinearRegression", weight=weight)
     n = 20
     outcome = np.where(np.arange(n) < 10, 1.0, 0.0)
-    weight = np.where(np.arange(n) < 3, 1.0, 0.0)
-    rows = Rows(np.linspace(0, 9, n)[:, None], np.empty((n, 0), np.int32), outcome, np.zeros(n), weight)
+    weights = np.where(np.arange(n) < 3, 1.0, 0.0)
+    rows = Rows(np.linspace(0, 9, n)[:, None], np.empty((n, 0), np.int32), outcome, np.zeros(n), weights)
     nobody = np.zeros(n, dtype=bool)
-    cells = count_cells(Plan(read_study(text)), Spool([rows], Path()), nobody)
-    assert sorted(cell.count for cell in cells) == [3]
+    found = {cell.says: cell.count for cell in count_cells(Plan(read_study(text)), Spool([rows], Path()), nobody)}
+    assert found == {
+        "number = 0": 10,
+        "number = 1": 10,
+        "number = 1, of weight above 0": 3,
+        "number = 0, of weight 0": 10,
+        "number = 1, of weight 0": 7,
+    }
     assert effective_rows(Spool([rows], Path()), nobody) == 3.0

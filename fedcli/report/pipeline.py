@@ -84,7 +84,9 @@ def _transformer(plan: Plan, preparation: Any) -> Any:
     columns, categories = plan.columns, plan.study.categories
     own = {name: i for i, (name, _) in enumerate(columns.numbers)}
     place = {name: i for i, (name, _) in enumerate(columns.categories)}
-    original_mean = preparation.fill * columns.half + columns.middle
+    fill = preparation.fill * columns.half + columns.middle
+    # The mean after imputation: only where the mean itself fills are the two the same.
+    centre = preparation.mean[: len(columns.numbers)] * columns.half + columns.middle
     scale = preparation.scale[: len(columns.numbers)] * columns.half
     groups: list[tuple[str, Any, list[str]]] = []
     for number, (column, run) in enumerate(itertools.groupby(columns.numbers, lambda item: _treatment(item[1]))):
@@ -116,7 +118,7 @@ def _transformer(plan: Plan, preparation: Any) -> Any:
         for title, step in fitted.steps:
             if title.startswith("impute"):
                 step.statistics_ = (
-                    _fill(plan.study.numbers[chosen[0]].impute is not None, original_mean[index])
+                    _fill(plan.study.numbers[chosen[0]].impute is not None, fill[index])
                     if index
                     else _mode(categories[chosen[0]], preparation.modes[place[chosen[0]]])
                 )
@@ -127,7 +129,7 @@ def _transformer(plan: Plan, preparation: Any) -> Any:
                 step.data_range_ = step.data_max_ - step.data_min_
                 step.scale_, step.min_ = np.ones(len(index)), np.zeros(len(index))
             elif title == "scale":
-                step.mean_, step.scale_, step.var_ = original_mean[index], scale[index], scale[index] ** 2
+                step.mean_, step.scale_, step.var_ = centre[index], scale[index], scale[index] ** 2
                 step.n_samples_seen_ = preparation.n_samples
     return transformer
 
@@ -146,8 +148,8 @@ def _treatment(column: NumberFeature) -> _Treatment:
     return _Treatment(column.impute is not None, tuple(sorted(Codes.of(column.missing).numbers)), clip)
 
 
-def _fill(imputed: bool, means: FloatArray) -> FloatArray:
-    return means if imputed else np.full(len(means), np.nan)
+def _fill(imputed: bool, values: FloatArray) -> FloatArray:
+    return values if imputed else np.full(len(values), np.nan)
 
 
 def _category_gaps(column: CategoryFeature, levels: list[Any]) -> list[tuple[str, Any]]:

@@ -42,7 +42,7 @@ def fit_pooled(plan: Plan, state: State, silos: Mapping[str, Rows]) -> tuple[Coe
         Each silo's training rows.
     """
     rows = [silos[name] for name in silos]
-    X, scales = _prepared(plan, rows)
+    X, scales = _prepared(plan, state, rows)
     y = np.concatenate([r.target for r in rows])
     weight = np.concatenate([r.weight for r in rows])
     offset = np.concatenate([r.offset for r in rows])
@@ -58,7 +58,7 @@ def fit_pooled(plan: Plan, state: State, silos: Mapping[str, Rows]) -> tuple[Coe
     return Coefficients(mine, plan.coefficients(state)), Coefficients(pooled, original)
 
 
-def _prepared(plan: Plan, rows: list[Rows]) -> tuple[FloatArray, tuple[FloatArray, FloatArray]]:
+def _prepared(plan: Plan, state: State, rows: list[Rows]) -> tuple[FloatArray, tuple[FloatArray, FloatArray]]:
     from sklearn.impute import SimpleImputer
     from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
@@ -66,7 +66,7 @@ def _prepared(plan: Plan, rows: list[Rows]) -> tuple[FloatArray, tuple[FloatArra
     parts, centres, units = [], [], []
     numbers = np.concatenate([r.numbers for r in rows])[:, columns.number_order]
     if numbers.shape[1]:
-        filled = SimpleImputer(keep_empty_features=True).fit_transform(numbers)
+        filled = SimpleImputer(keep_empty_features=True).fit_transform(_medians_filled(plan, state, numbers))
         if plan.study.model.standardize:
             scaler = StandardScaler().fit(filled)
             parts.append(scaler.transform(filled))
@@ -88,6 +88,16 @@ def _prepared(plan: Plan, rows: list[Rows]) -> tuple[FloatArray, tuple[FloatArra
     centre = np.concatenate([*centres, np.zeros(n_dummies)])
     unit = np.concatenate([*units, np.ones(n_dummies)])
     return np.hstack(parts), (centre, unit)
+
+
+def _medians_filled(plan: Plan, state: State, numbers: FloatArray) -> FloatArray:
+    """Fill what a median fills with the study's own: an estimate within bounds, which no pooled fit knows better."""
+    columns = plan.columns
+    value = plan.preparation(state).fill * columns.half + columns.middle
+    filled = numbers.copy()
+    for j in plan.profile.grids.medians:
+        filled[np.isnan(filled[:, j]), j] = value[j]
+    return filled
 
 
 def _fit(plan: Plan, X: FloatArray, y: FloatArray, weight: FloatArray, offset: FloatArray) -> FloatArray:

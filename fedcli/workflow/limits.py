@@ -16,7 +16,6 @@ from fedcli.compute.spool import Spool
 from fedcli.errors import AlreadyReleased, MaskedUnavailable, OtherRound, OutOfRange, UnsupportedModel
 from fedcli.fileformat.statistics import State
 from fedcli.models.batch import empty_state
-from fedcli.models.gram import Gram
 from fedcli.preparing.estimators import parameters
 from fedcli.preparing.plan import Plan
 from fedcli.privacy.disclosure import Disclosure, examine
@@ -53,13 +52,11 @@ def cross_check(study: Study) -> None:
 def _check_built(study: Study) -> None:
     """Refuse what an agreement may say and this version cannot do: never a silent run without it."""
     asked = [f"terms.{name}" for name in study.terms]
-    asked += ["profile"] if study.profile is not None else []
     for name, column in study.features.items():
         if (
             column.type in ("count", "date", "boolean")
             or column.indicator
             or column.fill_value is not None
-            or column.impute == "median"
             or getattr(column, "other", None) is not None
         ):
             asked.append(f"features.{name}")
@@ -105,13 +102,12 @@ def examine_rows(plan: Plan, spool: Spool, mask: NDArray[np.bool_]) -> Disclosur
         Rows held out.
     """
     rules = plan.study.rules
-    n_columns = 1 + len(plan.columns.expanded_names) if isinstance(plan.family, Gram) else plan.columns.n_columns
     held_out = int(mask.sum())
     return examine(
         count_cells(plan, spool, mask),
         n_rows=len(spool) - held_out,
         n_held_out=held_out,
-        n_columns=n_columns,
+        n_columns=plan.n_summed,
         effective_rows=effective_rows(spool, mask),
         min_rows=rules.min_rows,
         min_cell=rules.min_cell,

@@ -9,7 +9,7 @@ workers and silos cannot change a bit of the total.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,7 +18,9 @@ from threadpoolctl import threadpool_limits
 
 from fedcli.compute.spool import BLOCK_ROWS, MEMORY_BYTES, Spool
 from fedcli.fileformat.statistics import FloatArray, Layout, State, Statistics, Total
-from fedcli.models.batch import Batch, Memory
+from fedcli.models.batch import Batch, Memory, Point, Source
+from fedcli.models.cavity import Cavity
+from fedcli.models.guard import Earlier, Guard, asked
 from fedcli.preparing.evaluation import evaluate
 from fedcli.preparing.holdout import row_hashes
 from fedcli.preparing.plan import Plan
@@ -44,11 +46,14 @@ class Sums:
         The same as exact integers.
     silent_holdout : bool
         Whether the evaluation is left at zero because too few rows are held out.
+    own : ndarray of shape (n_columns,)
+        The silo's own point, which it remembers and never sends.
     """
 
     layout: Layout
     encoded: dict[str, Limbs]
     total: Total
+    own: FloatArray
     silent_holdout: bool = False
 
 
@@ -71,6 +76,7 @@ def sum_update(
     memory: Memory | None,
     *,
     silent: bool = False,
+    trail: Sequence[State] | None = None,
 ) -> Sums:
     """Sum one silo's update.
 
@@ -87,20 +93,25 @@ def sum_update(
         The silo's own last update, if the state counts it in.
     silent : bool
         Leave the evaluation at zero: so few rows are held out that it would show a small cell.
+    trail : sequence of State, optional
+        The states that this silo has answered, each with its own point then as the array ``own``. Without it, which is
+        for sums that do not leave, no point is tested for a row that stands out.
 
     Raises
     ------
+    DominantRow
+        At a point of the state, or between two, one row stands out.
     OutsideBound
         A sum is larger than the agreed ranges permit.
     """
     limits = threadpool_limits(limits=1) if plan.columns.n_columns < WIDE else threadpool_limits(limits=None)
     with limits:
         if state.document["round"] == 0:
-            return _first(plan, state, spool, mask)
-        return _later(plan, state, spool, mask, memory, silent=silent)
+            return _first(plan, state, spool, mask, guarded=trail is not None)
+        return _later(plan, state, spool, mask, memory, silent=silent, trail=trail)
 
 
-def _first(plan: Plan, state: State, spool: Spool, mask: NDArray[np.bool_]) -> Sums:
+def _first(plan: Plan, state: State, spool: Spool, mask: NDArray[np.bool_], *, guarded: bool) -> Sums:
     means, modes = _own_imputation(plan, spool, mask)
     centre = np.round(means * 2.0**20) / 2.0**20
     fill = _agreed(plan, means)
@@ -109,7 +120,10 @@ def _first(plan: Plan, state: State, spool: Spool, mask: NDArray[np.bool_]) -> S
         return plan.first_batch(rows, fill, modes)
 
     source = _Source(spool, mask, batch)
+    guard = _guard(plan, state, [], lambda _: source) if guarded else None
     point = plan.family.locate(source, state, None)
+    if guard is not None:
+        point = guard.settle(source, point, state)
 
     middle = plan.profile.centre(_train(spool, mask))
 
@@ -120,19 +134,33 @@ def _first(plan: Plan, state: State, spool: Spool, mask: NDArray[np.bool_]) -> S
 
     total = plan.profile.settle(_accumulate(plan, state, parts()), centre, middle)
     total = plan.family.settle(settle_moments(total, centre), point, state)
-    return _encoded(plan, state, total)
+    return _encoded(plan, state, total, point)
 
 
 def _later(
-    plan: Plan, state: State, spool: Spool, mask: NDArray[np.bool_], memory: Memory | None, *, silent: bool
+    plan: Plan,
+    state: State,
+    spool: Spool,
+    mask: NDArray[np.bool_],
+    memory: Memory | None,
+    *,
+    silent: bool,
+    trail: Sequence[State] | None,
 ) -> Sums:
-    preparation = plan.preparation(state)
+    def batch_of(state: State) -> Callable[[Rows], Batch]:
+        preparation = plan.preparation(state)
+        return lambda rows: plan.later_batch(rows, preparation)
 
-    def batch(rows: Rows) -> Batch:
-        return plan.later_batch(rows, preparation)
-
+    batch = batch_of(state)
     source = _Source(spool, mask, batch)
+    guard = None
+    if trail is not None:
+        guard = _guard(plan, state, trail, lambda then: _Source(spool, mask, batch_of(then)))
+    if guard is not None:
+        guard.admit(source, state)
     point = plan.family.locate(source, state, memory)
+    if guard is not None and state.document["phase"] != "closing":
+        point = guard.settle(source, point, state)
     coef = plan.family.coefficients(state)
     nobody = np.zeros(BLOCK_ROWS, dtype=np.bool_)
 
@@ -146,7 +174,35 @@ def _later(
             yield Statistics(arrays)
 
     total = plan.family.settle(_accumulate(plan, state, parts()), point, state)
-    return replace(_encoded(plan, state, total), silent_holdout=silent and plan.study.evaluation.holdout > 0)
+    return replace(_encoded(plan, state, total, point), silent_holdout=silent and plan.study.evaluation.holdout > 0)
+
+
+def _guard(plan: Plan, state: State, trail: Sequence[State], prepared: Callable[[State], Source]) -> Guard | None:
+    """Return the rule for one trip; None where no point is chosen, since all rows then weigh as they did before."""
+    if not isinstance(plan.family, Cavity):
+        return None
+    groups: list[list[State]] = []
+    for then in trail:
+        for group in groups:
+            if _same_preparation(group[0], then):
+                group.append(then)
+                break
+        else:
+            groups.append([then])
+    earlier = [
+        Earlier(
+            None if _same_preparation(group[0], state) else prepared(group[0]),
+            np.vstack([point for then in group for point in (asked(then), then.arrays["own"])]),
+        )
+        for group in groups
+    ]
+    return Guard(plan.family.loss, plan.study.rules.min_cell, tuple(earlier))
+
+
+def _same_preparation(one: State, other: State) -> bool:
+    """Return whether two states prepare every row alike."""
+    names = [name for name in one.arrays if name.startswith("preparation.")]
+    return all(name in other.arrays and np.array_equal(one.arrays[name], other.arrays[name]) for name in names)
 
 
 class _Source:
@@ -217,7 +273,7 @@ def _accumulate(plan: Plan, state: State, parts: Iterator[Statistics]) -> Total:
     return Total({name: ring.decode_integers(limbs) for name, limbs in encoded.items()}, bits)
 
 
-def _encoded(plan: Plan, state: State, total: Total) -> Sums:
+def _encoded(plan: Plan, state: State, total: Total, point: Point) -> Sums:
     layout, n_silos = plan.layout(state), len(plan.study.silos)
     encoded = {
         block.name: ring.encode_integers(
@@ -225,7 +281,7 @@ def _encoded(plan: Plan, state: State, total: Total) -> Sums:
         )
         for block in layout
     }
-    return Sums(layout, encoded, total)
+    return Sums(layout, encoded, total, point.coef)
 
 
 def merge(plan: Plan, state: State, updates: list[dict[str, Limbs]]) -> Total:

@@ -78,3 +78,9 @@ class ContradictoryStudy(RefusedError):
     """Two choices in the study exclude each other."""
 
     code = "E512"
+
+
+class DominantRow(RefusedError):
+    """At a point of the model one row would have nearly all the weight, and so show."""
+
+    code = "E513"

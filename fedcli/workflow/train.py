@@ -27,6 +27,7 @@ from fedcli.workflow.memory import SiloMemory
 from fedcli.workflow.models import OpenedModel, newest, open_model, start_of
 from fedcli.workflow.results import Release, ReleaseBlock, Trained
 from fedcli.workflow.silo import SiloSide, open_silo
+from fedcli.workflow.trail import points_before, remember_points
 from fedcli.workflow.workspace import append_line, check_free, write_file
 
 CHANGED_WARNING = (
@@ -125,7 +126,8 @@ def train(
         silent = int(mask.sum()) < rules.min_cell
         if plan.study.target.type == "binary":
             silent = silent or small_outcome(spool, mask, rules.min_cell)
-        sums = sum_update(plan, parent.state, spool, mask, own, silent=silent)
+        trail = points_before(memory.folder, _update(parent, number, attempt))
+        sums = sum_update(plan, parent.state, spool, mask, own, silent=silent, trail=trail)
     sent = memory.sent(number, attempt, parent.parent)
     again = sent is not None
     if sent is not None and sent.content != memory.content_digest(sums.encoded):
@@ -152,6 +154,7 @@ def train(
     if sent is None:
         check_free(target, force=force)
         sealed, made = _write_sealed(side, secret, name, parent, number, attempt, sums, memory)
+        remember_points(memory.folder, _update(parent, number, attempt), parent.state, sums)
         # The ledger before the memory: a run that stops in between is recorded twice, never not at all.
         _record(side, made, release, digest, now)
         memory.remember_rows(digest, attempt)
@@ -187,6 +190,10 @@ def _parent(side: SiloSide, model: Path | str | None, secret: SecretKey) -> Open
                 "the models of earlier rounds are gone from inbox/", hint="put the newest .fedmodel file there again"
             )
     return start_of(side.study)
+
+
+def _update(parent: OpenedModel, number: int, attempt: int) -> str:
+    return f"r{number}-a{attempt}-{parent.parent}"
 
 
 def _file_name(study: OpenedStudy, name: str, number: int, attempt: int) -> str:

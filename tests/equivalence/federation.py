@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from fedcli.compute.cells import effective_rows
 from fedcli.compute.spool import Spool
 from fedcli.compute.update import Sums, hash_rows, merge, sum_update
 from fedcli.data.checking import RowReader
@@ -21,9 +22,11 @@ from fedcli.data.mapping import read_mapping
 from fedcli.data.reading import open_table
 from fedcli.fileformat.statistics import State
 from fedcli.models.batch import Memory, Reason, empty_state
+from fedcli.models.guard import Spread
 from fedcli.models.steps import remaining
 from fedcli.preparing.holdout import held_out
 from fedcli.preparing.plan import Plan
+from fedcli.privacy.disclosure import examine
 from fedcli.study.document import Member, Study
 from fedcli.study.reading import read_study
 
@@ -97,12 +100,14 @@ def federate(
         name: mask_of(spool, study.evaluation.holdout, (secrets or {}).get(name, name.encode()))
         for name, spool in spools.items()
     }
+    # Silos with enough rows for the study; one with fewer is here to test the mathematics alone.
+    trails: dict[str, list[State]] = {name: [] for name in spools if enough_rows(plan, spools[name], masks[name])}
     memories: dict[str, Memory] = {}
     states = [empty_state()]
     while (reason := plan.finished(states[-1])) is None:
         missing = (absent or {}).get(len(states), ())
         updates = {
-            name: sum_update(plan, states[-1], spool, masks[name], memories.get(name))
+            name: sum_update(plan, states[-1], spool, masks[name], memories.get(name), trail=trails.get(name))
             for name, spool in spools.items()
             if name not in missing
         }
@@ -110,6 +115,8 @@ def federate(
         # A silo subtracts its own part only from a state that counts it in, as the workflow has it.
         same_silos = len(states) == 1 or updates.keys() == memories.keys()
         memories = {name: memory_of(sums) for name, sums in updates.items()}
+        for name in trails.keys() & updates.keys() if "candidates" in states[-1].arrays else ():
+            trails[name].append(State({}, {**states[-1].arrays, "own": updates[name].own}))
         states.append(plan.advance(total, states[-1], same_silos=same_silos))
     return Federation(plan, tuple(states[1:]), reason, masks)
 
@@ -124,6 +131,26 @@ def spool_of(study: Study, path: Path, mapping: str | None = None) -> Spool:
 def mask_of(spool: Spool, share: float, secret: bytes) -> NDArray[np.bool_]:
     """Choose the rows held out."""
     return held_out(hash_rows(spool, secret), share, secret)
+
+
+def enough_rows(plan: Plan, spool: Spool, mask: NDArray[np.bool_]) -> bool:
+    """Whether the study's rules on rows let a silo send, small groups aside.
+
+    An exposure counts as a weight does: where one row has nearly all of it, it has nearly all of every sum.
+    """
+    rules = plan.study.rules
+    exposure = np.concatenate([(rows.weight * np.exp(rows.offset))[~mask[at]] for at, rows in spool.blocks()])
+    found = examine(
+        [],
+        n_rows=int((~mask).sum()),
+        n_held_out=int(mask.sum()),
+        n_columns=plan.columns.n_columns,
+        effective_rows=min(effective_rows(spool, mask), Spread.of(exposure).worth),
+        min_rows=rules.min_rows,
+        min_cell=rules.min_cell,
+        rows_per_column=rules.rows_per_column,
+    )
+    return not found.problems
 
 
 def memory_of(sums: Sums) -> Memory:

@@ -14,7 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from fedcli.data.cells import MISSING, UNKNOWN, BoolArray, Codes, LevelReader, read_numbers
-from fedcli.data.findings import Findings
+from fedcli.data.findings import Finding, Findings
 from fedcli.data.mapping import Mapping, agreed_columns
 from fedcli.data.reading_report import ReadingReport
 from fedcli.data.table import Records
@@ -195,6 +195,7 @@ class Converter:
         if bad.any():
             finding = self.findings.add(NotANumber, column, kept.batch, kept.records, bad)
             text = as_text(cells.filter(pl.Series(bad))).str.strip_chars()
+            finding.add_cells(_counted(text))
             finding.other_decimal |= bool(text.str.contains(r"^[-+]?[0-9]*[.,][0-9]+$").all())
         conversion = self._mapping.of(column)
         if conversion.multiply != 1.0 or conversion.add != 0.0:
@@ -210,12 +211,15 @@ class Converter:
             finding.add_labels(as_text(cells.filter(pl.Series(unknown))).str.strip_chars().unique().to_list())
         return codes
 
-    def _note(self, kept: _Kept, kind: type[FedcliError], column: str, wrong: BoolArray) -> None:
-        if wrong.any():
-            self.findings.add(kind, column, kept.batch, kept.records, wrong)
+    def _note(self, kept: _Kept, kind: type[FedcliError], column: str, wrong: BoolArray) -> Finding | None:
+        return self.findings.add(kind, column, kept.batch, kept.records, wrong) if wrong.any() else None
 
     def _note_outside(self, kept: _Kept, column: str, values: FloatArray, span: tuple[float, float]) -> None:
-        self._note(kept, OutOfRange, column, (values < span[0]) | (values > span[1]))
+        outside = (values < span[0]) | (values > span[1])
+        finding = self._note(kept, OutOfRange, column, outside)
+        if finding is not None:
+            cells = kept.frame.get_column(self._mapping.local(column)).filter(pl.Series(outside))
+            finding.add_cells(_counted(as_text(cells).str.strip_chars()))
 
     def _count_missing(self, kept: _Kept, name: str, missing: BoolArray, *, imputed: bool) -> None:
         self.report.missing[name] += int(missing.sum())
@@ -227,6 +231,10 @@ class Converter:
         if present.size:
             low, high = self.report.extent.get(column, (np.inf, -np.inf))
             self.report.extent[column] = (min(low, float(present.min())), max(high, float(present.max())))
+
+
+def _counted(text: pl.Series) -> list[tuple[str, int]]:
+    return [(str(cell), int(count)) for cell, count in text.value_counts().iter_rows()]
 
 
 def _with_bad_as_present(values: FloatArray, bad: BoolArray) -> FloatArray:

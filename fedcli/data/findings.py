@@ -1,7 +1,7 @@
 """Everything that is wrong with a table, found in one run and said one by one.
 
 Owns the counts, the first few line numbers and the sentences. A sentence may name columns, lines, counts and, for a
-category, at most three unknown labels; never a number that stands in a row. Internal.
+category, at most three unknown labels; of numbers only a well-known code for a missing value that repeats. Internal.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedcli.data.cells import BoolArray
+from fedcli.data.codes import known_code
 from fedcli.data.mapping import Mapping, agreed_columns
 from fedcli.data.table import Records
 from fedcli.errors import BadTarget, FedcliError, MissingValue, NotANumber, OutOfRange, UnknownLevel
@@ -22,6 +23,8 @@ from fedcli.study.yaml import comment, scalar
 
 _LINES = 5
 _LABELS = 3
+# A value that stands in one row is that row's.
+_REPEATS = 2
 _LABEL_LENGTH = 40
 # With more spellings than this the column is no category, and its text may name people.
 _FEW_SPELLINGS = 20
@@ -38,6 +41,8 @@ class Finding:
     labels: set[str] = field(default_factory=set)
     seen: int = 0
     other_decimal: bool = False
+    codes: dict[str, int] = field(default_factory=dict)
+    same: set[str] = field(default_factory=set)
 
     def add(self, batch: Records, records: Iterable[int], count: int) -> None:
         """Count ``count`` rows; note file, unit and number of the first few ``records``."""
@@ -46,6 +51,15 @@ class Finding:
             if len(self.places) >= _LINES:
                 break
             self.places.append((batch.name, batch.unit, batch.number(int(record))))
+
+    def add_cells(self, cells: Iterable[tuple[str, int]]) -> None:
+        """Note which codes for a missing value wrong cells hold; each spelling with its count."""
+        for text, count in cells:
+            if len(self.same) < 2:
+                self.same.add(text)
+            code = known_code(text)
+            if code is not None:
+                self.codes[code] = self.codes.get(code, 0) + count
 
     def add_labels(self, labels: Iterable[str]) -> None:
         """Note unknown spellings of a category, as many as decide whether it is one."""
@@ -108,6 +122,9 @@ class Findings:
                 message,
                 "numbers here seem to use another decimal sign: in silo.yaml, table: {decimal: comma} or point",
             )
+        code = self._code(f)
+        if code:
+            return message, f"{code}; else correct the cells"
         line = self._line(f.column, "missing", '["CODE"]')
         return message, f"correct the cells; if they mean 'not known', write in silo.yaml under columns: {line}"
 
@@ -118,12 +135,28 @@ class Findings:
         low, high = part.interval if isinstance(part, Number) else part.range
         unit = f" {comment(part.unit)}" if getattr(part, "unit", None) else ""
         message = f"{self._called(f.column)} lies outside {low:g} to {high:g}{unit} in {_count(f.rows, 'row')}"
+        code = self._code(f)
+        if code:
+            return message, f"{code}; else correct the cells"
         if f.column == self._study.target.column and self._study.target.type == "count":
             return message, "correct the cells, or ask the coordinator for a wider range"
         line = self._line(f.column, "multiply", "FACTOR")
         much = f.rows * 2 > f.seen
         first = f"this looks like another unit than the agreed{unit}: " if much else "if it is in another unit, "
         return message, f"{first}write in silo.yaml under columns: {line}; else correct the cells"
+
+    def _code(self, f: Finding) -> str:
+        """Say that wrong cells may hold a code for a missing value, if the same one repeats; else nothing."""
+        code, count = max(f.codes.items(), key=lambda item: item[1], default=("", 0))
+        if count >= _REPEATS:
+            line = self._line(f.column, "missing", f"[{code}]")
+            return (
+                f"{code} stands in {count:,} of them: if it means 'not known', write in silo.yaml under columns: {line}"
+            )
+        if len(f.same) == 1 and f.rows >= _REPEATS:
+            line = self._line(f.column, "missing", "[CODE]")
+            return f"all hold the same value: if it means 'not known', write in silo.yaml under columns: {line}"
+        return ""
 
     def _unknown_level(self, f: Finding) -> tuple[str, str]:
         feature = self._study.features[f.column]

@@ -171,3 +171,34 @@ def test_rows_that_only_changed_places_are_the_same_table(town):
     header, *lines = place.table("north").read_text().splitlines()
     place.table("north").write_text("\n".join([header, *reversed(lines)]) + "\n")
     assert place.run("train", "-C", place.silo("north"), "--yes").status == 0
+
+
+@pytest.mark.parametrize(
+    ("column", "cells", "hint"),
+    [
+        ("age", ["999", "999", "612.5"], "999 stands in 2 of them: if it means 'not known'"),
+        ("age", ["-9.0", "-9"], "age: {missing: [-9]}"),
+        ("chol", ["?", "?", "?"], 'chol: {missing: ["?"]}'),
+        ("age", ["612.5", "612.5"], "age: {missing: [CODE]}"),
+    ],
+)
+def test_a_code_for_not_known_is_recognised_when_it_repeats(column, cells, hint, town):
+    place = town("joined")
+    lines = rows("north")
+    for line, cell in zip(lines, cells, strict=False):
+        line[column] = cell
+    place.table("north").write_text(table_text(lines))
+    done = command("check", "-C", place.silo("north"))
+    assert (done.status, hint in done.err) == (1, True), done.err
+    assert "612" not in done.err
+
+
+def test_a_value_that_stands_once_is_no_code(town):
+    place = town("joined")
+    lines = rows("north")
+    lines[3]["age"], lines[5]["age"] = "999", "888"
+    place.table("north").write_text(table_text(lines))
+    said = command("check", "-C", place.silo("north")).err
+    assert "999" not in said
+    assert "888" not in said
+    assert "missing" not in said

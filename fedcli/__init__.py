@@ -17,7 +17,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from fedcli.workflow.aggregate import aggregate
-    from fedcli.workflow.anyone import inspect, status, verify
+    from fedcli.workflow.anyone import inspect, verify
     from fedcli.workflow.ask_again import ask_again
     from fedcli.workflow.check import check
     from fedcli.workflow.explain import explain
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from fedcli.workflow.keys import keys_new, keys_show
     from fedcli.workflow.outcome import export, predict
     from fedcli.workflow.simulate import simulate
+    from fedcli.workflow.status import status
     from fedcli.workflow.study import study_add_silo, study_freeze, study_init, study_show
     from fedcli.workflow.train import train
 
@@ -40,7 +41,7 @@ _PLACES = {
     "keys_show": "keys",
     "predict": "outcome",
     "simulate": "simulate",
-    "status": "anyone",
+    "status": "status",
     "study_add_silo": "study",
     "study_freeze": "study",
     "study_init": "study",

@@ -37,7 +37,7 @@ def status(
 
     Example: fedcli status
     """
-    from fedcli.workflow.anyone import status as run
+    from fedcli.workflow.status import status as run
 
     screen = Screen("status", as_json, workspace=workspace)
     # The passphrase is never asked for here: a file that names it is used if there is one.
@@ -53,7 +53,9 @@ def status(
         finished=found.finished,
         here=found.here,
         missing=found.missing,
+        asked=found.asked,
         problems=[{"file": file, "problem": problem} for file, problem in found.problems],
+        passed=dict(found.passed),
         next=found.next_step,
     )
     rows = [("study", found.title or found.study or "a draft that cannot be read yet")]
@@ -69,8 +71,12 @@ def status(
         if found.role == "coordinator":
             rows.append(("here", ", ".join(found.here) or "no update yet"))
             rows.append(("missing", ", ".join(found.missing) or "nobody"))
+            if found.asked:
+                rows.append(("asked again", f"{', '.join(found.asked)}, for attempt {found.attempt}"))
     for file, problem in found.problems:
-        rows.append(("problem", f"{file}: {problem}"))
+        rows.append(("problem", problem if file in problem else f"{file}: {problem}"))
+    for reason, files in found.passed.items():
+        rows.append(("passed over", f"{', '.join(files)}: {reason}"))
     rows.append(("next", in_workspace(found.next_step, workspace)))
     screen.table(rows)
 

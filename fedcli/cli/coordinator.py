@@ -61,9 +61,9 @@ def aggregate(
     Example: fedcli aggregate
     """
     from fedcli.errors import FedcliError
-    from fedcli.workflow.aggregate import UpdatesRefused
     from fedcli.workflow.aggregate import aggregate as run
     from fedcli.workflow.ask_again import ask_again
+    from fedcli.workflow.inbox import UpdatesRefused
 
     screen = Screen("aggregate", as_json, quiet, verbose, workspace)
     passphrase = passphrase_source(passphrase_file, screen)
@@ -91,7 +91,7 @@ def aggregate(
         )
     except UpdatesRefused as refused:
         for item in refused.found:
-            if item.problem is None and item.manifest is not None:
+            if item.problem is None and item.manifest is not None and not item.passed:
                 screen.say(f"{mark(True)} {item.path.name}   {item.manifest.sender}")
             elif isinstance(item.problem, FedcliError):
                 screen.say(f"{mark(False)} {item.path.name}   {item.problem.code}")
@@ -99,6 +99,8 @@ def aggregate(
     for update in result.updates:
         copies = f"   ({update.copies} copies, counted once)" if update.copies > 1 else ""
         screen.say(f"{mark(True)} {update.file.name}   {update.silo}{copies}")
+    for why, files in result.passed.items():
+        screen.say(f"passed over: {', '.join(files)}: {why}", indent=2)
     screen.object(
         round=result.round,
         attempt=result.attempt,
@@ -111,10 +113,12 @@ def aggregate(
         step=result.step,
         remaining=result.remaining,
         evaluation=dict(result.evaluation),
+        fit=result.fit,
         skipped=result.skipped,
+        passed=dict(result.passed),
         warnings=result.warnings,
     )
-    rows = [("round", str(result.round)), ("rows", f"{result.n_samples:,} in the fit, in {len(result.updates)} silos")]
+    rows = [("round", str(result.round)), ("rows", f"{result.n_samples:,} in the fit, in {len(result.fit)} silos")]
     if result.step is not None and result.remaining is not None:
         rows.append(("last step", f"{result.step:.1e} of the coefficients; about {result.remaining:.1e} remains"))
     for name, value in result.evaluation.items():

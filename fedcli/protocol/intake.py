@@ -133,11 +133,13 @@ class Intake:
         present = tuple(name for name in study.silo_names if name in self.accepted and name not in without)
         missing = [name for name in study.silo_names if name not in self.accepted and name not in without]
         if missing:
+            least = study.rules.min_silos
+            go_on = "or go on without it: fedcli aggregate " + " ".join(f"--without {name}" for name in missing)
+            enough = len(present) >= least
             raise SilosMissing(
                 f"round {self.expected.round} lacks the update of {', '.join(missing)} "
                 f"({len(present)} of {len(study.silos)} are here)",
-                hint="wait for it; or go on without it: fedcli aggregate "
-                + " ".join(f"--without {name}" for name in missing),
+                hint=f"wait for it; {go_on}" if enough else f"wait for it: the study requires at least {least} silos",
             )
         if len(present) < study.rules.min_silos:
             raise TooFewSilos(

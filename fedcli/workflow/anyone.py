@@ -1,4 +1,4 @@
-"""`status`, `inspect` and `verify`: what anybody may ask of files.
+"""`inspect` and `verify`: what anybody may ask of files.
 
 Owns what is said of a file before and after its signatures are checked. Knows nothing of mathematics or screens.
 Stable: part of the Python API.
@@ -10,30 +10,23 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from fedcli.crypto.keys import SecretKey
-from fedcli.errors import FedcliError, FileError, NotAFedcliFile, OtherStudy, UnknownSigner
+from fedcli.errors import FedcliError, NotAFedcliFile, OtherStudy, UnknownSigner
 from fedcli.fileformat.envelope import read_envelope
 from fedcli.fileformat.manifest import Manifest
+from fedcli.preparing.plan import Plan
 from fedcli.protocol.roster import Roster
-from fedcli.study.reading import read_study
-from fedcli.study.yaml import decode
-from fedcli.workflow.aggregate import Found, collect, expected_updates
-from fedcli.workflow.coordinator import CoordinatorSide, open_coordinator, open_workspace
+from fedcli.report.members import rests_on
 from fedcli.workflow.files import (
-    Passphrase,
     kind_of,
     open_file,
-    open_key,
     open_study,
     read_public_key,
     verified_manifest,
 )
-from fedcli.workflow.memory import SiloMemory
-from fedcli.workflow.models import OpenedModel, model_manifest, newest, open_final, start_of
+from fedcli.workflow.models import open_final
 from fedcli.workflow.naming import SEALED, SECRET_KEY, what_it_is
-from fedcli.workflow.results import Inspected, Status, Verdict, Verified
-from fedcli.workflow.silo import open_silo
-from fedcli.workflow.workspace import find_workspace, need_file
+from fedcli.workflow.results import Inspected, Verdict, Verified
+from fedcli.workflow.workspace import need_file
 
 
 def inspect(path: Path | str) -> Inspected:
@@ -68,8 +61,25 @@ def inspect(path: Path | str) -> Inspected:
             sealed = "encrypted" if envelope.encrypted else "public"
             facts["payload"] = f"{payload.name}, {payload.size:,} bytes, {sealed}"
             facts["sha256"] = payload.sha256
+        if manifest.final:
+            facts |= _result_facts(path)
         facts["software"] = manifest.software
         return Inspected(path, envelope.kind, path.stat().st_size, facts)
+
+
+def _result_facts(path: Path) -> dict[str, str]:
+    """Say whose rows a final model rests on, and why it ended: it is public, and holds its own study."""
+    try:
+        study, model = open_final(path)
+    except FedcliError:
+        return {}  # whether it is genuine is not asked here
+    if model.document is None:
+        return {}
+    basis = rests_on(Plan(study.study), model.document)
+    facts = {"fit of": ", ".join(basis.fit)}
+    if model.document.without:
+        facts["without"] = ", ".join(model.document.without)
+    return facts | {"finished": model.document.reason}
 
 
 def verify(paths: Sequence[Path | str], *, workspace: Path | str = ".") -> Verified:
@@ -172,166 +182,3 @@ def _of_another_study(
         f"'{path.name}' says it is of study '{name}' ({digest[:8]}), here is {here}",
         hint=f"name the .fedstudy file of '{name}' as well, if you hold it and compared its fingerprint",
     )
-
-
-def status(
-    *,
-    workspace: Path | str = ".",
-    key: SecretKey | Path | str | None = None,
-    passphrase: Passphrase | None = None,
-) -> Status:
-    """Say what is here, who is missing and what to do next. No key is needed, and nothing is written.
-
-    Raises
-    ------
-    NoWorkspace, FileError, TrustError
-    """
-    space = find_workspace(workspace)
-    if space.role == "silo":
-        return _silo_status(workspace)
-    if space.study_file is None:
-        return _draft_status(workspace)
-    side = open_coordinator(workspace)
-    return _coordinator_status(side, key, passphrase)
-
-
-def _draft_status(workspace: Path | str) -> Status:
-    space, key = open_workspace(workspace)
-    try:
-        study = read_study(decode(space.draft.read_bytes(), name=space.draft.name), name=space.draft.name)
-    except FileError as error:
-        return Status(
-            "coordinator",
-            key.stem,
-            "",
-            "",
-            False,
-            0,
-            1,
-            False,
-            (),
-            (),
-            ((space.draft.name, str(error)),),
-            f"mend {space.draft}, then: fedcli study show",
-        )
-    lacking = study.rules.min_silos - len(study.silos)
-    step = f"enrol {lacking} more silos: fedcli study add-silo NAME.fedpub" if lacking > 0 else "fedcli study freeze"
-    return Status("coordinator", key.stem, study.study, study.title, False, 0, 1, False, study.silo_names, (), (), step)
-
-
-def _coordinator_status(
-    side: CoordinatorSide, key: SecretKey | Path | str | None, passphrase: Passphrase | None
-) -> Status:
-    study = side.study.study
-    name = side.study.roster.coordinator.name
-    current = _current_without_key(side, key, passphrase)
-    if current.final:
-        return Status(
-            "coordinator",
-            name,
-            study.study,
-            study.title,
-            True,
-            current.round,
-            1,
-            True,
-            (),
-            (),
-            (),
-            f"the study is finished: send {current.path} to everybody; fedcli export {current.path} --format json",
-        )
-    expected = expected_updates(side, current)
-    found: list[Found] = collect(side, expected, [])
-    here, problems = [], []
-    for item in found:
-        if item.problem is not None:
-            problems.append((item.path.name, item.problem.message))
-            continue
-        try:
-            assert item.manifest is not None  # noqa: S101 - verified when there is no problem
-            expected.check(item.manifest, what=item.path.name)
-            here.append(item.manifest.sender)
-        except FedcliError:
-            continue
-    present = tuple(silo for silo in study.silo_names if silo in here)
-    missing = tuple(silo for silo in study.silo_names if silo not in here)
-    sent = current.path or side.workspace.outbox / f"{study.study}.fedstudy"
-    step = "fedcli aggregate" if not missing else f"wait for {', '.join(missing)}; they continue from {sent}"
-    return Status(
-        "coordinator",
-        name,
-        study.study,
-        study.title,
-        True,
-        current.round + 1,
-        max(expected.attempts.values()),
-        False,
-        present,
-        missing,
-        tuple(problems),
-        step,
-    )
-
-
-def _current_without_key(
-    side: CoordinatorSide, key: SecretKey | Path | str | None, passphrase: Passphrase | None
-) -> OpenedModel:
-    """Return the newest model; without a key its attempts are read off its manifest."""
-    from fedcli.workflow.aggregate import current_model
-
-    if passphrase is not None:
-        return current_model(side, open_key(key if key is not None else side.key, passphrase))
-    found = newest(side.workspace.outbox.iterdir(), side.study, strict=False)
-    if found is None:
-        return start_of(side.study)
-    manifest = model_manifest(found, side.study)
-    document = None
-    if not manifest.final:
-        from fedcli.protocol.payloads import ModelDocument
-
-        expects = dict.fromkeys(side.study.study.silo_names, manifest.attempt)
-        document = ModelDocument({"round": manifest.round}, {}, {}, (), expects, "")
-    return OpenedModel(found, manifest, start_of(side.study).state, document, manifest.digest())
-
-
-def _silo_status(workspace: Path | str) -> Status:
-    side = open_silo(workspace, None)
-    study = side.study.study
-    memory = SiloMemory(side.workspace.private)
-    found = newest(side.workspace.inbox.iterdir(), side.study, strict=False)
-    manifest = model_manifest(found, side.study) if found else None
-    parent = manifest.digest() if manifest else side.study.digest
-    number = (manifest.round if manifest else 0) + 1
-    problems = []
-    for path in sorted(side.workspace.inbox.iterdir()):
-        try:
-            if kind_of(path) == "model":
-                model_manifest(path, side.study)
-            elif kind_of(path) is None:
-                problems.append((path.name, "not a fedcli file"))
-        except FedcliError as error:
-            problems.append((path.name, error.message))
-    name = memory.name()
-    if manifest is not None and manifest.final:
-        return Status(
-            "silo",
-            name,
-            study.study,
-            study.title,
-            True,
-            manifest.round,
-            manifest.attempt,
-            True,
-            (),
-            (),
-            tuple(problems),
-            f"the study is finished: fedcli predict TABLE --model {found}",
-        )
-    sent = memory.sent_after(parent)
-    step = (
-        f"send {side.workspace.outbox}/{sent} to {side.study.roster.coordinator.name}, then wait for the next model"
-        if sent
-        else "fedcli train"
-    )
-    attempt = manifest.attempt if manifest else 1
-    return Status("silo", name, study.study, study.title, True, number, attempt, False, (), (), tuple(problems), step)

@@ -13,11 +13,13 @@ from fedcli.errors import OtherSilo, StudyFinished
 from fedcli.protocol.payloads import ModelDocument
 from fedcli.study.canonical_form import to_json
 from fedcli.workflow.aggregate import check_own, current_model
+from fedcli.workflow.asked import note_asked
 from fedcli.workflow.coordinator import CoordinatorSide, open_coordinator
 from fedcli.workflow.files import Passphrase, open_key
-from fedcli.workflow.models import OpenedModel, start_of
+from fedcli.workflow.models import OpenedModel, model_manifest, start_of
 from fedcli.workflow.results import AskedAgain
-from fedcli.workflow.writing import write_model
+from fedcli.workflow.workspace import all_or_nothing
+from fedcli.workflow.writing import model_place, write_model
 
 
 def ask_again(
@@ -75,9 +77,14 @@ def ask_again(
         expects=expects,
         reason="",
     )
-    path = write_model(
-        side, secret, base, base.state, document, number=base.round, attempt=attempt, final=False, out=out, force=force
-    )
+    number = base.round
+    kept = model_place(side, number, attempt, None)
+    with all_or_nothing(kept, model_place(side, number, attempt, out)):
+        path = write_model(
+            side, secret, base, base.state, document, number=number, attempt=attempt, final=False, out=out, force=force
+        )
+    # The model says it to members' keys only; without a key the coordinator's own `status` reads this.
+    note_asked(side, model_manifest(kept, side.study).digest(), expects)
     return AskedAgain(base.round + 1, attempt, asked, path)
 
 

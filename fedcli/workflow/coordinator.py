@@ -32,13 +32,14 @@ class CoordinatorSide:
         found = {current.parent}
         if current.manifest is None:
             return frozenset(found)
-        step: str | None = current.manifest.parent if self._is_request(current) else None
+        step: str | None = current.manifest.parent if self.is_request(current) else None
         while step is not None:
             found.add(step)
             step = self._request_parent(step)
         return frozenset(found)
 
-    def _is_request(self, model: OpenedModel) -> bool:
+    def is_request(self, model: OpenedModel) -> bool:
+        """Return whether a model repeats the round of the one that it continues."""
         manifest = model.manifest
         return manifest is not None and self._round_of(manifest.parent) == manifest.round
 

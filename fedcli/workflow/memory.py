@@ -114,6 +114,12 @@ class SiloMemory:
                 return str(canonical.loads(path.read_bytes(), limit=_LIMIT)["name"])
         return None
 
+    def sent_in(self, number: int) -> str | None:
+        """Return the name of an update of a round, whichever attempt it was, or None."""
+        for path in sorted(self.folder.glob(f"r{number}-a*-*.json")):
+            return str(canonical.loads(path.read_bytes(), limit=_LIMIT)["name"])
+        return None
+
     def name(self) -> str:
         """Return the silo's own name in the study."""
         return str(canonical.loads((self.folder / "silo.json").read_bytes(), limit=_LIMIT)["silo"])

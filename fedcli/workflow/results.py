@@ -172,7 +172,11 @@ class UpdateCounted:
 
 @dataclass(frozen=True)
 class Aggregated:
-    """Result of `aggregate`."""
+    """Result of `aggregate`.
+
+    ``fit`` names the silos whose ``n_samples`` rows the coefficients are fitted on, ``passed`` the files that were left
+    alone, by the reason.
+    """
 
     round: int
     attempt: int
@@ -185,7 +189,9 @@ class Aggregated:
     step: float | None
     remaining: float | None
     evaluation: Mapping[str, float]
+    fit: tuple[str, ...]
     skipped: tuple[str, ...] = ()
+    passed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
 
@@ -201,20 +207,26 @@ class AskedAgain:
 
 @dataclass(frozen=True)
 class Status:
-    """Result of `status`."""
+    """Result of `status`.
+
+    ``problems`` are files that stop the next step, with the reason; ``passed`` those that are left alone, by the
+    reason; ``asked`` the silos that a request asks once more.
+    """
 
     role: str
     name: str
-    study: str
-    title: str
-    frozen: bool
-    round: int
-    attempt: int
-    finished: bool
-    here: tuple[str, ...]
-    missing: tuple[str, ...]
-    problems: tuple[tuple[str, str], ...]
-    next_step: str
+    study: str = ""
+    title: str = ""
+    frozen: bool = False
+    round: int = 0
+    attempt: int = 1
+    finished: bool = False
+    here: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()
+    problems: tuple[tuple[str, str], ...] = ()
+    passed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    next_step: str = ""
 
 
 @dataclass(frozen=True)

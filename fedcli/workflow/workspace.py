@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -177,6 +179,34 @@ def write_file(path: Path, write: Callable[[BinaryIO], object], *, force: bool =
     finally:
         beside.unlink(missing_ok=True)
     return path
+
+
+@contextmanager
+def all_or_nothing(*places: Path) -> Iterator[None]:
+    """Put back what was at ``places`` if what is written there together is interrupted, by an error or by Ctrl-C.
+
+    Parameters
+    ----------
+    places : Path
+        Files that are about to be written; what is there already is kept aside meanwhile.
+    """
+    aside = {place: place.with_name(f".{place.name}.{secrets.token_hex(4)}.part") for place in set(places)}
+    try:
+        for place, kept in aside.items():
+            if place.exists():
+                shutil.copy2(place, kept)
+        yield
+    except BaseException:
+        for place, kept in aside.items():
+            # A file that was there stays there throughout; only its content goes back.
+            if kept.exists():
+                kept.replace(place)
+            else:
+                place.unlink(missing_ok=True)
+        raise
+    finally:
+        for kept in aside.values():
+            kept.unlink(missing_ok=True)
 
 
 def check_free(path: Path, *, force: bool = False) -> None:

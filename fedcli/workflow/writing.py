@@ -17,7 +17,7 @@ from fedcli.protocol.payloads import BINDING, ModelDocument, model_payload
 from fedcli.workflow.coordinator import CoordinatorSide
 from fedcli.workflow.files import write_signed
 from fedcli.workflow.models import OpenedModel
-from fedcli.workflow.workspace import check_free, write_bytes
+from fedcli.workflow.workspace import all_or_nothing, check_free, write_bytes
 
 
 def _file_name(study: str, number: int, attempt: int) -> str:
@@ -96,34 +96,65 @@ def write_model(
     return write_bytes(Path(out), kept.read_bytes(), force=force)
 
 
-def archive_sums(
+def write_round(
+    side: CoordinatorSide,
+    secret: SecretKey,
+    current: OpenedModel,
+    state: State,
+    document: ModelDocument,
+    total: Total,
+    *,
+    number: int,
+    attempt: int,
+    final: bool,
+    out: Path | str | None,
+    force: bool,
+) -> Path:
+    """Write the model of a round, as `write_model`, and its sums into the archive: both, or nothing.
+
+    Parameters
+    ----------
+    side, secret, current, state, document, number, attempt, final, out, force
+        See `write_model`.
+    total : Total
+        The round's exact sums.
+    """
+    places = {model_place(side, number, attempt, None), model_place(side, number, attempt, out)}
+    for place in places:
+        check_free(place, force=force)
+    sums = side.workspace.archive / f"{_file_name(side.study.study.study, number, attempt)}.fedstate"
+    with all_or_nothing(sums, *places):
+        # The sums first: what is killed in between leaves no model, and the round is aggregated again.
+        _archive_sums(sums, side, secret, number, attempt, current, total)
+        return write_model(
+            side,
+            secret,
+            current,
+            state,
+            document,
+            number=number,
+            attempt=attempt,
+            final=final,
+            out=out,
+            force=force,
+        )
+
+
+def _archive_sums(
+    path: Path,
     side: CoordinatorSide,
     secret: SecretKey,
     number: int,
     attempt: int,
     current: OpenedModel,
     total: Total,
-    *,
-    force: bool,
-) -> Path:
-    """Keep the round's exact sums, encrypted to the coordinator alone: nobody else is shown a sum of few silos.
-
-    Parameters
-    ----------
-    side, secret
-        The coordinator's.
-    number, attempt : int
-    current : OpenedModel
-        What the round continued.
-    total : Total
-    force : bool
-    """
+) -> None:
+    """Keep the round's exact sums, encrypted to the coordinator alone: nobody else is shown a sum of few silos."""
     study = side.study
     name = study.roster.coordinator.name
     manifest = study.manifest("state", name, round=number, attempt=attempt, parent=current.parent, recipients=[name])
     arrays = {block: _limbs(values) for block, values in total.integers.items()}
     payload = tensors.TensorFile(arrays, {BINDING: manifest.binding()})
-    path = side.workspace.archive / f"{_file_name(study.study.study, number, attempt)}.fedstate"
     write_signed(
         path,
         manifest,
@@ -132,9 +163,8 @@ def archive_sums(
         key=secret,
         recipients=[study.roster.members[name]],
         payload_name="payload.age",
-        force=force,
+        force=True,
     )
-    return path
 
 
 def _limbs(values: np.ndarray) -> np.ndarray:

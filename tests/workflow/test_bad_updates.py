@@ -31,7 +31,7 @@ from fedcli.errors import (
 from fedcli.fileformat import canonical
 from fedcli.workflow.models import open_final
 from tests.workflow.forging import forge, manifest_of, resign
-from tests.workflow.play import REGISTRY, SILOS, Town, agreement
+from tests.workflow.play import REGISTRY, SILOS, Town, agreement, command
 
 
 def refused(place: Town, error, *arguments: object) -> str:
@@ -250,11 +250,20 @@ def test_arrays_of_an_update_with(change, town):
 
 
 def test_a_missing_silo_is_named_with_the_two_ways_on(town):
-    place = town()
+    place = town(text=agreement(rules="min_silos: 2"))
     place.collect(("north", "east"))
     said = refused(place, SilosMissing)
     assert "lacks the update of south (2 of 3 are here)" in said
     assert "--without south" in said
+
+
+def test_going_on_without_a_silo_is_offered_only_where_the_study_permits_it(town):
+    place = town()
+    place.collect(("north", "east"))
+    said = refused(place, SilosMissing)
+    assert "--without" not in said
+    assert "requires at least 3 silos" in said
+    assert "--without" not in command("status", "-C", place.registry).out
 
 
 def test_fewer_silos_than_agreed_are_refused(town):
@@ -273,6 +282,6 @@ def test_a_model_records_who_was_silent(town):
     result = place.aggregate(without=["south"])
     place.deliver(result.model)
     result = place.finish()
-    assert result.n_samples == 160
+    assert (result.n_samples, result.fit) == (240, SILOS), "south is back, and its rows are in the fit"
     assert open_final(result.model)[1].document.without == ("south (round 1)",)
     assert set(SILOS) == set(open_final(result.model)[1].document.members)

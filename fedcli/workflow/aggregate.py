@@ -145,7 +145,7 @@ def aggregate(
         remaining=remaining(steps) if steps.size else None,
         evaluation=figures,
         skipped=tuple(item.path.name for item in inbox.passed),
-        passed=by_reason(inbox.passed),
+        passed=by_reason(inbox.unusual),
         warnings=tuple(warnings),
     )
 

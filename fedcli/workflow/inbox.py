@@ -85,6 +85,18 @@ class Inbox:
         return tuple(item for item in self.found if item.passed)
 
     @property
+    def unusual(self) -> tuple[Found, ...]:
+        """Files that are left alone, without what every inbox holds: one file of each update of an earlier round."""
+        held: list[str] = []
+        found = []
+        for item in self.passed:
+            digest = item.manifest.digest() if item.manifest is not None else ""
+            if not digest or digest in held:
+                found.append(item)
+            held.append(digest)
+        return tuple(found)
+
+    @property
     def here(self) -> tuple[str, ...]:
         """Silos whose update counts, in the roster's order; of two different ones of a silo neither does."""
         torn = {

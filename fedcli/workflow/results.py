@@ -174,8 +174,8 @@ class UpdateCounted:
 class Aggregated:
     """Result of `aggregate`.
 
-    ``fit`` names the silos whose ``n_samples`` rows the coefficients are fitted on, ``passed`` the files that were left
-    alone, by the reason.
+    ``fit`` names the silos whose ``n_samples`` rows the coefficients are fitted on, ``skipped`` all files that were
+    left alone, ``passed`` those of them that are not just what every inbox keeps of earlier rounds, by the reason.
     """
 
     round: int

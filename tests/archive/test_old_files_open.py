@@ -69,7 +69,9 @@ def test_the_secret_key_opens_updates_and_models(archive, expected):
 def test_the_final_model_says_the_same(archive, expected, tmp_path):
     final = max(archive.glob("*.fedmodel"), key=lambda path: path.stem)
     exported = fedcli.export(final, format="json", out=tmp_path / "model.json")
-    assert json.loads(exported.file.read_text()) == expected["result"]
+    found = json.loads(exported.file.read_text())
+    # A later version may say more of an old file, and nothing else.
+    assert {name: found[name] for name in expected["result"]} == expected["result"]
 
 
 def test_the_ledger_is_whole(archive):

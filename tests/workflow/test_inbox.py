@@ -152,6 +152,17 @@ def test_an_update_of_a_round_that_is_summed_is_named_and_counts_for_nobody(town
     assert "1 of 3 are here" in said
 
 
+def test_aggregate_speaks_of_an_old_update_only_when_it_came_again(town):
+    place = town("second")
+    place.collect()
+    twice = town("second")
+    twice.collect()
+    shutil.copy(twice.update("north", 1), twice.inbox / "z-again.fedupdate")
+    assert "passed over" not in place.run("aggregate", "-C", place.registry).err
+    said = " ".join(twice.run("aggregate", "-C", twice.registry).err.split())
+    assert "passed over: z-again.fedupdate: of round 1, which is summed already" in said
+
+
 def test_a_refusal_ticks_only_what_counts(town):
     place = town("second")
     place.collect()

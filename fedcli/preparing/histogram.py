@@ -165,7 +165,8 @@ class Bounds:
         lower, upper = float(edges[first]), float(edges[last])
         if self.grid.whole:
             lower, upper = lower + 0.5, min(upper - 0.5, self.grid.high)
-        estimate = float(np.interp(rank - 0.5, (least + most) / 2, edges))
+        # Half way between the least and the most that it may be, each linear within its bin.
+        estimate = float(np.interp(rank - 0.5, least, edges) + np.interp(rank - 0.5, most, edges)) / 2
         return Quantile(min(max(estimate, lower), upper), lower, upper)
 
     def quantile(self, share: float) -> Quantile:

@@ -1,0 +1,197 @@
+"""Table 1 of a study: who is in the pool, and what their columns look like, by outcome.
+
+Owns the finished table as numbers and names, in the study's own order and units. Knows nothing of how it is printed
+(`table_text`), nor of files. Stable: the JSON form is that of these dataclasses.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fedcli.fileformat.statistics import FloatArray, State
+from fedcli.preparing.plan import Plan
+from fedcli.preparing.profile_table import COMBINATION, CONSTANT, PREFIX, SMALL
+from fedcli.report.coefficients import class_labels
+
+# A number of rows; "<5" where it is small; None where it would give a small one away.
+Count = int | str | None
+
+
+@dataclass(frozen=True)
+class Point:
+    """A quantile of the pool: ``estimate``, and the interval in which it surely lies."""
+
+    estimate: float
+    lower: float
+    upper: float
+
+    @property
+    def error(self) -> float:
+        """How far the quantile may be from the estimate."""
+        return max(self.upper - self.estimate, self.estimate - self.lower)
+
+
+@dataclass(frozen=True)
+class NumberGroup:
+    """A number column in one group of rows; None where no row has a value or the group is not shown.
+
+    ``deviation`` is that of a sample (divided by one less than the rows); ``lowest`` and ``highest`` are known to their
+    intervals only.
+    """
+
+    present: Count
+    missing: Count
+    mean: float | None
+    deviation: float | None
+    lowest: Point | None
+    q1: Point | None
+    median: Point | None
+    q3: Point | None
+    highest: Point | None
+
+
+@dataclass(frozen=True)
+class CategoryGroup:
+    """A category in one group of rows."""
+
+    missing: Count
+    levels: dict[str, Count]
+
+
+@dataclass(frozen=True)
+class Described:
+    """One column, in each of the table's groups."""
+
+    name: str
+    unit: str
+    groups: tuple[NumberGroup | CategoryGroup, ...]
+
+
+@dataclass(frozen=True)
+class Filled:
+    """What a pooled median fills missing cells with."""
+
+    name: str
+    value: Point
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """Pearson's correlation of the imputed design columns, and their variance inflation factors.
+
+    ``inflation`` is infinite for a column that is a combination of others, and None for a constant one.
+    """
+
+    columns: tuple[str, ...]
+    matrix: tuple[tuple[float | None, ...], ...]
+    inflation: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class TableOne:
+    """The pool that a model was fitted on.
+
+    Parameters
+    ----------
+    study, title : str
+    groups : tuple of (str, Count)
+        Name and rows: all, and by outcome where that was agreed.
+    columns : tuple of Described
+    medians : tuple of Filled
+    correlation : Correlation or None
+    """
+
+    study: str
+    title: str
+    groups: tuple[tuple[str, Count], ...]
+    columns: tuple[Described, ...]
+    medians: tuple[Filled, ...]
+    correlation: Correlation | None
+
+
+def table_one(plan: Plan, state: State) -> TableOne:
+    """Read the table out of a model's arrays.
+
+    Parameters
+    ----------
+    plan : Plan
+        Of a study that asks for a profile, or fills a column by its median.
+    state : State
+        After trip 1 or later.
+    """
+    arrays = {name.removeprefix(PREFIX): array for name, array in state.arrays.items() if name.startswith(PREFIX)}
+    names = [name for name, _ in plan.columns.numbers]
+    medians = [Filled(names[j], _point(row)) for j, row in zip(plan.profile.grids.medians, _rows(arrays), strict=True)]
+    return TableOne(
+        study=plan.study.study,
+        title=plan.study.title,
+        groups=_groups(plan, arrays) if "rows" in arrays else (),
+        columns=_columns(plan, arrays) if "rows" in arrays else (),
+        medians=tuple(medians),
+        correlation=_correlation(plan, arrays) if "correlation" in arrays else None,
+    )
+
+
+def _rows(arrays: dict[str, FloatArray]) -> list[FloatArray]:
+    return list(arrays.get("medians", ()))
+
+
+def _groups(plan: Plan, arrays: dict[str, FloatArray]) -> tuple[tuple[str, Count], ...]:
+    names = ["all"]
+    if plan.profile.by_target:
+        column, labels = plan.study.target.column, class_labels(plan)
+        names += [f"{column} {label}" for label in labels]
+    k = plan.study.rules.min_cell
+    return tuple((name, _count(rows, k)) for name, rows in zip(names, arrays["rows"], strict=True))
+
+
+def _columns(plan: Plan, arrays: dict[str, FloatArray]) -> tuple[Described, ...]:
+    k, groups = plan.study.rules.min_cell, range(len(arrays["rows"]))
+    found: dict[str, Described] = {}
+    for j, (name, column) in enumerate(plan.columns.numbers):
+        numbers = []
+        for g in groups:
+            present, points = arrays["present"][g, j], [_point(row) for row in arrays["points"][g, j]]
+            shown: list[Point | None] = [*points] if present > 0 else [None] * len(points)
+            numbers.append(
+                NumberGroup(
+                    _count(present, k),
+                    _count(arrays["missing"][g, j], k),
+                    float(arrays["mean"][g, j]) if present > 0 else None,
+                    float(arrays["deviation"][g, j]) if present > 1 else None,
+                    *shown,
+                )
+            )
+        unit = f"{column.scale} since {column.since}" if column.type == "date" else column.unit
+        found[name] = Described(name, unit or "", tuple(numbers))
+    at = 0
+    for name, category in plan.columns.categories:
+        end = at + 1 + len(category.levels)
+        counts = [[_count(n, k) for n in arrays["levels"][g, at:end]] for g in groups]
+        levels = [CategoryGroup(row[0], dict(zip(category.levels, row[1:], strict=True))) for row in counts]
+        found[name] = Described(name, "", tuple(levels))
+        at = end
+    return tuple(found[name] for name in plan.study.features)
+
+
+def _correlation(plan: Plan, arrays: dict[str, FloatArray]) -> Correlation:
+    inflation = arrays["inflation"]
+    constant = inflation == CONSTANT
+    factors = [
+        None if value == CONSTANT else float("inf") if value == COMBINATION else float(value) for value in inflation
+    ]
+    matrix = tuple(
+        tuple(None if constant[i] or constant[j] else float(r) for j, r in enumerate(row))
+        for i, row in enumerate(arrays["correlation"])
+    )
+    return Correlation(plan.columns.names, matrix, tuple(factors))
+
+
+def _count(value: float, min_cell: int) -> Count:
+    if value >= 0:
+        return int(value)
+    return f"<{min_cell}" if value == SMALL else None
+
+
+def _point(row: FloatArray) -> Point:
+    return Point(*(float(value) for value in row))

@@ -19,7 +19,7 @@ import numpy as np
 from fedcli.crypto.keys import SecretKey
 from fedcli.data.checking import RowReader
 from fedcli.data.mapping import Mapping, read_mapping
-from fedcli.errors import BadStudy, FileMissing, UnsupportedModel, WorkspaceExists
+from fedcli.errors import BadStudy, FedcliError, FileMissing, UnsupportedModel, WorkspaceExists
 from fedcli.preparing.holdout import held_out, row_hashes
 from fedcli.preparing.plan import Plan
 from fedcli.preparing.rows import Rows
@@ -129,6 +129,16 @@ def simulate(
 
 
 @contextmanager
+def _named(silo: str) -> Iterator[None]:
+    """Say at which silo an error was met: here one person plays them all."""
+    try:
+        yield
+    except FedcliError as exc:
+        exc.where = f"{silo}: {exc.where}" if exc.where else silo
+        raise
+
+
+@contextmanager
 def _place(keep: Path | str | None) -> Iterator[Path]:
     if keep is None:
         with tempfile.TemporaryDirectory(prefix="fedcli-simulate-") as name:
@@ -184,7 +194,8 @@ def _play(
         updates: list[Path] = []
         for name in tables:
             tell(f"round {done + 1}: {name} trains", len(updates), len(tables))
-            trained = train(workspace=root / name / "study", key=keys[name], yes=True)
+            with _named(name):
+                trained = train(workspace=root / name / "study", key=keys[name], yes=True)
             assert trained.update is not None  # noqa: S101 - not a dry run
             sent += trained.size
             updates.append(trained.update)

@@ -27,7 +27,8 @@ MISSING = -1
 UNKNOWN = -2
 
 _NUMBER = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?")
-_STRIPPED = " \t\r\n\f\v\u00a0\ufeff"
+# What may stand around a value without being part of it; Excel and R leave no-break spaces and byte order marks.
+STRIPPED = " \t\r\n\f\v\u00a0\ufeff"
 
 
 def number_of(text: str) -> float | None:
@@ -45,7 +46,7 @@ class Codes:
     @classmethod
     def of(cls, values: Iterable[Cell]) -> Codes:
         """Collect the study's and the silo's codes."""
-        texts = frozenset(unicodedata.normalize("NFC", str(value)).strip(_STRIPPED) for value in values)
+        texts = frozenset(unicodedata.normalize("NFC", str(value)).strip(STRIPPED) for value in values)
         numbers = frozenset(number for text in texts if (number := number_of(text)) is not None)
         return cls(texts, numbers)
 
@@ -83,7 +84,7 @@ def read_numbers(cells: pl.Series, missing: Codes, *, decimal_comma: bool = Fals
     doubtful = np.flatnonzero(~np.isfinite(values))
     if doubtful.size:
         # Only these cells are looked at as text: in a clean column there is none.
-        text = as_text(cells.gather(doubtful)).fill_null("").str.strip_chars(_STRIPPED)
+        text = as_text(cells.gather(doubtful)).fill_null("").str.strip_chars(STRIPPED)
         again: FloatArray = _parse(text, decimal_comma).to_numpy(writable=True)
         again[np.isinf(again)] = np.nan
         absent = text.str.to_lowercase().is_in(list(NO_VALUE)) | text.is_in(list(missing.texts))
@@ -130,7 +131,7 @@ class LevelReader:
         yes_or_no = cells.dtype == pl.Boolean
         # Of numbers only the distinct ones are written out; decimals may differ in their width from batch to batch.
         if kind_of(cells.dtype) != NUMBER or cells.dtype.is_decimal():
-            cells = as_text(cells).fill_null("").str.strip_chars(_STRIPPED)
+            cells = as_text(cells).fill_null("").str.strip_chars(STRIPPED)
         distinct = cells.unique()
         texts = as_text(distinct).fill_null("").to_list()
         codes = [self._known[t] if t in self._known else self._code(t) for t in texts]
@@ -164,7 +165,7 @@ class _Lookup:
         self.by_text: dict[str, int] = {}
         by_number: dict[float, set[int]] = {}
         for spelling, code in pairs:
-            text = unicodedata.normalize("NFC", spelling).strip(_STRIPPED)
+            text = unicodedata.normalize("NFC", spelling).strip(STRIPPED)
             self.by_text[text] = code
             if (number := number_of(text)) is not None:
                 by_number.setdefault(number, set()).add(code)

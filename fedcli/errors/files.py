@@ -193,3 +193,15 @@ class PasswordInAddress(FileError):
         "take it out and change it; PostgreSQL reads it from ~/.pgpass, from the file that PGPASSFILE names, or from a "
         "service file"
     )
+
+
+class NotADate(FileError):
+    """A date column holds what is no day in the spelling that the silo stated."""
+
+    code = "E331"
+
+
+class NotWhole(FileError):
+    """A count holds a fraction."""
+
+    code = "E332"

@@ -84,3 +84,9 @@ class DominantRow(RefusedError):
     """At a point of the model one row would have nearly all the weight, and so show."""
 
     code = "E513"
+
+
+class NotApproved(RefusedError):
+    """The silo's own rules ask for a reviewer's approval, and there is none of this sheet."""
+
+    code = "E519"

@@ -63,15 +63,30 @@ class Grids:
         parts = [grid.shown(int(present[j]), counts[at], min_cell) for j, grid, at in self._slices()]
         return np.concatenate(parts)
 
-    def bounds(self, place: int, present: int, counts: IntArray) -> Bounds:
-        """Return what summed counts (size,) say of the number at ``place``, which ``present`` rows have."""
-        found = {j: Bounds(grid, present, counts[at]) for j, grid, at in self._slices()}
+    def bounds(self, place: int, present: int, counts: IntArray, mean: float) -> Bounds:
+        """Return what summed counts say of one number.
+
+        Parameters
+        ----------
+        place : int
+            Its position in design order.
+        present : int
+            Rows that have it.
+        counts : ndarray of int of shape (size,)
+            Of all numbers.
+        mean : float
+            Of the rows that have it, agreed units.
+        """
+        found = {j: Bounds(grid, present, counts[at], mean) for j, grid, at in self._slices()}
         return found[place]
 
     def median(self, place: int, total: Total) -> Quantile | None:
         """Return the pooled median of the number at ``place``, agreed units; None if no row has it."""
-        present = int(counted(total, "present")[place])
-        return self.bounds(place, present, counted(total, "below")).quantile(0.5) if present else None
+        present, column = int(counted(total, "present")[place]), self.columns.numbers[place][1]
+        if not present:
+            return None
+        mean = column.middle + column.half * float(total["sums"][place]) / present
+        return self.bounds(place, present, counted(total, "below"), mean).quantile(0.5)
 
     def _slices(self) -> Iterator[tuple[int, Grid, slice]]:
         at = 0

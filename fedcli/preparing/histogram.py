@@ -143,11 +143,14 @@ class Bounds:
         Rows with a value.
     counts : ndarray of int of shape (size,)
         The sum of what silos show.
+    mean : float
+        Of the same rows, exact: it says where between both bounds the estimate belongs.
     """
 
     grid: Grid
     present: int
     counts: IntArray
+    mean: float
 
     @cached_property
     def below(self) -> tuple[IntArray, IntArray]:
@@ -155,6 +158,19 @@ class Bounds:
         middle = self.grid.bins - 1
         least, most = self.counts[:middle], self.counts[middle:]
         return np.concatenate([[0], least, [self.present]]), np.concatenate([[0], most, [self.present]])
+
+    @cached_property
+    def estimated(self) -> FloatArray:
+        """Rows below each edge, shape (bins + 1,): the mixture of both bounds that has the known mean.
+
+        Rows that are not told apart lie mostly at one end of their run (a thin tail beside many zeros), and the mean
+        says at which.
+        """
+        least, most = self.below
+        middles = (self.grid.edges[1:] + self.grid.edges[:-1]) / 2
+        largest, smallest = (float(np.diff(rows) @ middles) / max(self.present, 1) for rows in (least, most))
+        share = (largest - self.mean) / (largest - smallest) if largest > smallest else 0.0
+        return np.asarray(least + min(max(share, 0.0), 1.0) * (most - least))
 
     def ranked(self, rank: int) -> Quantile:
         """Bound the value that is ``rank`` from below: 1 is the smallest, ``present`` the largest."""
@@ -165,8 +181,7 @@ class Bounds:
         lower, upper = float(edges[first]), float(edges[last])
         if self.grid.whole:
             lower, upper = lower + 0.5, min(upper - 0.5, self.grid.high)
-        # Half way between the least and the most that it may be, each linear within its bin.
-        estimate = float(np.interp(rank - 0.5, least, edges) + np.interp(rank - 0.5, most, edges)) / 2
+        estimate = float(np.interp(rank - 0.5, self.estimated, edges))
         return Quantile(min(max(estimate, lower), upper), lower, upper)
 
     def quantile(self, share: float) -> Quantile:

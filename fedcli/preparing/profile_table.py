@@ -91,7 +91,7 @@ def _described(sums: ProfileSums, total: Total) -> dict[str, FloatArray]:
             mean[g, j] = float(Fraction(middle) + Fraction(half) * first / int(n))
             if n > 1:
                 deviation[g, j] = half * math.sqrt(max((second - first * first / int(n)) / int(n - 1), Fraction(0)))
-            points[g, j] = _points(sums.grids.bounds(j, int(n), below[g]))
+            points[g, j] = _points(sums.grids.bounds(j, int(n), below[g], mean[g, j]))
         present[:, j], missing[:, j] = cells.T
     levels, at = _groups(sums, total, "levels"), 0
     for _, category in columns.categories:

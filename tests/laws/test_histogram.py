@@ -92,7 +92,8 @@ def test_the_pooled_quantile_lies_in_the_interval(grid: Grid, seed: int, sizes: 
     pooled = pooled[~np.isnan(pooled)]
     if not len(pooled):
         return
-    found = Bounds(grid, len(pooled), np.sum([shown(grid, values, k) for values in silos], axis=0))
+    shown_by_all = np.sum([shown(grid, values, k) for values in silos], axis=0)
+    found = Bounds(grid, len(pooled), shown_by_all, float(pooled.mean()))
     slack = 1e-13 * (grid.high - grid.low)
     for share in SHARES:
         said = found.quantile(share)
@@ -109,7 +110,7 @@ def test_the_pooled_quantile_lies_in_the_interval(grid: Grid, seed: int, sizes: 
 def test_whole_numbers_with_a_bin_each_give_exact_quantiles(seed: int, n: int) -> None:
     grid = GRIDS["whole, a bin per value"]
     values = np.round(np.random.default_rng(seed).uniform(0, 9, n))
-    found = Bounds(grid, n, counts(grid, values))
+    found = Bounds(grid, n, counts(grid, values), float(values.mean()))
     for share in SHARES:
         said = found.quantile(share)
         assert said.lower == said.estimate == said.upper == np.quantile(values, share)
@@ -131,7 +132,7 @@ def test_edges_of_whole_numbers_lie_between_them() -> None:
 def test_where_every_bin_has_rows_enough_the_interval_is_one_bin() -> None:
     grid = Grid.over((0.0, 64.0), 64)
     values = np.repeat(np.arange(64) + 0.25, 5)
-    said = Bounds(grid, len(values), shown(grid, values, 5)).quantile(0.5)
+    said = Bounds(grid, len(values), shown(grid, values, 5), float(values.mean())).quantile(0.5)
     assert said.upper - said.lower == 1
 
 
@@ -139,7 +140,7 @@ def test_a_thin_tail_costs_the_tail_only() -> None:
     """Three rows far out: the median stays as sharp as its bin, and the largest value is not shown."""
     grid = Grid.over((0.0, 64.0), 64)
     values = np.concatenate([np.repeat(np.arange(20) + 0.25, 8), [40.0, 50.0, 60.0]])
-    found = Bounds(grid, len(values), shown(grid, values, 5))
+    found = Bounds(grid, len(values), shown(grid, values, 5), float(values.mean()))
     assert found.quantile(0.5).upper - found.quantile(0.5).lower == 1
     assert found.ranked(len(values)).upper == 64
 
@@ -153,3 +154,13 @@ def test_two_values_of_which_one_is_rare_are_not_told_apart_by_leaving_them_toge
 
 def test_neither_the_smallest_nor_the_largest_value_shows() -> None:
     assert runs(np.array([0, 0, 9, 9, 9, 0, 0]), 5) == [0, 3, 4, 7]
+
+
+def test_the_mean_says_at_which_end_of_a_run_its_rows_lie() -> None:
+    """Many zeros with three larger values, and the mirror of it: one run each, and yet a good estimate."""
+    grid = Grid.over((0, 15), 16, whole=True)
+    low = np.concatenate([np.zeros(60), [7.0, 9.0, 15.0]])
+    for values in (low, 15 - low):
+        said = Bounds(grid, 63, shown(grid, values, 5), float(values.mean())).quantile(0.5)
+        assert (said.lower, said.upper) == (0, 15)
+        assert abs(said.estimate - np.median(values)) <= 0.5

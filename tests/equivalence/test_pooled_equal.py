@@ -36,7 +36,7 @@ def test_likelihoods_equal_the_pooled_fit(name: str) -> None:
 def test_hard_splits_equal_the_pooled_fit(name: str) -> None:
     found = outcome(name)
     assert found.errors[-1] <= 1e-6
-    assert found.federation.trips <= (7 if "one-class" in name else 5)
+    assert found.federation.trips <= (6 if "one-class" in name else 5)
 
 
 def test_four_trips_are_typical() -> None:

@@ -86,6 +86,12 @@ class DominantRow(RefusedError):
     code = "E513"
 
 
+class TooFewRowsDiffer(RefusedError):
+    """Less an earlier release, this one would show the sums of a few rows."""
+
+    code = "E514"
+
+
 class NotApproved(RefusedError):
     """The silo's own rules ask for a reviewer's approval, and there is none of this sheet."""
 

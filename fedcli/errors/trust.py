@@ -70,6 +70,12 @@ class LedgerBroken(TrustError):
     code = "E410"
 
 
+class LedgerRewound(TrustError):
+    """The ledger is not the one that was written last: its end was cut, or an older copy put back."""
+
+    code = "E411"
+
+
 class BadApproval(TrustError):
     """A reviewer's approval is not of the update or sheet that it comes with."""
 

@@ -10,11 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fedcli.errors import BadDocument, LedgerBroken
+from fedcli.errors import BadDocument, LedgerBroken, LedgerRewound
 from fedcli.fileformat import canonical
 
 START = "0" * 64
 _LINE_LIMIT = 65_536
+_NEWEST = (
+    "restore the newest ledger.jsonl from a backup, and tell your data-protection officer; it records what has left"
+)
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,45 @@ class Ledger:
     def line(self, entry: Mapping[str, Any]) -> bytes:
         """Return the line, newline included, that appends ``entry`` to this ledger."""
         return canonical.dumps({**entry, "sequence": len(self.entries) + 1, "previous": self.head}) + b"\n"
+
+    def grown(self, line: bytes) -> Ledger:
+        """Return this ledger with ``line``, from `line`, appended."""
+        return Ledger(
+            (*self.entries, canonical.loads(line[:-1], limit=_LINE_LIMIT)), hashlib.sha256(line[:-1]).hexdigest()
+        )
+
+    def unconfirmed(self, length: int, head: str) -> bool:
+        """Compare with what was remembered when the last line was written; return whether a line was written since.
+
+        One line more is what a run leaves that stopped before it could remember.
+
+        Parameters
+        ----------
+        length : int
+            Lines that were remembered.
+        head : str
+            Hash of the last of them.
+
+        Raises
+        ------
+        LedgerRewound
+            The chain holds, and is not that one.
+        """
+        lines = len(self.entries)
+        if lines < length:
+            raise LedgerRewound(
+                f"the ledger has {lines:,} of {length:,} lines that were written: its end was cut, or an older "
+                "copy put back",
+                hint=_NEWEST,
+            )
+        if (self.head if lines == length else self.entries[length]["previous"]) != head:
+            raise LedgerRewound(f"line {length} of the ledger is not the one that was written here", hint=_NEWEST)
+        if lines > length + 1:
+            raise LedgerRewound(
+                f"the ledger has {lines:,} lines, of which private/ remembers {length:,}: private/ is an older copy",
+                hint="restore private/ of the same day as the ledger; without one, join again in another folder",
+            )
+        return lines > length
 
 
 def _broken(number: int, what: str) -> LedgerBroken:

@@ -6,19 +6,34 @@ nothing. Stable: part of the Python API.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fedcli.compute.spool import Spool
-from fedcli.compute.update import hash_rows
+from fedcli.compute.update import hash_rows, rows_digest
 from fedcli.data.checking import check_table
 from fedcli.errors import FedcliError
 from fedcli.preparing.holdout import held_out
 from fedcli.preparing.plan import Plan
+from fedcli.privacy.differencing import too_few_differ
 from fedcli.privacy.disclosure import Disclosure
-from fedcli.workflow.limits import examine_rows, spread_problems
+from fedcli.workflow.limits import (
+    examine_rows,
+    least_difference,
+    other_numbers,
+    rows_changed,
+    spread_problems,
+    study_finished,
+    within_rules,
+)
 from fedcli.workflow.memory import SiloMemory
+from fedcli.workflow.models import model_manifest
+from fedcli.workflow.released import SUMMED, Released
 from fedcli.workflow.results import Checked, ColumnCheck
-from fedcli.workflow.silo import open_silo
+from fedcli.workflow.silo import SiloSide, open_silo
 
 
 def check(data: Path | str | None = None, *, workspace: Path | str = ".", query: str | None = None) -> Checked:
@@ -45,19 +60,31 @@ def check(data: Path | str | None = None, *, workspace: Path | str = ".", query:
     """
     side = open_silo(workspace, data, query)
     memory = SiloMemory(side.workspace.private)
+    problems: list[FedcliError] = []
+    asked: _Asked | None = None
+    try:
+        side.ledger()
+        asked = _asked(side, memory)
+    except FedcliError as error:
+        problems.append(error)
     table = side.table()
-    report, found = check_table(side.study.study, side.mapping, table)
-    problems: list[FedcliError] = [*found, *spread_problems(side.study.study, report.extent)]
+    report, findings = check_table(side.study.study, side.mapping, table)
+    misfits: list[FedcliError] = [*findings, *spread_problems(side.study.study, report.extent)]
     disclosure: Disclosure | None = None
     n_held_out = 0
-    if not problems:
+    if not misfits:
         with Spool(side.reader(), side.workspace.private) as spool:
             plan = Plan(side.study.study)
             hashes = hash_rows(spool, memory.secret())
             mask = held_out(hashes, side.study.study.evaluation.holdout, memory.secret())
             n_held_out = int(mask.sum())
             disclosure = examine_rows(plan, spool, mask)
-            problems += disclosure.problems
+            misfits += disclosure.problems
+            if asked is not None:
+                digest = rows_digest(hashes, memory.secret())
+                least = least_difference(side.study.study.rules)
+                misfits += _against_earlier(memory, asked, digest, hashes[~mask], least)
+    problems += misfits
     columns = tuple(
         ColumnCheck(
             name,
@@ -80,3 +107,51 @@ def check(data: Path | str | None = None, *, workspace: Path | str = ".", query:
         problems=tuple(problems),
         table=table.facts,
     )
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What the next update would be: its round and attempt, and the digest of what it continues."""
+
+    round: int
+    attempt: int
+    parent: str
+
+
+def _asked(side: SiloSide, memory: SiloMemory) -> _Asked:
+    """Return what is asked next, as far as a model says without a key, and refuse it where `train` would.
+
+    Whether this silo is asked for the model's attempt or for an earlier one stands encrypted in it. An earlier one has
+    left already, or is refused as the later one would be.
+
+    Raises
+    ------
+    StudyFinished, OtherRound, AlreadyReleased, NothingToDo, FileError, TrustError
+    """
+    found = side.continued()
+    if found is None:
+        asked = _Asked(1, 1, side.study.digest)
+    else:
+        manifest = model_manifest(found, side.study)
+        if manifest.final:
+            raise study_finished(side.study.study.study, manifest.round, found)
+        asked = _Asked(manifest.round + 1, manifest.attempt, manifest.digest())
+    within_rules(side.study.study.rules.max_rounds, memory, asked.round, asked.attempt, asked.parent)
+    return asked
+
+
+def _against_earlier(
+    memory: SiloMemory, asked: _Asked, digest: str, summed: NDArray[np.uint64], least: int
+) -> list[FedcliError]:
+    """Return why a table may not follow what has left, as `train` would say it."""
+    try:
+        changed = rows_changed(memory, digest, asked.round)
+    except FedcliError as error:
+        return [error]
+    differences = Released(memory.folder, SUMMED).differences(summed)
+    if memory.sent_after(asked.parent) is not None:
+        # The same rows give the same bytes again; other rows held out change nothing of round 1.
+        same = any(found.size == 0 for found in differences) if differences else not changed
+        return [] if same else [other_numbers(asked.round, asked.attempt, memory.name())]
+    problem = too_few_differ(differences, least)
+    return [problem] if problem is not None else []

@@ -177,6 +177,7 @@ def write_signed(
     recipients: list[PublicKey] | None,
     payload_name: str,
     force: bool = False,
+    mode: int = 0o644,
 ) -> Manifest:
     """Encrypt (if there are recipients), sign and write one file.
 
@@ -195,6 +196,8 @@ def write_signed(
     payload_name : str
     force : bool
         Replace a file that is there.
+    mode : int
+        Permissions of the new file.
 
     Returns
     -------
@@ -218,7 +221,7 @@ def write_signed(
                 )
             )
 
-    write_file(path, write, force=force)
+    write_file(path, write, force=force, mode=mode)
     return done[0]
 
 

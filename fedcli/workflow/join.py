@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from fedcli.crypto.keys import SecretKey, same_fingerprint
+from fedcli.crypto.studysecret import study_secret
 from fedcli.data.mapping import Mapping, agreed_columns, draft_mapping, read_mapping, without_places
 from fedcli.data.reading import read_query
 from fedcli.data.source import recorded
@@ -124,7 +125,7 @@ def join(
     root.mkdir(parents=True, exist_ok=True)
     make_folders(space)
     memory = SiloMemory(space.private)
-    memory.make_secret()
+    memory.keep_secret(study_secret(secret, opened.digest))
     memory.remember_name(name)
     write_bytes(root / f"{opened.study.study}.fedstudy", Path(study).read_bytes(), force=True)
     write_bytes(root / "allowed_signers", opened.roster.allowed_signers().encode("ascii"), force=True)

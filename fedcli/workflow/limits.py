@@ -7,22 +7,22 @@ word alone does not bind its software.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fedcli.compute.cells import count_cells, effective_rows
 from fedcli.compute.spool import Spool
-from fedcli.errors import AlreadyReleased, MaskedUnavailable, OtherRound, OutOfRange, UnsupportedModel
+from fedcli.errors import AlreadyReleased, MaskedUnavailable, OtherRound, OutOfRange, StudyFinished, UnsupportedModel
 from fedcli.fileformat.statistics import State
 from fedcli.models.batch import empty_state
 from fedcli.preparing.estimators import parameters
 from fedcli.preparing.plan import Plan
 from fedcli.privacy.disclosure import Disclosure, examine
 from fedcli.privacy.ring import fraction_bits
-from fedcli.study.document import Study
+from fedcli.study.document import Rules, Study
 from fedcli.workflow.memory import SiloMemory
-from fedcli.workflow.models import OpenedModel
 
 
 def cross_check(study: Study) -> None:
@@ -115,7 +115,7 @@ def examine_rows(plan: Plan, spool: Spool, mask: NDArray[np.bool_]) -> Disclosur
     )
 
 
-def within_rules(max_rounds: int, memory: SiloMemory, number: int, attempt: int, parent: OpenedModel) -> None:
+def within_rules(max_rounds: int, memory: SiloMemory, number: int, attempt: int, parent: str) -> None:
     """Refuse a round beyond the agreed ones, and a second point of expansion within one attempt.
 
     Each expansion shows a little more of the rows, so how many there are is not the coordinator's to choose.
@@ -127,8 +127,8 @@ def within_rules(max_rounds: int, memory: SiloMemory, number: int, attempt: int,
     memory : SiloMemory
     number, attempt : int
         What is about to be trained.
-    parent : OpenedModel
-        What it would continue.
+    parent : str
+        Digest of what it would continue.
 
     Raises
     ------
@@ -139,13 +139,35 @@ def within_rules(max_rounds: int, memory: SiloMemory, number: int, attempt: int,
             f"the model asks for round {number}, the study agreed on {max_rounds} at most",
             hint="do not send anything; call the coordinator",
         )
-    other = memory.sent_from_another(number, attempt, parent.parent)
+    other = memory.sent_from_another(number, attempt, parent)
     if other is not None:
         raise AlreadyReleased(
             f"an update for round {number}, attempt {attempt} has left already, made from another model",
             hint=f"send {other} from outbox/ again; if the coordinator wants another, they ask with: "
             "fedcli aggregate --new-attempt",
         )
+
+
+def study_finished(study: str, number: int, model: Path | None) -> StudyFinished:
+    """Return the refusal to train after the final model."""
+    return StudyFinished(
+        f"study '{study}' is finished: round {number} was the last",
+        hint=f"use the final model: fedcli predict TABLE --model {model}",
+    )
+
+
+def least_difference(rules: Rules) -> int:
+    """Return how few rows two releases may differ by, if they differ at all."""
+    return max(rules.min_rows, rules.min_cell)
+
+
+def other_numbers(number: int, attempt: int, name: str) -> AlreadyReleased:
+    """Return the refusal of a second, different update for one attempt."""
+    return AlreadyReleased(
+        f"an update for round {number}, attempt {attempt} has left already, and this table gives other numbers",
+        hint="send the file in outbox/ as it is; or ask the coordinator to ask again: "
+        f"fedcli aggregate --new-attempt --ask {name}",
+    )
 
 
 def rows_changed(memory: SiloMemory, digest: str, number: int) -> bool:

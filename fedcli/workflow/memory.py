@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from fedcli.compute.update import Sums
 from fedcli.crypto.secretfile import read_secret, write_secret
+from fedcli.errors import FileMissing
 from fedcli.fileformat import canonical, tensors
 from fedcli.models.batch import Memory
 from fedcli.workflow.workspace import write_bytes
@@ -47,13 +47,41 @@ class SiloMemory:
     folder: Path
 
     def secret(self) -> bytes:
-        """Return the silo's secret of this study (32 bytes): it decides which rows are held out."""
+        """Return the silo's secret of this study (32 bytes): it decides which rows are held out.
+
+        Raises
+        ------
+        FileMissing, UnsafeKeyFile
+        """
+        self._need(_HOLDOUT)
         return bytes.fromhex(read_secret(self.folder / _HOLDOUT).decode("ascii").strip())
 
-    def make_secret(self) -> None:
-        """Make the secret, once."""
+    def keep_secret(self, secret: bytes) -> None:
+        """Store the secret, unless the folder has one from before: that one has chosen rows already."""
         if not (self.folder / _HOLDOUT).exists():
-            write_secret(self.folder / _HOLDOUT, secrets.token_hex(32).encode("ascii") + b"\n")
+            write_secret(self.folder / _HOLDOUT, secret.hex().encode("ascii") + b"\n")
+
+    def _need(self, name: str) -> None:
+        if not (self.folder / name).exists():
+            raise FileMissing(
+                f"'{self.folder / name}' is gone",
+                hint="restore private/ from a backup; without one, join again in another folder",
+            )
+
+    # ---- ledger ----------------------------------------------------------------------------------------------------
+
+    def ledger_head(self) -> tuple[int, str] | None:
+        """Return how many lines the ledger had and the hash of the last, or None where that was never recorded."""
+        path = self.folder / "ledger.json"
+        if not path.exists():
+            return None
+        found = canonical.loads(path.read_bytes(), limit=_LIMIT)
+        return int(found["lines"]), str(found["head"])
+
+    def remember_ledger(self, lines: int, head: str) -> None:
+        """Record the ledger's length and head, once its last line is on disk."""
+        data = canonical.dumps({"lines": lines, "head": head})
+        write_bytes(self.folder / "ledger.json", data, force=True, mode=0o600)
 
     # ---- rows ------------------------------------------------------------------------------------------------------
 
@@ -121,7 +149,13 @@ class SiloMemory:
         return None
 
     def name(self) -> str:
-        """Return the silo's own name in the study."""
+        """Return the silo's own name in the study.
+
+        Raises
+        ------
+        FileMissing
+        """
+        self._need("silo.json")
         return str(canonical.loads((self.folder / "silo.json").read_bytes(), limit=_LIMIT)["silo"])
 
     def remember_name(self, name: str) -> None:

@@ -149,6 +149,11 @@ def open_model(path: Path, study: OpenedStudy, key: SecretKey | None) -> OpenedM
         else:
             chunks = envelope.decrypted(key.mlkem768x25519_seed)
         state, document = read_model(chunks, manifest)
+    if study_id(study_payload(from_json(dict(document.study)))) != study.digest:
+        raise OtherStudy(
+            f"'{path.name}' is signed for this study and carries another inside",
+            hint="do not use it; call the coordinator",
+        )
     check_state(Plan(study.study), state, final=manifest.final)
     if state.document.get("round") != manifest.round:
         raise BadTensors(

@@ -8,20 +8,22 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from fedcli.data.checking import RowReader
 from fedcli.data.mapping import Mapping, read_mapping
 from fedcli.data.reading import open_table, read_query
 from fedcli.data.source import is_address, located
 from fedcli.data.table import Table
-from fedcli.errors import BadMapping, LedgerBroken, NoWorkspace, TooManyColumns
+from fedcli.errors import BadMapping, LedgerBroken, LedgerRewound, NothingToDo, NoWorkspace, TooManyColumns, TrustError
 from fedcli.protocol.ledger import Ledger
 from fedcli.study.document import Study
 from fedcli.study.yaml import decode
 from fedcli.workflow.files import OpenedStudy, open_study
 from fedcli.workflow.limits import cross_check
 from fedcli.workflow.memory import SiloMemory
-from fedcli.workflow.workspace import SILO_FILE, Workspace, find_workspace
+from fedcli.workflow.models import newest
+from fedcli.workflow.workspace import SILO_FILE, Workspace, append_line, find_workspace
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,59 @@ class SiloSide:
         return RowReader(self.study.study, self.mapping, self.table())
 
     def ledger(self) -> Ledger:
-        """Read and verify the ledger."""
+        """Read the ledger, verify it, and compare it with what was remembered when its last line was written.
+
+        Raises
+        ------
+        LedgerBroken, LedgerRewound
+        """
         return read_ledger(self.workspace)
+
+    def ledger_problem(self) -> TrustError | None:
+        """Return what is wrong with the ledger, for whoever looks at more than it; or None."""
+        try:
+            self.ledger()
+        except TrustError as error:
+            return error
+        return None
+
+    def append(self, entry: dict[str, Any]) -> None:
+        """Write a line into the ledger, then remember that it is there."""
+        memory, ledger = SiloMemory(self.workspace.private), self.ledger()
+        # What an interrupted run left is confirmed first: after a second one it could not be told from a forgery.
+        memory.remember_ledger(len(ledger.entries), ledger.head)
+        line = ledger.line(entry)
+        append_line(self.workspace.ledger, line)
+        grown = ledger.grown(line)
+        memory.remember_ledger(len(grown.entries), grown.head)
+
+    def interrupted(self) -> bool:
+        """Verify the ledger, and return whether a run wrote its last line and stopped before its update was written.
+
+        Raises
+        ------
+        LedgerBroken, LedgerRewound
+        """
+        ledger, known = self.ledger(), SiloMemory(self.workspace.private).ledger_head()
+        return known is not None and ledger.unconfirmed(*known)
+
+    def continued(self) -> Path | None:
+        """Return the newest model in ``inbox/``, or None before the first; no key is needed.
+
+        Raises
+        ------
+        NothingToDo
+            There is none, and updates of later rounds have left.
+        FileError, TrustError
+            It is damaged, or not from the coordinator.
+        """
+        found = newest(self.workspace.inbox.iterdir(), self.study)
+        empty = found is None and not any(self.workspace.inbox.iterdir())
+        if empty and SiloMemory(self.workspace.private).last_round() > 1:
+            raise NothingToDo(
+                "the models of earlier rounds are gone from inbox/", hint="put the newest .fedmodel file there again"
+            )
+        return found
 
 
 def open_silo(root: Path | str, data: Path | str | None, query: str | None = None) -> SiloSide:
@@ -91,16 +144,26 @@ def open_silo_record(root: Path | str) -> tuple[Workspace, Ledger]:
 
 
 def read_ledger(workspace: Workspace) -> Ledger:
-    """Read and verify a silo's ledger.
+    """Read a silo's ledger, verify it, and compare it with what was remembered when its last line was written.
 
     Raises
     ------
-    LedgerBroken
+    LedgerBroken, LedgerRewound
     """
-    path = workspace.ledger
-    if path.exists():
-        return Ledger.from_text(path.read_bytes())
-    if SiloMemory(workspace.private).last_round():
+    path, memory = workspace.ledger, SiloMemory(workspace.private)
+    known = memory.ledger_head()
+    if path.is_file():
+        ledger = Ledger.from_text(path.read_bytes())
+        if known is not None:
+            ledger.unconfirmed(*known)
+        elif (last := memory.last_digest()) and all(entry.get("update") != last for entry in ledger.entries):
+            # Updates from before the head was remembered: the newest one must be recorded at least.
+            raise LedgerRewound(
+                "the ledger does not hold the update that left last: its end was cut, or an older copy put back",
+                hint="restore the newest ledger.jsonl from a backup, and tell your data-protection officer",
+            )
+        return ledger
+    if memory.last_round() or (known is not None and known[0]):
         raise LedgerBroken(
             "ledger.jsonl is gone, and an update has left this workspace",
             hint="restore it from a backup; it records what has left this institution and is never edited",

@@ -155,6 +155,10 @@ def _silo_status(workspace: Path | str, key: SecretKey | Path | str | None, pass
         problems=tuple(looked.problems),
         passed=looked.passed,
     )
+    broken = side.ledger_problem()
+    if broken is not None:
+        problems = ((side.workspace.ledger.name, broken.message), *looked.problems)
+        return replace(begun, problems=problems, next_step=broken.hint or "")
     if manifest is not None and manifest.final:
         return replace(begun, finished=True, next_step=f"the study is finished: fedcli predict TABLE --model {found}")
     number = begun.round + 1

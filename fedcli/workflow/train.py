@@ -9,30 +9,43 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from fedcli.compute.cells import small_outcome
 from fedcli.compute.spool import Spool
 from fedcli.compute.update import Sums, hash_rows, rows_digest, sum_update
 from fedcli.crypto.keys import SecretKey
 from fedcli.data.checking import RowReader
-from fedcli.errors import AlreadyReleased, NotConfirmed, NothingToDo, OtherSilo, StudyFinished
+from fedcli.errors import NotConfirmed, OtherSilo
 from fedcli.preparing.holdout import held_out
 from fedcli.preparing.plan import Plan
+from fedcli.privacy.differencing import Difference, nearest, too_few_differ
 from fedcli.privacy.disclosure import Disclosure
-from fedcli.protocol.ledger import Ledger
 from fedcli.protocol.payloads import update_payload
 from fedcli.workflow.files import SOFTWARE, OpenedStudy, Passphrase, open_key, write_signed
-from fedcli.workflow.limits import examine_rows, rows_changed, spread_problems, within_rules
+from fedcli.workflow.limits import (
+    examine_rows,
+    least_difference,
+    other_numbers,
+    rows_changed,
+    spread_problems,
+    study_finished,
+    within_rules,
+)
 from fedcli.workflow.memory import SiloMemory
-from fedcli.workflow.models import OpenedModel, newest, open_model, start_of
+from fedcli.workflow.models import OpenedModel, open_model, start_of
+from fedcli.workflow.released import EVALUATED, SUMMED, Released
 from fedcli.workflow.results import Release, ReleaseBlock, Trained
 from fedcli.workflow.silo import SiloSide, open_silo
 from fedcli.workflow.trail import points_before, remember_points
-from fedcli.workflow.workspace import append_line, check_free, write_file
+from fedcli.workflow.workspace import check_free, write_file
 
 CHANGED_WARNING = (
-    "the table is not the one of your earlier update of this study: whoever can read both updates can subtract them, "
-    "and sees the sum of the rows that differ; with few such rows that is nearly the rows themselves"
+    "the table is not the one of your earlier update of this study{counted}: whoever can read both updates can "
+    "subtract them, and sees the sum of the rows that differ; with few such rows that is nearly the rows themselves"
+)
+INTERRUPTED_WARNING = (
+    "the last line of ledger.jsonl was written by a run that stopped before its update was: that update never left"
 )
 PLAIN_WARNING = "aggregation is plain: the coordinator can read this update singly, not only the sum over silos"
 
@@ -98,14 +111,12 @@ def train(
             f"the key is that of '{name}', this workspace is that of '{memory.name()}'",
             hint="name the right key with --key, or go to the other workspace with -C DIR",
         )
+    interrupted = side.interrupted()
     parent = _parent(side, model, secret)
     if parent.final:
-        raise StudyFinished(
-            f"study '{side.study.study.study}' is finished: round {parent.round} was the last",
-            hint=f"use the final model: fedcli predict TABLE --model {parent.path}",
-        )
+        raise study_finished(side.study.study.study, parent.round, parent.path)
     number, attempt = parent.round + 1, parent.attempt_of(name)
-    within_rules(side.study.study.rules.max_rounds, memory, number, attempt, parent)
+    within_rules(side.study.study.rules.max_rounds, memory, number, attempt, parent.parent)
     plan = Plan(side.study.study)
     tell("reading and checking the table")
     reader = side.reader()
@@ -120,26 +131,32 @@ def train(
             raise disclosure.problems[0]
         digest = rows_digest(hashes, memory.secret())
         changed = rows_changed(memory, digest, number)
+        summed, evaluated = Released(memory.folder, SUMMED), Released(memory.folder, EVALUATED)
+        rules = side.study.study.rules
+        least = least_difference(rules)
         tell("summing over the rows")
         own = memory.recall(parent.document.members.get(name)) if parent.document else None
-        rules = side.study.study.rules
         silent = int(mask.sum()) < rules.min_cell
         if plan.study.target.type == "binary":
             silent = silent or small_outcome(spool, mask, rules.min_cell)
+        silent = silent or any(found.shows_few(least) for found in evaluated.differences(hashes[mask]))
         trail = points_before(memory.folder, _update(parent, number, attempt))
         sums = sum_update(plan, parent.state, spool, mask, own, silent=silent, trail=trail)
     sent = memory.sent(number, attempt, parent.parent)
     again = sent is not None
     if sent is not None and sent.content != memory.content_digest(sums.encoded):
-        raise AlreadyReleased(
-            f"an update for round {number}, attempt {attempt} has left already, and this table gives other numbers",
-            hint="send the file in outbox/ as it is; or ask the coordinator to ask again: "
-            f"fedcli aggregate --new-attempt --ask {name}",
-        )
+        raise other_numbers(number, attempt, name)
+    differences = summed.differences(hashes[~mask])
+    if sent is None and (refusal := too_few_differ(differences, least)) is not None:
+        raise refusal
+    differs = nearest(differences)
     target = Path(out) if out is not None else side.workspace.outbox / _file_name(side.study, name, number, attempt)
     release = _release(side, name, parent, number, attempt, plan, sums, disclosure, reader, target, again=again)
     if changed:
-        release = replace(release, warnings=(*release.warnings, CHANGED_WARNING))
+        counted = f" ({differs.added:,} new and {differs.removed:,} gone in the sums)" if differs is not None else ""
+        release = replace(release, warnings=(*release.warnings, CHANGED_WARNING.format(counted=counted)))
+    if interrupted:
+        release = replace(release, warnings=(*release.warnings, INTERRUPTED_WARNING))
     result = Trained(number, attempt, None, disclosure.n_rows, release.size, release, again)
     if dry_run:
         return result
@@ -156,8 +173,11 @@ def train(
         sealed, made = _write_sealed(side, secret, name, parent, number, attempt, sums, memory)
         remember_points(memory.folder, _update(parent, number, attempt), parent.state, sums)
         # The ledger before the memory: a run that stops in between is recorded twice, never not at all.
-        _record(side, made, release, digest, now)
+        _record(side, made, release, digest, differs, now)
         memory.remember_rows(digest, attempt)
+        summed.remember(hashes[~mask])
+        if number > 1 and mask.any() and not sums.silent_holdout:
+            evaluated.remember(hashes[mask])
         sent = memory.record(
             number,
             attempt,
@@ -180,16 +200,8 @@ class Declined(Exception):
 def _parent(side: SiloSide, model: Path | str | None, secret: SecretKey) -> OpenedModel:
     if model is not None:
         return open_model(Path(model), side.study, secret)
-    found = newest(side.workspace.inbox.iterdir(), side.study)
-    if found is not None:
-        return open_model(found, side.study, secret)
-    if any(side.workspace.outbox.glob("*-r*.fedupdate")) and not any(side.workspace.inbox.iterdir()):
-        started = SiloMemory(side.workspace.private).last_round()
-        if started > 1:
-            raise NothingToDo(
-                "the models of earlier rounds are gone from inbox/", hint="put the newest .fedmodel file there again"
-            )
-    return start_of(side.study)
+    found = side.continued()
+    return open_model(found, side.study, secret) if found is not None else start_of(side.study)
 
 
 def _update(parent: OpenedModel, number: int, attempt: int) -> str:
@@ -219,7 +231,7 @@ def _release(
     if sums.silent_holdout:
         warnings.append(
             f"of {disclosure.n_held_out} rows held out, fewer than {side.study.study.rules.min_cell} are in all or in "
-            "one class: their evaluation is not sent"
+            "one class, or few differ from those evaluated before: their evaluation is not sent"
         )
     return Release(
         silo=name,
@@ -276,13 +288,20 @@ def _write_sealed(
         key=secret,
         recipients=[study.roster.members[coordinator]],
         payload_name="payload.age",
+        mode=0o600,
     )
     return path, done.digest()
 
 
-def _record(side: SiloSide, update: str, release: Release, digest: str, now: Callable[[], str] | None) -> None:
-    ledger: Ledger = side.ledger()
-    entry = {
+def _record(
+    side: SiloSide,
+    update: str,
+    release: Release,
+    digest: str,
+    differs: Difference | None,
+    now: Callable[[], str] | None,
+) -> None:
+    entry: dict[str, Any] = {
         "event": "release",
         "study": side.study.digest,
         "name": release.study,
@@ -301,4 +320,6 @@ def _record(side: SiloSide, update: str, release: Release, digest: str, now: Cal
     }
     if now is not None:
         entry["time"] = now()
-    append_line(side.workspace.ledger, ledger.line(entry))
+    if differs is not None and differs.size:
+        entry |= {"rows_added": differs.added, "rows_removed": differs.removed}
+    side.append(entry)

@@ -116,7 +116,7 @@ def make_folders(workspace: Workspace) -> None:
 
 
 def make_folder(folder: Path, *, mode: int = 0o755) -> None:
-    """Make a folder and those above it, if they are not there.
+    """Make a folder and those above it, if they are not there; one for its owner alone is closed to others if it is.
 
     Raises
     ------
@@ -124,6 +124,8 @@ def make_folder(folder: Path, *, mode: int = 0o755) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=mode)
+        if os.name == "posix" and mode == 0o700 and folder.stat().st_mode & 0o077:
+            folder.chmod(mode)  # it was there already, open to others
     except OSError as exc:
         raise CannotWrite(
             f"cannot make the folder '{folder}': {exc.strerror}",

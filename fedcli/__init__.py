@@ -18,11 +18,13 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from fedcli.workflow.aggregate import aggregate
     from fedcli.workflow.anyone import inspect, verify
+    from fedcli.workflow.approve import approve
     from fedcli.workflow.ask_again import ask_again
     from fedcli.workflow.check import check
     from fedcli.workflow.explain import explain
     from fedcli.workflow.join import join
     from fedcli.workflow.keys import keys_new, keys_show
+    from fedcli.workflow.ledger import ledger
     from fedcli.workflow.outcome import export, predict
     from fedcli.workflow.simulate import simulate
     from fedcli.workflow.status import status
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 _PLACES = {
     "aggregate": "aggregate",
+    "approve": "approve",
     "ask_again": "ask_again",
     "check": "check",
     "explain": "explain",
@@ -39,6 +42,7 @@ _PLACES = {
     "join": "join",
     "keys_new": "keys",
     "keys_show": "keys",
+    "ledger": "ledger",
     "predict": "outcome",
     "simulate": "simulate",
     "status": "status",
@@ -52,6 +56,7 @@ _PLACES = {
 
 __all__ = [
     "aggregate",
+    "approve",
     "ask_again",
     "check",
     "explain",
@@ -60,6 +65,7 @@ __all__ = [
     "join",
     "keys_new",
     "keys_show",
+    "ledger",
     "predict",
     "simulate",
     "status",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -96,7 +97,7 @@ def _said(event: str, study: str, number: int, attempt: int) -> str:
     return f"{what}: study {study}, round {number}{f', attempt {attempt}' if attempt > 1 else ''}"
 
 
-def _facts(entry: dict[str, object]) -> list[tuple[str, str]]:
+def _facts(entry: Mapping[str, object]) -> list[tuple[str, str]]:
     """Return what an officer asks of one release, in words."""
     numbers = entry.get("numbers")
     rows: list[tuple[str, str]] = []

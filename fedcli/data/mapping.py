@@ -1,7 +1,6 @@
 """``silo.yaml``: how this silo's own names, units and spellings become the agreed ones.
 
-Owns the file's shape, its sentences when it is wrong, and the text that ``join`` writes. Must not know rows. Nothing
-in it leaves the silo. Internal.
+Owns the file's shape and its sentences when it is wrong. Must not know rows. Nothing in it leaves the silo. Internal.
 """
 
 from __future__ import annotations
@@ -15,13 +14,27 @@ from typing import Any
 
 from fedcli.data.cells import number_of
 from fedcli.data.csv_table import DELIMITERS
+from fedcli.data.dates import Spelling
+from fedcli.data.units import QUANTITIES, Conversion, UnknownConversion, conversion
 from fedcli.errors import BadMapping
-from fedcli.study.document import BinaryTarget, Category, Cell, CountTarget, Study
-from fedcli.study.yaml import Path, Tree, comment, load, scalar
+from fedcli.study.document import (
+    BinaryTarget,
+    BooleanColumn,
+    Category,
+    Cell,
+    CountColumn,
+    CountTarget,
+    DateColumn,
+    NumberColumn,
+    NumberTarget,
+    Study,
+)
+from fedcli.study.yaml import Path, Tree, load
 
-_TOP = ("key", "data", "query", "columns", "table")
-_COLUMN = ("column", "multiply", "add", "levels", "missing")
+_TOP = ("key", "data", "query", "reviewer", "columns", "table")
+_COLUMN = ("column", "unit", "multiply", "add", "date", "levels", "missing")
 _TABLE = ("delimiter", "decimal", "encoding", "sheet")
+_TRUTH = {"yes": "true", "no": "false", "1": "true", "0": "false", "true": "true", "false": "false"}
 _DELIMITERS = {word: sign for sign, word in DELIMITERS.items()} | {sign: sign for sign in DELIMITERS}
 
 
@@ -34,11 +47,15 @@ class ColumnMapping:
     column : str, optional
         Its local name; the agreed one where none is given.
     multiply, add : float
-        ``agreed = local * multiply + add``. Missing codes are compared before.
+        ``agreed = local * multiply + add``, written out or by the unit. Missing codes are compared before.
     levels : mapping of str to str
         Local spelling to agreed level (or to the agreed value of a binary target).
     missing : tuple
         Local codes for a missing value, besides the study's.
+    unit : str, optional
+        The local unit, where ``multiply`` and ``add`` follow from it.
+    date : str, optional
+        How days are written, ``DD.MM.YYYY``; ISO 8601 where nothing is said.
     """
 
     column: str | None = None
@@ -46,6 +63,8 @@ class ColumnMapping:
     add: float = 0.0
     levels: MappingOf[str, str] = field(default_factory=dict)
     missing: tuple[Cell, ...] = ()
+    unit: str | None = None
+    date: str | None = None
 
 
 @dataclass(frozen=True)
@@ -57,6 +76,8 @@ class Mapping:
     key, data : str, optional
         Where the secret key and the table are, relative to the workspace; never the passphrase. A database is named by
         its address, which never holds a password.
+    reviewer : str, optional
+        Where the public key is of whom this silo asks to approve each release.
     query : str, optional
         What to ask a database: one SELECT, or the path of a ``.sql`` file that holds it.
     columns : mapping of str to ColumnMapping
@@ -74,6 +95,7 @@ class Mapping:
     decimal: str | None = None
     encoding: str | None = None
     query: str | None = None
+    reviewer: str | None = None
     sheet: str | None = None
 
     @classmethod
@@ -195,6 +217,7 @@ class _Reader:
             decimal=self.choice(table, "decimal", {",": ",", ".": ".", "comma": ",", "point": "."}),
             encoding=self.encoding(table),
             query=self.text(top.get("query"), ("query",)),
+            reviewer=self.text(top.get("reviewer"), ("reviewer",)),
             sheet=self.text(table.get("sheet"), ("table", "sheet")),
         )
 
@@ -227,23 +250,61 @@ class _Reader:
             return ColumnMapping(column=value)
         found = self.section(value, path, _COLUMN)
         category = self._is_category(column)
-        for key in ("multiply", "add"):
-            if key in found and (category or self._is_count(column)):
+        measured = not (category or self._is_count(column) or self._is_date(column))
+        for key in ("unit", "multiply", "add"):
+            if key in found and not measured:
                 raise self.refuse(
                     (*path, key), f"{column} is not a measured number: no unit to convert", f"remove {key}"
                 )
         if "levels" in found and not category:
-            raise self.refuse((*path, "levels"), f"{column} is a number: it has no levels", "use multiply and add")
-        mapped = ColumnMapping(
+            raise self.refuse((*path, "levels"), f"{column} has no levels", "use unit, or multiply and add")
+        way = self.conversion(column, found, path)
+        return ColumnMapping(
             column=self.text(found.get("column"), (*path, "column")),
-            multiply=self.number(found.get("multiply", 1.0), (*path, "multiply")),
-            add=self.number(found.get("add", 0.0), (*path, "add")),
+            multiply=way.multiply,
+            add=way.add,
             levels=self.levels(column, found.get("levels"), (*path, "levels")),
             missing=self.cells(found.get("missing", []), (*path, "missing")),
+            unit=self.text(found.get("unit"), (*path, "unit")),
+            date=self.date(column, found.get("date"), (*path, "date")),
         )
-        if mapped.multiply == 0:
-            raise self.refuse((*path, "multiply"), f"{column}: multiply is 0", "write the factor between the units")
-        return mapped
+
+    def conversion(self, column: str, found: dict[str, Any], path: Path) -> Conversion:
+        """Return how the column's numbers become the agreed ones."""
+        if found.get("unit") is None:
+            multiply = self.number(found.get("multiply", 1.0), (*path, "multiply"))
+            if multiply == 0:
+                raise self.refuse((*path, "multiply"), f"{column}: multiply is 0", "write the factor between the units")
+            return Conversion(multiply, self.number(found.get("add", 0.0), (*path, "add")))
+        for key in ("multiply", "add"):
+            if key in found:
+                raise self.refuse(
+                    (*path, key), f"{column} has both unit and {key}: two conversions", f"remove unit or {key}"
+                )
+        part = self.study.target if column == self.study.target.column else self.study.features.get(column)
+        agreed = part.unit if isinstance(part, (NumberColumn, NumberTarget)) else None
+        quantity = part.quantity if isinstance(part, NumberColumn) else None
+        write = "write the factor: multiply: FACTOR (agreed = local * multiply + add)"
+        if agreed is None:
+            raise self.refuse((*path, "unit"), f"the study names no unit of {column} to convert to", write)
+        try:
+            return conversion(str(self.text(found["unit"], (*path, "unit"))), agreed, quantity)
+        except UnknownConversion as exc:
+            more = "" if quantity is not None else f"; a study that names a quantity ({', '.join(QUANTITIES)}) converts"
+            raise self.refuse((*path, "unit"), f"{column}: {exc}", write + more) from exc
+
+    def date(self, column: str, value: Any, path: Path) -> str | None:
+        if value is None:
+            return None
+        if not self._is_date(column):
+            raise self.refuse(path, f"{column} is no date", "remove date")
+        text = str(self.text(value, path))
+        try:
+            return Spelling.parse(text).text
+        except ValueError as exc:
+            raise self.refuse(
+                path, f"{column}: '{text}' is no spelling of days: {exc}", "write date: DD.MM.YYYY"
+            ) from exc
 
     def number(self, value: Any, path: Path) -> float:
         if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
@@ -266,6 +327,8 @@ class _Reader:
         levels = {}
         for local, agreed in value.items():
             level = self.text(agreed, (*path, local)) or ""
+            if isinstance(self.study.features.get(column), BooleanColumn):
+                level = _TRUTH.get(level.casefold(), level)
             # 1 is the agreed 1.0.
             if level not in allowed and number_of(level) is not None:
                 level = texts.get(number_of(level), level)
@@ -281,7 +344,13 @@ class _Reader:
         )
 
     def _is_count(self, column: str) -> bool:
-        return column == self.study.target.column and isinstance(self.study.target, CountTarget)
+        target = self.study.target
+        return isinstance(self.study.features.get(column), CountColumn) or (
+            column == target.column and isinstance(target, CountTarget)
+        )
+
+    def _is_date(self, column: str) -> bool:
+        return isinstance(self.study.features.get(column), DateColumn)
 
     def _allowed(self, column: str) -> tuple[str, ...]:
         feature, target = self.study.features.get(column), self.study.target
@@ -306,45 +375,3 @@ def nearest(column: str, columns: Sequence[str]) -> str | None:
     inside = [name for name in folded if wanted in name or (len(name) > 2 and name in wanted)]
     found = near or inside[:1]
     return folded[found[0]] if found else None
-
-
-def draft_mapping(study: Study, columns: Sequence[str], key: str, data: str, query: str | None = None) -> str:
-    """Write the ``silo.yaml`` that ``join`` leaves in the workspace.
-
-    Parameters
-    ----------
-    study : Study
-    columns : sequence of str
-        The columns of the silo's table. Those that the study names need no line; the others get a proposal.
-    key, data : str
-        Paths as the silo gave them.
-    query : str, optional
-        What to ask a database.
-
-    Returns
-    -------
-    str
-        YAML that `read_mapping` accepts as it stands.
-    """
-    lines = [
-        f"# This silo's own file for the study '{study.study}'. Nothing in it leaves this silo.",
-        f"key: {scalar(key)}  # the secret key; its passphrase is asked for, never written down",
-        f"data: {scalar(data)}",
-        *([f"query: {scalar(query)}"] if query is not None else []),
-        "",
-        "# Where the table differs from the agreement, by the agreed name. Columns that match need no line.",
-        "#   chol: {column: cholesterol_mmol, multiply: 38.67}            agreed = local * multiply + add",
-        '#   sex: {column: Geschlecht, levels: {M: male, W: female}, missing: ["9"]}   local spelling: agreed level',
-        "# If delimiter, decimal sign or encoding are guessed wrong:",
-        "#   table: {delimiter: semicolon, decimal: comma, encoding: latin-1}",
-        "# Of a workbook, which sheet:   table: {sheet: NAME}",
-    ]
-    absent = [column for column in agreed_columns(study) if column not in columns]
-    if not absent:
-        return "\n".join([*lines, "columns: {}"]) + "\n"
-    lines += ["columns:", "  # not found in the table: correct the name and remove the #"]
-    for column in absent:
-        near = nearest(column, [name for name in columns if name not in agreed_columns(study)])
-        guess = scalar(near) if near else "NAME_IN_YOUR_TABLE"
-        lines.append(f"  # {comment(scalar(column))}: {{column: {comment(guess)}}}")
-    return "\n".join(lines) + "\n"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from fedcli.errors import FedcliError
 from fedcli.study.document import Study
@@ -74,7 +75,7 @@ class StudyShown:
 
 @dataclass(frozen=True)
 class Joined:
-    """Result of `join`. ``table`` says what was found out about the table."""
+    """Result of `join`. ``table`` says what was found out about the table, ``notes`` what of it waits for a person."""
 
     workspace: Path
     silo: str
@@ -84,16 +85,22 @@ class Joined:
     mapping: Path
     unplaced: tuple[str, ...]
     table: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class ColumnCheck:
-    """One column of a silo's table, on the local screen only."""
+    """One column of a silo's table, on the local screen only.
+
+    ``outside`` counts cells beyond the agreed range, ``outside_are`` says what becomes of them by the agreement.
+    """
 
     name: str
     local_name: str
     used: int
     missing: int
+    outside: int = 0
+    outside_are: str = ""
 
 
 @dataclass(frozen=True)
@@ -122,6 +129,17 @@ class ReleaseBlock:
     name: str
     count: int
     says: str
+    shape: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class ReleaseTest:
+    """One rule that a release was held to, what it requires, and what was found."""
+
+    rule: str
+    required: str
+    found: str
+    outcome: str = "passed"
 
 
 @dataclass(frozen=True)
@@ -146,6 +164,7 @@ class Release:
     size: int
     again: bool
     warnings: tuple[str, ...]
+    tests: tuple[ReleaseTest, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -159,6 +178,43 @@ class Trained:
     size: int
     release: Release
     again: bool
+
+
+@dataclass(frozen=True)
+class Approved:
+    """Result of `approve`: the file that lets the silo write its update."""
+
+    file: Path
+    reviewer: str
+    fingerprint: str
+    silo: str
+    round: int
+    sheet: str
+
+
+@dataclass(frozen=True)
+class LedgerEntry:
+    """One line of a silo's ledger; ``details`` holds all that was recorded."""
+
+    number: int
+    time: str
+    event: str
+    study: str
+    round: int
+    attempt: int
+    recipient: str
+    rows: int
+    numbers: int
+    details: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class LedgerShown:
+    """Result of `ledger`: the record, verified line by line; ``head`` is the hash of its last line."""
+
+    file: Path
+    entries: tuple[LedgerEntry, ...]
+    head: str
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from fedcli.crypto.keys import PublicKey
 from fedcli.data.checking import RowReader
 from fedcli.data.mapping import Mapping, read_mapping
 from fedcli.data.reading import open_table, read_query
@@ -19,11 +20,11 @@ from fedcli.errors import BadMapping, LedgerBroken, LedgerRewound, NothingToDo, 
 from fedcli.protocol.ledger import Ledger
 from fedcli.study.document import Study
 from fedcli.study.yaml import decode
-from fedcli.workflow.files import OpenedStudy, open_study
+from fedcli.workflow.files import OpenedStudy, open_study, read_public_key
 from fedcli.workflow.limits import cross_check
 from fedcli.workflow.memory import SiloMemory
 from fedcli.workflow.models import newest
-from fedcli.workflow.workspace import SILO_FILE, Workspace, append_line, find_workspace
+from fedcli.workflow.workspace import SILO_FILE, Workspace, append_line, find_workspace, need_file
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,12 @@ class SiloSide:
         LedgerBroken, LedgerRewound
         """
         return read_ledger(self.workspace)
+
+    def reviewer(self) -> PublicKey | None:
+        """Read the key of whom this silo asks to approve each release; None where ``silo.yaml`` names nobody."""
+        if self.mapping.reviewer is None:
+            return None
+        return read_public_key(need_file(self.workspace.root / self.mapping.reviewer, what="reviewer's key"))
 
     def ledger_problem(self) -> TrustError | None:
         """Return what is wrong with the ledger, for whoever looks at more than it; or None."""

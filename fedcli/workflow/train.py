@@ -6,23 +6,24 @@ Stable: part of the Python API.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from fedcli.compute.cells import small_outcome
 from fedcli.compute.spool import Spool
-from fedcli.compute.update import Sums, hash_rows, rows_digest, sum_update
-from fedcli.crypto.keys import SecretKey
-from fedcli.data.checking import RowReader
-from fedcli.errors import NotConfirmed, OtherSilo
+from fedcli.compute.update import hash_rows, rows_digest, sum_update
+from fedcli.crypto.keys import PublicKey, SecretKey
+from fedcli.errors import BadMapping, NotApproved, NotConfirmed, OtherSilo
+from fedcli.fileformat.manifest import Manifest
 from fedcli.preparing.holdout import held_out
 from fedcli.preparing.plan import Plan
-from fedcli.privacy.differencing import Difference, nearest, too_few_differ
-from fedcli.privacy.disclosure import Disclosure
+from fedcli.privacy.differencing import nearest, too_few_differ
 from fedcli.protocol.payloads import update_payload
-from fedcli.workflow.files import SOFTWARE, OpenedStudy, Passphrase, open_key, write_signed
+from fedcli.report.sheet import Sheet
+from fedcli.workflow.approve import approval_of
+from fedcli.workflow.files import Passphrase, open_key, write_signed
 from fedcli.workflow.limits import (
     examine_rows,
     least_difference,
@@ -34,20 +35,12 @@ from fedcli.workflow.limits import (
 )
 from fedcli.workflow.memory import SiloMemory
 from fedcli.workflow.models import OpenedModel, open_model, start_of
+from fedcli.workflow.release import Computed, ledger_entry, release_of, sheet_of, write_sheet
 from fedcli.workflow.released import EVALUATED, SUMMED, Released
-from fedcli.workflow.results import Release, ReleaseBlock, Trained
+from fedcli.workflow.results import Release, Trained
 from fedcli.workflow.silo import SiloSide, open_silo
 from fedcli.workflow.trail import points_before, remember_points
 from fedcli.workflow.workspace import check_free, write_file
-
-CHANGED_WARNING = (
-    "the table is not the one of your earlier update of this study{counted}: whoever can read both updates can "
-    "subtract them, and sees the sum of the rows that differ; with few such rows that is nearly the rows themselves"
-)
-INTERRUPTED_WARNING = (
-    "the last line of ledger.jsonl was written by a run that stopped before its update was: that update never left"
-)
-PLAIN_WARNING = "aggregation is plain: the coordinator can read this update singly, not only the sum over silos"
 
 
 def train(
@@ -116,7 +109,15 @@ def train(
     if parent.final:
         raise study_finished(side.study.study.study, parent.round, parent.path)
     number, attempt = parent.round + 1, parent.attempt_of(name)
-    within_rules(side.study.study.rules.max_rounds, memory, number, attempt, parent.parent)
+    rules = side.study.study.rules
+    within_rules(rules.max_rounds, memory, number, attempt, parent.parent)
+    reviewer = side.reviewer()
+    if reviewer is not None and reviewer.ed25519 == secret.public_identity().ed25519:
+        raise BadMapping(
+            "the reviewer's key is the silo's own: nobody approves their own release",
+            hint="name the .fedpub file of somebody else, or remove the line 'reviewer:'",
+            where=side.workspace.settings.name,
+        )
     plan = Plan(side.study.study)
     tell("reading and checking the table")
     reader = side.reader()
@@ -132,7 +133,6 @@ def train(
         digest = rows_digest(hashes, memory.secret())
         changed = rows_changed(memory, digest, number)
         summed, evaluated = Released(memory.folder, SUMMED), Released(memory.folder, EVALUATED)
-        rules = side.study.study.rules
         least = least_difference(rules)
         tell("summing over the rows")
         own = memory.recall(parent.document.members.get(name)) if parent.document else None
@@ -142,24 +142,37 @@ def train(
         silent = silent or any(found.shows_few(least) for found in evaluated.differences(hashes[mask]))
         trail = points_before(memory.folder, _update(parent, number, attempt))
         sums = sum_update(plan, parent.state, spool, mask, own, silent=silent, trail=trail)
+    differences = summed.differences(hashes[~mask])
+    found = Computed(
+        silo=name,
+        round=number,
+        attempt=attempt,
+        parent=parent.parent,
+        plan=plan,
+        sums=sums,
+        disclosure=disclosure,
+        report=reader.report,
+        table=digest,
+        content=memory.content_digest(sums.encoded),
+        changed=changed,
+        interrupted=interrupted,
+        differs=nearest(differences),
+        least=least,
+    )
     sent = memory.sent(number, attempt, parent.parent)
     again = sent is not None
-    if sent is not None and sent.content != memory.content_digest(sums.encoded):
+    if sent is not None and sent.content != found.content:
         raise other_numbers(number, attempt, name)
-    differences = summed.differences(hashes[~mask])
     if sent is None and (refusal := too_few_differ(differences, least)) is not None:
         raise refusal
-    differs = nearest(differences)
-    target = Path(out) if out is not None else side.workspace.outbox / _file_name(side.study, name, number, attempt)
-    release = _release(side, name, parent, number, attempt, plan, sums, disclosure, reader, target, again=again)
-    if changed:
-        counted = f" ({differs.added:,} new and {differs.removed:,} gone in the sums)" if differs is not None else ""
-        release = replace(release, warnings=(*release.warnings, CHANGED_WARNING.format(counted=counted)))
-    if interrupted:
-        release = replace(release, warnings=(*release.warnings, INTERRUPTED_WARNING))
+    target = Path(out) if out is not None else side.workspace.outbox / found.file_name
+    release = release_of(side, found, target, again=again)
     result = Trained(number, attempt, None, disclosure.n_rows, release.size, release, again)
     if dry_run:
         return result
+    manifest, sheet = _manifest(side, found, memory), sheet_of(side, found, release)
+    if sent is None and reviewer is not None:
+        manifest = replace(manifest, approval=_approved(side, found, sheet, reviewer, manifest))
     if not yes and confirm is None:
         raise NotConfirmed(
             "train asks before anything leaves, and nobody is here to answer",
@@ -170,23 +183,16 @@ def train(
     tell("signing and encrypting")
     if sent is None:
         check_free(target, force=force)
-        sealed, made = _write_sealed(side, secret, name, parent, number, attempt, sums, memory)
+        sealed, made = _write_sealed(side, secret, found, memory, manifest)
         remember_points(memory.folder, _update(parent, number, attempt), parent.state, sums)
+        write_sheet(side, found, sheet)
         # The ledger before the memory: a run that stops in between is recorded twice, never not at all.
-        _record(side, made, release, digest, differs, now)
+        side.append(ledger_entry(side, found, release, update=made, sheet=sheet.digest(), reviewer=reviewer, now=now))
         memory.remember_rows(digest, attempt)
         summed.remember(hashes[~mask])
         if number > 1 and mask.any() and not sums.silent_holdout:
             evaluated.remember(hashes[mask])
-        sent = memory.record(
-            number,
-            attempt,
-            parent.parent,
-            made,
-            sealed,
-            sums,
-            name=_file_name(side.study, name, number, attempt),
-        )
+        sent = memory.record(number, attempt, parent.parent, made, sealed, sums, name=found.file_name)
     stored = memory.sealed(sent)
     if not (target.exists() and target.read_bytes() == stored):
         write_file(target, lambda file: file.write(stored), force=force)
@@ -208,77 +214,45 @@ def _update(parent: OpenedModel, number: int, attempt: int) -> str:
     return f"r{number}-a{attempt}-{parent.parent}"
 
 
-def _file_name(study: OpenedStudy, name: str, number: int, attempt: int) -> str:
-    return f"{study.study.study}-{name}-r{number}{f'-a{attempt}' if attempt > 1 else ''}.fedupdate"
-
-
-def _release(
-    side: SiloSide,
-    name: str,
-    parent: OpenedModel,
-    number: int,
-    attempt: int,
-    plan: Plan,
-    sums: Sums,
-    disclosure: Disclosure,
-    reader: RowReader,
-    target: Path,
-    *,
-    again: bool,
-) -> Release:
-    coordinator = side.study.roster.coordinator
-    warnings = [PLAIN_WARNING]
-    if sums.silent_holdout:
-        warnings.append(
-            f"of {disclosure.n_held_out} rows held out, fewer than {side.study.study.rules.min_cell} are in all or in "
-            "one class, or few differ from those evaluated before: their evaluation is not sent"
-        )
-    return Release(
-        silo=name,
-        study=side.study.study.study,
-        title=side.study.study.title,
-        round=number,
-        attempt=attempt,
-        rows=disclosure.n_rows,
-        rows_held_out=disclosure.n_held_out,
-        rows_dropped=reader.report.rows_read - reader.report.rows_used,
-        blocks=tuple(ReleaseBlock(block.name, block.size, block.says) for block in sums.layout),
-        columns=plan.columns.names,
-        n_columns=disclosure.n_columns,
-        smallest=(disclosure.smallest.says, disclosure.smallest.count) if disclosure.smallest else None,
-        recipient=coordinator.name,
-        recipient_fingerprint=coordinator.fingerprint,
-        update=target,
-        size=sums.layout.size * 16,
-        again=again,
-        warnings=tuple(warnings),
-    )
-
-
-def _write_sealed(
-    side: SiloSide,
-    secret: SecretKey,
-    name: str,
-    parent: OpenedModel,
-    number: int,
-    attempt: int,
-    sums: Sums,
-    memory: SiloMemory,
-) -> tuple[Path, str]:
-    study = side.study
-    coordinator = study.roster.coordinator.name
-    manifest = study.manifest(
+def _manifest(side: SiloSide, found: Computed, memory: SiloMemory) -> Manifest:
+    return side.study.manifest(
         "update",
-        name,
-        round=number,
-        attempt=attempt,
-        parent=parent.parent,
-        recipients=[coordinator],
+        found.silo,
+        round=found.round,
+        attempt=found.attempt,
+        parent=found.parent,
+        recipients=[side.study.roster.coordinator.name],
         previous=memory.last_digest(),
         ledger=side.ledger().head,
     )
-    payload = update_payload(sums.encoded, manifest)
-    path = memory.sealed_path(number, attempt, parent.parent)
+
+
+def _approved(
+    side: SiloSide, found: Computed, sheet: Sheet, reviewer: PublicKey, manifest: Manifest
+) -> Mapping[str, Any]:
+    """Return the reviewer's approval; without one, leave them the sheet.
+
+    Raises
+    ------
+    NotApproved
+    """
+    space = side.workspace
+    try:
+        return approval_of((space.inbox, space.review), sheet.digest(), reviewer, manifest)
+    except NotApproved as missing:
+        text = write_sheet(side, found, sheet)
+        raise NotApproved(
+            f"{missing.message}; it is in {text} and, as a page, beside it",
+            hint=f"they run: fedcli approve {text.name} --key {reviewer.name}.fedkey; put what that writes into "
+            "inbox/, then run: fedcli train",
+        ) from missing
+
+
+def _write_sealed(
+    side: SiloSide, secret: SecretKey, found: Computed, memory: SiloMemory, manifest: Manifest
+) -> tuple[Path, str]:
+    payload = update_payload(found.sums.encoded, manifest)
+    path = memory.sealed_path(found.round, found.attempt, found.parent)
     path.unlink(missing_ok=True)  # a run that stopped before it was recorded: it never left
     done = write_signed(
         path,
@@ -286,40 +260,8 @@ def _write_sealed(
         payload.chunks(),
         payload.size,
         key=secret,
-        recipients=[study.roster.members[coordinator]],
+        recipients=[side.study.roster.members[side.study.roster.coordinator.name]],
         payload_name="payload.age",
         mode=0o600,
     )
     return path, done.digest()
-
-
-def _record(
-    side: SiloSide,
-    update: str,
-    release: Release,
-    digest: str,
-    differs: Difference | None,
-    now: Callable[[], str] | None,
-) -> None:
-    entry: dict[str, Any] = {
-        "event": "release",
-        "study": side.study.digest,
-        "name": release.study,
-        "round": release.round,
-        "attempt": release.attempt,
-        "update": update,
-        "rows": release.rows,
-        "rows_held_out": release.rows_held_out,
-        "numbers": {block.name: block.count for block in release.blocks},
-        "smallest": list(release.smallest) if release.smallest else [],
-        "aggregation": side.study.study.rules.aggregation,
-        "recipient": release.recipient,
-        "mapping": side.mapping_digest,
-        "table": digest,
-        "software": SOFTWARE,
-    }
-    if now is not None:
-        entry["time"] = now()
-    if differs is not None and differs.size:
-        entry |= {"rows_added": differs.added, "rows_removed": differs.removed}
-    side.append(entry)

@@ -62,6 +62,11 @@ class Workspace:
         return self.root / "private"
 
     @property
+    def review(self) -> Path:
+        """Sheets of what would leave, for a reviewer, and kept of what left (silo)."""
+        return self.root / "review"
+
+    @property
     def ledger(self) -> Path:
         """What has left this institution."""
         return self.root / "ledger.jsonl"

@@ -21,6 +21,14 @@ KINDS = {
 }
 
 
+# What `pooled_figures` may make of them.
+FIGURES = {
+    "binary": ("n_samples", "log_loss", "brier"),
+    "number": ("n_samples", "rmse", "r2"),
+    "count": ("n_samples", "mean_poisson_deviance"),
+}
+
+
 def evaluation_layout(kind: str, max_rows: float, largest: float) -> Layout:
     """Lay down the evaluation block of a target ``kind`` whose largest single term is ``largest``."""
     says = "sums over the rows held out: " + ", ".join(KINDS[kind]).replace("_", " ")

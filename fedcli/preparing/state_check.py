@@ -12,12 +12,15 @@ from collections.abc import Mapping
 import numpy as np
 
 from fedcli.errors import BadTensors
-from fedcli.fileformat.statistics import State
+from fedcli.fileformat.statistics import FloatArray, State
 from fedcli.models.cavity import Cavity
+from fedcli.preparing.evaluation import FIGURES
 from fedcli.preparing.plan import Plan
 from fedcli.preparing.profile_table import profile_shapes
 
-_PHASES = ("solving", "closing", "closed", "converged")
+_RUNNING, _DONE = ("solving", "closing"), ("closed", "converged")
+# Share of a curvature's size by which rounding may take an eigenvalue below 0: measured at most 1e-13.
+_NEGATIVE = 1e-8
 _HINT = "ask the coordinator to send the model again; both sides should use the same version of fedcli"
 
 
@@ -35,11 +38,12 @@ def check_state(plan: Plan, state: State, *, final: bool) -> None:
     ------
     BadTensors
     """
-    number = state.document.get("round")
-    if number == 0 and not state.arrays:
+    number, phase = state.document.get("round"), state.document.get("phase")
+    if type(number) is int and number == 0 and not state.arrays and not final:
         return
-    if not isinstance(number, int) or number < 1 or state.document.get("phase") not in _PHASES:
+    if type(number) is not int or number < 1 or phase not in (_DONE if final else _RUNNING):
         raise BadTensors("the model does not say where its study stands", hint=_HINT)
+    _check_evaluation(plan, state)
     n, numbers = plan.columns.n_columns, len(plan.columns.numbers)
     shapes: dict[str, tuple[int | None, ...]] = {
         "coef": (n,),
@@ -51,13 +55,15 @@ def check_state(plan: Plan, state: State, *, final: bool) -> None:
         "preparation.scale": (n - 1,),
     }
     shapes |= profile_shapes(plan.profile)
-    cavity = isinstance(plan.family, Cavity)
-    if cavity:
+    shapes |= {name: (1,) for name in ("n_samples",) if name in state.arrays}
+    if isinstance(plan.family, Cavity):
+        free = n if plan.family.fit_intercept else n - 1
         shapes |= {"steps": (None,), "penalty": (n,)}
         if not final:
             shapes |= {"curvature": (n, n), "rhs": (n,), "candidates": (None, n), "taken": (1,)}
-            if "parent.candidates" in state.arrays:
-                shapes["parent.candidates"] = (None, n)
+            optional = {"parent.candidates": (None, n), "edge": (1,), "lowest": (1,)}
+            optional |= {"lowest.coef": (free,), "lowest.gradient": (free,)}
+            shapes |= {name: shape for name, shape in optional.items() if name in state.arrays}
     for name, shape in shapes.items():
         if name not in state.arrays:
             raise BadTensors(f"the model lacks its array '{name}'", hint=_HINT)
@@ -69,6 +75,29 @@ def check_state(plan: Plan, state: State, *, final: bool) -> None:
     _check_ranges(plan, state)
 
 
+def _check_evaluation(plan: Plan, state: State) -> None:
+    """Check that each figure has a name, of those that are ever formed: the document has these, an array the figures."""
+    names, figures = state.document.get("evaluation", ""), state.arrays.get("evaluation", np.empty(0))
+    good = isinstance(names, str) and figures.ndim == 1
+    listed = names.split(",") if good and names else []
+    good &= len(listed) == len(figures) and set(listed) <= set(FIGURES[plan.study.target.type])
+    good &= type(state.document.get("evaluated_round", 0)) is int
+    if not good:
+        raise BadTensors("the model's figures of held-out rows are not those that the study makes", hint=_HINT)
+
+
+def _is_curvature(matrix: FloatArray) -> bool:
+    """Whether a matrix can be a sum of convex losses' second derivatives: symmetric, and nowhere clearly below 0."""
+    if not np.array_equal(matrix, matrix.T):
+        return False
+    diagonal = np.diagonal(matrix)
+    if diagonal.min() < 0:
+        return False
+    scale = 1.0 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
+    values = np.linalg.eigvalsh(matrix * scale[:, None] * scale[None, :])
+    return bool(values[0] >= -_NEGATIVE * max(values[-1], 1.0))
+
+
 def _check_ranges(plan: Plan, state: State) -> None:
     arrays: Mapping[str, np.ndarray] = state.arrays
     modes = arrays["preparation.modes"]
@@ -77,12 +106,16 @@ def _check_ranges(plan: Plan, state: State) -> None:
         (np.abs(arrays["preparation.fill"]) <= 1.0 + 1e-9).all()
     )
     good &= all(0 <= mode < count and mode == int(mode) for mode, count in zip(modes, levels, strict=True))
+    counts = [arrays[name][0] for name in ("preparation.n_samples", "n_samples") if name in arrays]
+    good &= all(1 <= count <= 2**53 and count == int(count) for count in counts)
     if isinstance(plan.family, Cavity):
         box = plan.family.box * (1 + 1e-9)
         points = [arrays["coef"], *arrays.get("candidates", np.empty((0, len(box))))]
         good &= all(bool((np.abs(point) <= box).all()) for point in points)
         good &= arrays.get("candidates", np.empty((0, len(box)))).shape[0] <= 1
         taken = arrays["taken"][0] if "taken" in arrays else 0.0
+        good &= bool((arrays["penalty"] >= 0).all()) and bool((arrays["steps"] >= 0).all())
+        good &= "curvature" not in arrays or _is_curvature(arrays["curvature"])
         good &= taken == 0 or (taken == 1 and arrays.get("parent.candidates", np.empty((0, 0))).shape[0] == 1)
     if not good:
         raise BadTensors("the model holds numbers that no study of this agreement can reach", hint=_HINT)

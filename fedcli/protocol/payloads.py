@@ -145,6 +145,11 @@ def read_model(chunks: Iterable[bytes], manifest: Manifest) -> tuple[State, Mode
     if text is None:
         raise BadTensors("the model holds no document", hint="ask the coordinator to send it again")
     document = ModelDocument.from_json(canonical.loads(text.encode("utf-8"), limit=DOCUMENT_LIMIT))
+    for name, array in found.arrays.items():
+        if array.dtype != np.float64:
+            raise BadTensors(
+                f"the model's array '{name}' is not of float64", hint="do not use it; call the coordinator"
+            )
     arrays: dict[str, FloatArray] = {name: np.asarray(array, np.float64) for name, array in found.arrays.items()}
     return State(document.state, arrays), document
 

@@ -154,13 +154,17 @@ def open_model(path: Path, study: OpenedStudy, key: SecretKey | None) -> OpenedM
             f"'{path.name}' is signed for this study and carries another inside",
             hint="do not use it; call the coordinator",
         )
+    _check(path, study, manifest, state)
+    return OpenedModel(path, manifest, state, document, manifest.digest())
+
+
+def _check(path: Path, study: OpenedStudy, manifest: Manifest, state: State) -> None:
     check_state(Plan(study.study), state, final=manifest.final)
     if state.document.get("round") != manifest.round:
         raise BadTensors(
             f"'{path.name}' is of round {manifest.round} and holds the state of another",
             hint="do not use it; call the coordinator",
         )
-    return OpenedModel(path, manifest, state, document, manifest.digest())
 
 
 def open_final(path: Path) -> tuple[OpenedStudy, OpenedModel]:
@@ -196,7 +200,7 @@ def open_final(path: Path) -> tuple[OpenedStudy, OpenedModel]:
         envelope.check_payload()
     model_manifest(path, study)
     state, document = read_model([payload], manifest)
-    check_state(Plan(study.study), state, final=True)
+    _check(path, study, manifest, state)
     return study, OpenedModel(path, manifest, state, document, manifest.digest())
 
 

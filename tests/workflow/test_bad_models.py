@@ -73,6 +73,72 @@ def test_arrays_of_a_model_with(change, town):
     refused(place, BadTensors)
 
 
+def of(name, change):
+    return lambda arrays: {**arrays, name: change(arrays[name].copy())}
+
+
+def skewed(matrix):
+    matrix[0, 1] *= 1 + 1e-9
+    return matrix
+
+
+LIES = {
+    "integers_for_coefficients": of("coef", lambda a: np.ones(a.shape, np.uint64)),
+    "integers_for_sums": of("curvature", lambda a: np.ones(a.shape, np.uint64)),
+    "curvature_not_symmetric": of("curvature", skewed),
+    "curvature_downwards": of("curvature", np.negative),
+    "curvature_downwards_somewhere": of("curvature", lambda a: a - 1.5 * np.linalg.eigvalsh(a)[0] * np.eye(len(a))),
+    "penalty_below_0": of("penalty", lambda a: a - 1),
+    "a_step_below_0": lambda arrays: {**arrays, "steps": np.array([-0.5])},
+    "no_rows": of("preparation.n_samples", np.zeros_like),
+    "half_a_row": of("n_samples", lambda a: a + 0.5),
+    "two_counts_of_rows": of("n_samples", lambda a: np.array([1.0, 2.0])),
+    "a_scale_of_0": of("preparation.scale", np.zeros_like),
+    "a_level_that_is_none": of("preparation.modes", lambda a: a + 2),
+    "figures_without_names": lambda arrays: {**arrays, "evaluation": np.ones(2)},
+    "a_lowest_point_of_another_length": lambda arrays: {**arrays, "lowest.coef": np.ones(1)},
+}
+
+
+@pytest.mark.parametrize("change", LIES.values(), ids=LIES)
+def test_a_state_with(change, town):
+    place = town("second")
+    delivered(place, arrays=change)
+    refused(place, BadTensors)
+    # The coordinator's own software does not go on from it either.
+    place.refuses(BadTensors, "aggregate", "-C", place.registry)
+
+
+STANDS = {
+    "no_phase": {"phase": None},
+    "an_unknown_phase": {"phase": "resting"},
+    "a_phase_of_the_end": {"phase": "converged"},
+    "a_round_that_is_true": {"round": True},
+    "a_round_below_0": {"round": -1},
+    "a_round_of_its_own": {"round": 2},
+    "names_of_figures_that_are_none": {"evaluation": "row 17"},
+    "names_of_figures_that_are_no_text": {"evaluation": 3},
+    "an_evaluated_round_that_is_a_text": {"evaluated_round": "one"},
+}
+
+
+@pytest.mark.parametrize("change", STANDS.values(), ids=STANDS)
+def test_a_states_document_with(change, town):
+    place = town("second")
+    delivered(place, document=lambda document: {**document, "state": {**document["state"], **change}})
+    refused(place, BadTensors)
+    place.refuses(BadTensors, "aggregate", "-C", place.registry)
+
+
+@pytest.mark.parametrize("change", [{"phase": "solving"}, {"round": 2}, {"round": 0}], ids=str)
+def test_a_final_models_document_with(change, town):
+    place = town("finished")
+    final = sorted((place.registry / "outbox").glob("*.fedmodel"))[-1]
+    forge(place, final, document=lambda document: {**document, "state": {**document["state"], **change}})
+    place.refuses(BadTensors, "export", final, passphrase=False)
+    place.refuses(BadTensors, "predict", place.table("north"), "--model", final, passphrase=False)
+
+
 def test_a_models_document_in_another_form_is_refused(town):
     place = town("second")
     delivered(place, document=lambda document: {**document, "expects": {"north": "soon"}})

@@ -76,7 +76,7 @@ def check_state(plan: Plan, state: State, *, final: bool) -> None:
 
 
 def _check_evaluation(plan: Plan, state: State) -> None:
-    """Check that each figure has a name, of those that are ever formed: the document has these, an array the figures."""
+    """Check that each figure in the array has a name in the document, of those that are ever formed."""
     names, figures = state.document.get("evaluation", ""), state.arrays.get("evaluation", np.empty(0))
     good = isinstance(names, str) and figures.ndim == 1
     listed = names.split(",") if good and names else []

@@ -10,8 +10,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from fedcli.crypto.keys import PublicKey, SecretKey, generate
-from fedcli.crypto.signing import sign, verify
+from fedcli.crypto.signing import verify
 from fedcli.errors import (
     Altered,
     BadDocument,
@@ -28,34 +27,10 @@ from fedcli.fileformat.archive import read_archive, write_archive
 from fedcli.fileformat.envelope import Envelope, read_envelope, seal
 from fedcli.fileformat.manifest import Manifest, Payload
 from fedcli.fileformat.tensors import TensorFile, decode
+from tests.sealing import MANIFEST, person, signer
 
 BINDING = "fedcli.binding"
 ARRAYS = {"gradient": np.arange(20.0), "n": np.array([[1187, 0]], dtype=np.uint64)}
-MANIFEST = Manifest(
-    type="fedcli-update/1",
-    study="ab" * 32,
-    name="heart",
-    roster="cd" * 32,
-    round=1,
-    attempt=1,
-    parent="ab" * 32,
-    sender="north",
-    recipients=["registry"],
-    previous="",
-    ledger="0" * 64,
-    final=False,
-    software="fedcli 0.1.0",
-)
-
-
-@cache
-def person(name: str) -> tuple[SecretKey, PublicKey]:
-    secret, mask_secret = generate(name)
-    return secret, secret.public(mask_secret)
-
-
-def signer(name: str) -> Callable:
-    return lambda namespace, message: sign(person(name)[0], namespace, message)
 
 
 def checker(name: str) -> Callable:

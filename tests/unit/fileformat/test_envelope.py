@@ -5,48 +5,19 @@ from __future__ import annotations
 import io
 import shutil
 import subprocess
-from functools import cache
 
 import pytest
 
-from fedcli.crypto.keys import PublicKey, SecretKey, generate
-from fedcli.crypto.signing import Signatures, sign
 from fedcli.crypto.sshsig import allowed_signers_line
 from fedcli.fileformat.archive import read_archive
 from fedcli.fileformat.envelope import seal
-from fedcli.fileformat.manifest import Manifest
-
-MANIFEST = Manifest(
-    type="fedcli-update/1",
-    study="ab" * 32,
-    name="heart",
-    roster="cd" * 32,
-    round=1,
-    attempt=1,
-    parent="ab" * 32,
-    sender="north",
-    recipients=["registry"],
-    previous="",
-    ledger="0" * 64,
-    final=False,
-    software="fedcli 0.1.0",
-)
-
-
-@cache
-def person(name: str) -> tuple[SecretKey, PublicKey]:
-    secret, mask_secret = generate(name)
-    return secret, secret.public(mask_secret)
-
-
-def signed(namespace: str, message: bytes) -> Signatures:
-    return sign(person("north")[0], namespace, message)
+from tests.sealing import MANIFEST, person, signer
 
 
 @pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="there is no ssh-keygen on this machine")
 def test_ssh_keygen_verifies_the_unpacked_signature(tmp_path):
     out, key = io.BytesIO(), person("registry")[1].mlkem768x25519
-    seal(out, MANIFEST, [b"numbers"], 7, sign=signed, recipients=[key], scratch=io.BytesIO())
+    seal(out, MANIFEST, [b"numbers"], 7, sign=signer("north"), recipients=[key], scratch=io.BytesIO())
     archive = read_archive(out)
     (tmp_path / "sig").write_bytes(archive.sshsig)
     line = allowed_signers_line("north", person("north")[1].ed25519, ["update@fedcli-v1"])
@@ -60,10 +31,10 @@ def test_ssh_keygen_verifies_the_unpacked_signature(tmp_path):
 
 def test_an_encrypted_file_needs_as_many_keys_as_names():
     with pytest.raises(ValueError, match="1 names with 0 keys"):
-        seal(io.BytesIO(), MANIFEST, [b"x"], 1, sign=signed, recipients=[], scratch=io.BytesIO())
+        seal(io.BytesIO(), MANIFEST, [b"x"], 1, sign=signer("north"), recipients=[], scratch=io.BytesIO())
 
 
 def test_a_payload_of_another_length_than_announced_is_not_sealed():
     key = person("registry")[1].mlkem768x25519
     with pytest.raises(ValueError, match="announced with 3 bytes and has -1 more"):
-        seal(io.BytesIO(), MANIFEST, [b"xx"], 3, sign=signed, recipients=[key], scratch=io.BytesIO())
+        seal(io.BytesIO(), MANIFEST, [b"xx"], 3, sign=signer("north"), recipients=[key], scratch=io.BytesIO())

@@ -11,23 +11,9 @@ import pytest
 from fedcli.errors import BadDocument, NewerFormat
 from fedcli.fileformat import canonical
 from fedcli.fileformat.manifest import Manifest, Payload
+from tests.sealing import MANIFEST
 
-UPDATE = Manifest(
-    type="fedcli-update/1",
-    study="ab" * 32,
-    name="heart",
-    roster="cd" * 32,
-    round=1,
-    attempt=1,
-    parent="ab" * 32,
-    sender="north",
-    recipients=["registry"],
-    previous="",
-    ledger="0" * 64,
-    final=False,
-    software="fedcli 0.1.0",
-    payload=Payload("payload.age", 2500, "ef" * 32, 800),
-)
+UPDATE = replace(MANIFEST, payload=Payload("payload.age", 2500, "ef" * 32, 800))
 
 
 def document() -> dict:

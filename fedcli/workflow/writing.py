@@ -17,7 +17,7 @@ from fedcli.protocol.payloads import BINDING, ModelDocument, model_payload
 from fedcli.workflow.coordinator import CoordinatorSide
 from fedcli.workflow.files import write_signed
 from fedcli.workflow.models import OpenedModel
-from fedcli.workflow.workspace import all_or_nothing, check_free, write_bytes
+from fedcli.workflow.workspace import all_or_nothing, check_free, make_folder, write_bytes
 
 
 def _file_name(study: str, number: int, attempt: int) -> str:
@@ -123,6 +123,7 @@ def write_round(
     for place in places:
         check_free(place, force=force)
     sums = side.workspace.archive / f"{_file_name(side.study.study.study, number, attempt)}.fedstate"
+    make_folder(sums.parent)
     with all_or_nothing(sums, *places):
         # The sums first: what is killed in between leaves no model, and the round is aggregated again.
         _archive_sums(sums, side, secret, number, attempt, current, total)

@@ -25,6 +25,19 @@ BoolArray = NDArray[np.bool_]
 NO_VALUE = frozenset({"", "na", "n/a", "nan", "null", "<na>", "#n/a"})
 MISSING = -1
 UNKNOWN = -2
+# How people and programs write no (0) and yes (1), in any case; a silo adds its own language.
+YES_OR_NO = (
+    ("false", 0),
+    ("no", 0),
+    ("f", 0),
+    ("n", 0),
+    ("0", 0),
+    ("true", 1),
+    ("yes", 1),
+    ("t", 1),
+    ("y", 1),
+    ("1", 1),
+)
 
 _NUMBER = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?")
 # What may stand around a value without being part of it; Excel and R leave no-break spaces and byte order marks.
@@ -114,10 +127,20 @@ class LevelReader:
     missing : Codes
     spellings : mapping of str to str
         The silo's own spelling to the agreed one; it wins over everything else.
+    any_case : bool
+        Whether agreed spellings, all in small letters, are found in capitals too.
     """
 
-    def __init__(self, levels: Sequence[tuple[str, int]], missing: Codes, spellings: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        levels: Sequence[tuple[str, int]],
+        missing: Codes,
+        spellings: Mapping[str, str],
+        *,
+        any_case: bool = False,
+    ) -> None:
         agreed = _Lookup(levels)
+        self._any_case = any_case
         local = [(spelling, agreed.find(level)) for spelling, level in spellings.items()]
         self._agreed = agreed
         self._local = _Lookup([(spelling, code) for spelling, code in local if code is not None])
@@ -152,7 +175,7 @@ class LevelReader:
             return local
         if text in self._missing:
             return MISSING
-        agreed = self._agreed.find(text)
+        agreed = self._agreed.find(text.casefold() if self._any_case else text)
         if agreed is not None:
             return agreed
         return MISSING if text.lower() in NO_VALUE else UNKNOWN

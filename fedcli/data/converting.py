@@ -13,16 +13,36 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from fedcli.data.cells import MISSING, UNKNOWN, BoolArray, Codes, LevelReader, read_numbers
+from fedcli.data.cells import MISSING, UNKNOWN, YES_OR_NO, BoolArray, Codes, LevelReader, read_numbers
+from fedcli.data.dates import Spelling, read_days
 from fedcli.data.findings import Finding, Findings
 from fedcli.data.mapping import Mapping, agreed_columns
 from fedcli.data.reading_report import ReadingReport
 from fedcli.data.table import Records
 from fedcli.data.typed import as_text
-from fedcli.errors import BadTarget, FedcliError, MissingValue, NotANumber, OutOfRange, UnknownLevel
+from fedcli.errors import (
+    BadTarget,
+    FedcliError,
+    MissingValue,
+    NotADate,
+    NotANumber,
+    NotWhole,
+    OutOfRange,
+    UnknownLevel,
+)
 from fedcli.fileformat.statistics import FloatArray
 from fedcli.preparing.rows import Rows
-from fedcli.study.document import BinaryTarget, CountTarget, NumberFeature, Offset, Study, Weight
+from fedcli.study.document import (
+    BinaryTarget,
+    BooleanColumn,
+    CategoryColumn,
+    CountTarget,
+    DateColumn,
+    NumberFeature,
+    Offset,
+    Study,
+    Weight,
+)
 
 
 @dataclass(frozen=True)
@@ -61,21 +81,15 @@ class Converter:
         self._features_only = features_only
         self._mapping = mapping
         self._decimal_comma = decimal_comma
-        self._missing = {column: self._codes(column) for column in agreed_columns(study)}
-        levels = {
-            name: [(level, i) for i, level in enumerate(column.levels)] for name, column in study.categories.items()
-        }
+        self._missing = {column: missing_codes(study, column, mapping) for column in agreed_columns(study)}
         self.report = ReadingReport(
             missing=dict.fromkeys(study.features, 0),
             levels={name: dict.fromkeys(column.levels, 0) for name, column in study.categories.items()},
         )
         if isinstance(study.target, BinaryTarget):
-            target = study.target
-            levels[target.column] = [(str(v), 1) for v in target.positive] + [(str(v), 0) for v in target.negative]
-            self.report.levels[target.column] = {"negative": 0, "positive": 0}
-        self._levels = {
-            name: LevelReader(pairs, self._missing[name], mapping.of(name).levels) for name, pairs in levels.items()
-        }
+            self.report.levels[study.target.column] = {"negative": 0, "positive": 0}
+        named = [*study.categories, *([study.target.column] if isinstance(study.target, BinaryTarget) else [])]
+        self._levels = {name: level_reader(study, name, mapping) for name in named}
         self.findings = Findings(study, mapping)
 
     def rows(self, batch: Records) -> Rows:
@@ -99,12 +113,6 @@ class Converter:
         for j, name in enumerate(study.categories):
             codes[:, j] = self._category(kept, name)
         return Rows(numbers, codes, target, offset, weight)
-
-    def _codes(self, column: str) -> Codes:
-        study = self._study
-        parts: dict[str, Any] = {p.column: p for p in (study.target, study.offset, study.weight) if p is not None}
-        part = parts.get(column) or study.features[column]
-        return Codes.of((*getattr(part, "missing", ()), *self._mapping.of(column).missing))
 
     def _target(self, kept: _Kept) -> FloatArray:
         """Return the target (n,), NaN where missing."""
@@ -166,7 +174,12 @@ class Converter:
 
     def _number(self, kept: _Kept, name: str, column: NumberFeature) -> FloatArray:
         """Return a feature (n,) in agreed units, NaN where missing."""
-        values, bad = self._read_numbers(kept, name)
+        if isinstance(column, DateColumn):
+            values, bad = self._read_days(kept, name, column)
+        else:
+            values, bad = self._read_numbers(kept, name)
+        if column.whole:
+            self._note(kept, NotWhole, name, np.isfinite(values) & (values != np.floor(values)))
         low, high = column.interval
         if column.outside == "error":
             self._note_outside(kept, name, values, column.interval)
@@ -202,6 +215,17 @@ class Converter:
             values = values * conversion.multiply + conversion.add
         return values, bad
 
+    def _read_days(self, kept: _Kept, name: str, column: DateColumn) -> tuple[FloatArray, BoolArray]:
+        """Return a day on the agreed scale (n,), NaN where missing or no day, and where it is no day."""
+        cells = kept.frame.get_column(self._mapping.local(name))
+        stated = self._mapping.of(name).date
+        spelling = Spelling.ISO if stated is None else Spelling.parse(stated)
+        days, bad = read_days(cells, self._missing[name], spelling, column.since)
+        if bad.any():
+            finding = self.findings.add(NotADate, name, kept.batch, kept.records, bad)
+            finding.add_days(as_text(cells.filter(pl.Series(bad))).unique().to_list())
+        return days / column.days_per_unit, bad
+
     def _read_levels(self, kept: _Kept, column: str, kind: type[FedcliError]) -> NDArray[np.int32]:
         cells = kept.frame.get_column(self._mapping.local(column))
         codes = self._levels[column].read(cells)
@@ -231,6 +255,28 @@ class Converter:
         if present.size:
             low, high = self.report.extent.get(column, (np.inf, -np.inf))
             self.report.extent[column] = (min(low, float(present.min())), max(high, float(present.max())))
+
+
+def missing_codes(study: Study, column: str, mapping: Mapping) -> Codes:
+    """Return what means 'not known' in an agreed column, by the study and by the silo."""
+    parts: dict[str, Any] = {p.column: p for p in (study.target, study.offset, study.weight) if p is not None}
+    part = parts.get(column) or study.features[column]
+    return Codes.of((*getattr(part, "missing", ()), *mapping.of(column).missing))
+
+
+def level_reader(study: Study, column: str, mapping: Mapping) -> LevelReader:
+    """Return the reader of a category's levels, or of a binary target's two classes."""
+    feature, target = study.features.get(column), study.target
+    if isinstance(feature, BooleanColumn):
+        pairs = list(YES_OR_NO)
+    elif isinstance(feature, CategoryColumn):
+        pairs = [(level, i) for i, level in enumerate(feature.levels)]
+    elif isinstance(target, BinaryTarget):
+        pairs = [(str(v), 1) for v in target.positive] + [(str(v), 0) for v in target.negative]
+    else:
+        raise ValueError(f"{column} has no levels")
+    spellings, missing = mapping.of(column).levels, missing_codes(study, column, mapping)
+    return LevelReader(pairs, missing, spellings, any_case=isinstance(feature, BooleanColumn))
 
 
 def _counted(text: pl.Series) -> list[tuple[str, int]]:

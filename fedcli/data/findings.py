@@ -15,10 +15,20 @@ from numpy.typing import NDArray
 
 from fedcli.data.cells import BoolArray
 from fedcli.data.codes import known_code
+from fedcli.data.dates import candidates
 from fedcli.data.mapping import Mapping, agreed_columns
 from fedcli.data.table import Records
-from fedcli.errors import BadTarget, FedcliError, MissingValue, NotANumber, OutOfRange, UnknownLevel
-from fedcli.study.document import BinaryTarget, Category, Number, Study
+from fedcli.errors import (
+    BadTarget,
+    FedcliError,
+    MissingValue,
+    NotADate,
+    NotANumber,
+    NotWhole,
+    OutOfRange,
+    UnknownLevel,
+)
+from fedcli.study.document import BinaryTarget, Category, DateColumn, Study
 from fedcli.study.yaml import comment, scalar
 
 _LINES = 5
@@ -43,6 +53,7 @@ class Finding:
     other_decimal: bool = False
     codes: dict[str, int] = field(default_factory=dict)
     same: set[str] = field(default_factory=set)
+    spellings: tuple[str, ...] | None = None
 
     def add(self, batch: Records, records: Iterable[int], count: int) -> None:
         """Count ``count`` rows; note file, unit and number of the first few ``records``."""
@@ -60,6 +71,11 @@ class Finding:
             code = known_code(text)
             if code is not None:
                 self.codes[code] = self.codes.get(code, 0) + count
+
+    def add_days(self, texts: list[str]) -> None:
+        """Note in which spellings every cell so far that is no date would be one."""
+        found = candidates(texts)
+        self.spellings = found if self.spellings is None else tuple(s for s in self.spellings if s in found)
 
     def add_labels(self, labels: Iterable[str]) -> None:
         """Note unknown spellings of a category, as many as decide whether it is one."""
@@ -95,7 +111,9 @@ class Findings:
 
     def _error(self, finding: Finding) -> FedcliError:
         say: dict[type[FedcliError], Callable[[Finding], tuple[str, str]]] = {
+            NotADate: self._not_a_date,
             NotANumber: self._not_a_number,
+            NotWhole: self._not_whole,
             OutOfRange: self._out_of_range,
             UnknownLevel: self._unknown_level,
             MissingValue: self._missing_value,
@@ -128,22 +146,55 @@ class Findings:
         line = self._line(f.column, "missing", '["CODE"]')
         return message, f"correct the cells; if they mean 'not known', write in silo.yaml under columns: {line}"
 
+    def _not_a_date(self, f: Finding) -> tuple[str, str]:
+        stated = self._mapping.of(f.column).date or "YYYY-MM-DD"
+        message = f"{self._called(f.column)} is not a day written {stated} in {_count(f.rows, 'row')}"
+        ways = [way for way in f.spellings or () if way != stated]
+        if ways:
+            lines = " or ".join(self._line(f.column, "date", way) for way in ways)
+            which = (
+                "write in silo.yaml under columns" if len(ways) == 1 else "nobody can tell which from the cells alone"
+            )
+            return message, f"all of them are days in another spelling; if it is meant, {which}: {lines}"
+        line = self._line(f.column, "date", "DD.MM.YYYY")
+        missing = self._line(f.column, "missing", '["CODE"]')
+        return message, (
+            f"say in silo.yaml under columns how days are written here, such as {line} (years have four digits); "
+            f"codes that mean 'not known': {missing}; days that no calendar has, correct in the table"
+        )
+
+    def _not_whole(self, f: Finding) -> tuple[str, str]:
+        return (
+            f"{self._called(f.column)} is not a whole number in {_count(f.rows, 'row')}",
+            "a count is 0, 1, 2 ...: correct the cells, or ask the coordinator for type: number",
+        )
+
     def _out_of_range(self, f: Finding) -> tuple[str, str]:
         study = self._study
         parts: dict[str, Any] = {p.column: p for p in (study.target, study.offset, study.weight) if p is not None}
         part = {**study.features, **parts}[f.column]
-        low, high = part.interval if isinstance(part, Number) else part.range
+        low, high = part.range
         unit = f" {comment(part.unit)}" if getattr(part, "unit", None) else ""
-        message = f"{self._called(f.column)} lies outside {low:g} to {high:g}{unit} in {_count(f.rows, 'row')}"
+        span = f"{low} to {high}" if isinstance(part, DateColumn) else f"{low:g} to {high:g}{unit}"
+        message = f"{self._called(f.column)} lies outside {span} in {_count(f.rows, 'row')}"
         code = self._code(f)
         if code:
             return message, f"{code}; else correct the cells"
-        if f.column == self._study.target.column and self._study.target.type == "count":
+        if isinstance(part, DateColumn):
+            line = self._line(f.column, "missing", '["CODE"]')
+            return message, (
+                f"correct the cells; if they mean 'not known', write in silo.yaml under columns: {line}; "
+                "or ask the coordinator for a wider range"
+            )
+        if getattr(part, "type", "") == "count":
             return message, "correct the cells, or ask the coordinator for a wider range"
-        line = self._line(f.column, "multiply", "FACTOR")
+        if unit:
+            how = f", with the unit it has here for UNIT: {self._line(f.column, 'unit', 'UNIT')}"
+        else:
+            how = f": {self._line(f.column, 'multiply', 'FACTOR')}"
         much = f.rows * 2 > f.seen
         first = f"this looks like another unit than the agreed{unit}: " if much else "if it is in another unit, "
-        return message, f"{first}write in silo.yaml under columns: {line}; else correct the cells"
+        return message, f"{first}write in silo.yaml under columns{how}; else correct the cells"
 
     def _code(self, f: Finding) -> str:
         """Say that wrong cells may hold a code for a missing value, if the same one repeats; else nothing."""

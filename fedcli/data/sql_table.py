@@ -55,8 +55,8 @@ class SqlTable:
     @property
     def facts(self) -> tuple[str, ...]:
         """Which kind of database it is."""
-        kind = self.url.get_backend_name()
-        return (_KINDS.get(kind, kind), f"a query of {len(self.columns)} columns")
+        kind, n = self.url.get_backend_name(), len(self.columns)
+        return (_KINDS.get(kind, kind), f"a query of {n} column{'' if n == 1 else 's'}")
 
     def batches(self, columns: Sequence[str]) -> Iterator[Records]:
         """Run the query once, and keep only these columns.
@@ -156,7 +156,10 @@ def _result(url: Any, query: str) -> Iterator[Any]:
             options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         yield connection.execution_options(**options).exec_driver_sql(query)
     except sqlalchemy.exc.SQLAlchemyError as exc:
-        raise BadQuery(f"the query fails{_said(exc)}", hint="try it with the database's own tool", where=where) from exc
+        # Not chained: what the database says may quote a row.
+        raise BadQuery(
+            f"the query fails{_said(exc)}", hint="try it with the database's own tool", where=where
+        ) from None
     finally:
         connection.close()
         engine.dispose()

@@ -139,34 +139,8 @@ _UNIT_NAMES = {
     **dict.fromkeys(("10e6/ul", "x10^6/ul"), "10^6/ul"),
 }
 _CURRENCIES = frozenset(
-    [
-        "aud",
-        "bgn",
-        "brl",
-        "cad",
-        "chf",
-        "cny",
-        "czk",
-        "dkk",
-        "eur",
-        "gbp",
-        "hkd",
-        "huf",
-        "ils",
-        "inr",
-        "jpy",
-        "krw",
-        "mxn",
-        "nok",
-        "nzd",
-        "pln",
-        "ron",
-        "sek",
-        "sgd",
-        "try",
-        "usd",
-        "zar",
-    ]
+    {"aud", "bgn", "brl", "cad", "chf", "cny", "czk", "dkk", "eur", "gbp", "hkd", "huf", "ils", "inr", "jpy", "krw"}
+    | {"mxn", "nok", "nzd", "pln", "ron", "sek", "sgd", "try", "usd", "zar"}
 )
 _WITHOUT_CENTS = frozenset({"jpy", "krw"})
 _SIGNS = {"€": "eur", "$": "usd", "£": "gbp"}
@@ -207,7 +181,8 @@ def spelled(unit: str) -> str:
     >>> spelled("mg/dL"), spelled("μmol / L"), spelled("mg per dl"), spelled("Years")
     ('mg/dl', 'umol/l', 'mg/dl', 'years')
     """
-    text = unicodedata.normalize("NFKC", unit).casefold().strip()
+    text = re.sub("[⁰¹²³⁴-⁹]+", r"^\g<0>", unit)
+    text = unicodedata.normalize("NFKC", text).casefold().strip()
     text = " ".join(text.replace("μ", "u").replace("mcg", "ug").replace("mcmol", "umol").split())
     if text in _UNIT_NAMES:
         return _UNIT_NAMES[text]

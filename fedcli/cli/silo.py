@@ -42,7 +42,9 @@ def join(
     data: Annotated[
         str,
         typer.Option(
-            "--data", metavar="TABLE", help="Your table: a file, folder, 'pattern' or database; its header is read now."
+            "--data",
+            metavar="TABLE",
+            help="Your table: a file, folder, 'pattern' or database; its first rows are read now.",
         ),
     ],
     query: Query = None,
@@ -91,6 +93,7 @@ def join(
         warnings=joined.warnings,
         unplaced=joined.unplaced,
         table=joined.table,
+        notes=joined.notes,
     )
     if fingerprint is not None:
         for warning in joined.warnings:
@@ -101,6 +104,10 @@ def join(
         screen.say(
             f"Your table has no column named {', '.join(joined.unplaced)}: say in {joined.mapping} what they are called"
         )
+    for note in joined.notes:
+        screen.say(f"  {note}", indent=4)
+    if joined.notes:
+        screen.say(f"Nothing of this is taken for granted: confirm or correct it in {joined.mapping}")
     screen.next("fedcli check")
 
 
@@ -145,7 +152,8 @@ def check(
         rows.append(
             (
                 "columns" if number == 0 else "",
-                f"{column.name}{local}: {column.used:,} values, {column.missing:,} missing",
+                f"{column.name}{local}: {column.used:,} values, {column.missing:,} missing"
+                + (f", {column.outside:,} outside, {column.outside_are}" if column.outside else ""),
             )
         )
     if checked.smallest:

@@ -162,9 +162,14 @@ class DateColumn(Number):
             raise ValueError(f"a range goes from the earlier to the later day, not from {value[0]} to {value[1]}")
         return value
 
+    @property
+    def days_per_unit(self) -> float:
+        """How many days one unit of the agreed scale has."""
+        return _DAYS_OF_A_YEAR if self.scale == "years" else 1.0
+
     def number(self, days: float) -> float:
         """Return a number of days since ``since`` on the agreed scale."""
-        return days / _DAYS_OF_A_YEAR if self.scale == "years" else float(days)
+        return days / self.days_per_unit
 
     @property
     def interval(self) -> Range:

@@ -35,6 +35,8 @@ from fedcli.workflow.released import SUMMED, Released
 from fedcli.workflow.results import Checked, ColumnCheck
 from fedcli.workflow.silo import SiloSide, open_silo
 
+_OUTSIDE = {"clip": "clipped to the range", "missing": "taken for missing"}
+
 
 def check(data: Path | str | None = None, *, workspace: Path | str = ".", query: str | None = None) -> Checked:
     """Say whether a silo's rows fit the agreement and what `train` would refuse; write nothing.
@@ -91,8 +93,10 @@ def check(data: Path | str | None = None, *, workspace: Path | str = ".", query:
             side.mapping.local(name),
             report.rows_used - report.missing.get(name, 0),
             report.missing.get(name, 0),
+            report.outside.get(name, 0),
+            _OUTSIDE.get(getattr(feature, "outside", ""), ""),
         )
-        for name in side.study.study.features
+        for name, feature in side.study.study.features.items()
     )
     smallest = disclosure.smallest if disclosure else None
     return Checked(

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from fedcli.crypto.keys import SecretKey, same_fingerprint
 from fedcli.crypto.studysecret import study_secret
-from fedcli.data.mapping import Mapping, agreed_columns, draft_mapping, read_mapping, without_places
+from fedcli.data.mapping import Mapping, agreed_columns, read_mapping, without_places
+from fedcli.data.proposing import first_rows, propose
 from fedcli.data.reading import read_query
 from fedcli.data.source import recorded
 from fedcli.errors import FingerprintMismatch, NotConfirmed, OtherSilo, WorkspaceExists
@@ -48,7 +49,7 @@ def join(
         The silo's secret key file.
     data : path or str
         The silo's table: a file, a folder of parts, a pattern or a database's address. It is recorded in ``silo.yaml``;
-        only its header is read.
+        its header and first rows are read, for the proposals in ``silo.yaml``.
     query : str, optional
         What to ask where the table is a database: one SELECT, or the path of a ``.sql`` file. Recorded too.
     workspace : path
@@ -115,8 +116,11 @@ def join(
         places["query"] = query if asked == query else recorded(Path(query), root)
     elif own.query is not None:
         places["query"] = own.query
+    notes: tuple[str, ...] = ()
     if mapping is None:
-        text = draft_mapping(opened.study, table.columns, **places)
+        rows, comma = first_rows(table), table.decimal_comma
+        proposed = propose(opened.study, table.columns, **places, sample=rows, decimal_comma=comma)
+        text, notes = proposed.text, proposed.notes
     else:
         lines = "".join(f"{key}: {scalar(place)}\n" for key, place in places.items())
         text = f"{lines}\n{without_places(given, name=Path(mapping).name)}"
@@ -139,4 +143,5 @@ def join(
         space.settings,
         unplaced,
         table.facts,
+        notes,
     )

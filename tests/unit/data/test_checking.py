@@ -195,7 +195,7 @@ def test_values_outside_the_range_are_counted_and_never_shown(tmp_path: Path) ->
     error = refused(tmp_path, text, OutOfRange)
     assert "lies outside 50 to 700 mg/dl in 7 rows, lines 2, 3, 5, 6, 7 ..." in error.message
     assert "another unit" in error.hint
-    assert "chol: {multiply: FACTOR}" in error.hint
+    assert "for UNIT: chol: {unit: UNIT}" in error.hint
     assert "5.217" not in error.message + error.hint
 
 

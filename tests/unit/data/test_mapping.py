@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from fedcli.data.mapping import ColumnMapping, Mapping, draft_mapping, nearest, read_mapping
+from fedcli.data.mapping import ColumnMapping, Mapping, nearest, read_mapping
 from fedcli.errors import BadMapping, BadYaml
+from fedcli.study.document import Study
 from fedcli.study.reading import read_study
 
 STUDY = read_study("""
@@ -62,7 +63,7 @@ def test_an_empty_mapping_changes_nothing(text: str) -> None:
         ("columns:\n  sex:\n    levels: {M: mal}", 3, "'mal' is not a level of sex", "did you mean 'male'"),
         ("columns:\n  sex: {levels: [M]}", 2, "must map", "{M: male}"),
         ("columns:\n  disease: {levels: {x: 2}}", 2, "'2' is not a level of disease", "known: 1.0, 0"),
-        ("columns:\n  age: {levels: {x: 2}}", 2, "age is a number", "multiply"),
+        ("columns:\n  age: {levels: {x: 2}}", 2, "age has no levels", "multiply"),
         ("columns:\n  sex: {multiply: 2}", 2, "no unit to convert", "remove multiply"),
         ("columns:\n  age: {multiply: twice}", 2, "multiply must be a number", "local * multiply"),
         ("columns:\n  age: {multiply: 0}", 2, "multiply is 0", "factor"),
@@ -73,32 +74,85 @@ def test_an_empty_mapping_changes_nothing(text: str) -> None:
     ],
 )
 def test_a_mistake_is_said_with_its_line(text: str, line: int, message: str, hint: str) -> None:
+    check_refused(text, STUDY, line, message, hint)
+
+
+def check_refused(text: str, study: Study, line: int, message: str, hint: str) -> None:
     with pytest.raises(BadMapping) as caught:
-        read_mapping(text, STUDY)
+        read_mapping(text, study)
     assert caught.value.where == f"silo.yaml:{line}"
     assert message in caught.value.message
     assert hint in caught.value.hint
 
 
+CLINIC = read_study("""
+study: clinic
+target: {column: y, type: number, unit: g/l, range: [0, 10]}
+features:
+  chol: {type: number, unit: mg/dl, quantity: cholesterol, range: [50, 700]}
+  a1c: {type: number, unit: mmol/mol, quantity: HbA1c, range: [10, 200]}
+  gluc: {type: number, unit: mg/dl, range: [10, 500]}
+  dose: {type: number, range: [0, 10]}
+  visits: {type: count, range: [0, 50]}
+  admitted: {type: date, range: [2000-01-01, 2024-12-31]}
+  smoker: {type: boolean}
+offset: {column: t, transform: log, range: [0.5, 10]}
+model: {estimator: PoissonRegressor}
+""")
+
+
+def test_a_unit_becomes_a_factor() -> None:
+    mapping = read_mapping(
+        """
+columns:
+  chol: {column: Chol, unit: mmol/L}
+  a1c: {unit: "%"}
+  gluc: {unit: g/l}
+  dose: {multiply: 2}
+  y: {unit: mg/mL}
+  admitted: {column: Aufnahme, date: DD.MM.YYYY, missing: 9999-12-31}
+  smoker: {levels: {J: yes, N: false, ja: true, nein: 0}}
+""",
+        CLINIC,
+    )
+    assert mapping.of("chol") == ColumnMapping("Chol", 38.665, unit="mmol/L")
+    assert mapping.of("a1c").multiply * 6.5 + mapping.of("a1c").add == pytest.approx(47.5, abs=0.05)
+    assert mapping.of("gluc").multiply == 100.0
+    assert mapping.of("y").multiply == 1.0
+    assert mapping.of("admitted") == ColumnMapping("Aufnahme", missing=("9999-12-31",), date="DD.MM.YYYY")
+    assert mapping.of("smoker").levels == {"J": "true", "N": "false", "ja": "true", "nein": "false"}
+
+
+@pytest.mark.parametrize(
+    ("line", "message", "hint"),
+    [
+        ("chol: {unit: mmol/l, multiply: 38.67}", "both unit and multiply", "remove unit or multiply"),
+        ("chol: {unit: mmol/l, add: 0}", "both unit and add", "remove unit or add"),
+        ("chol: {unit: furlong}", "'furlong' is not in the table", "multiply: FACTOR"),
+        ("chol: {unit: kg}", "measure different things", "multiply: FACTOR"),
+        ("gluc: {unit: mmol/l}", "depends on what is measured", "multiply: FACTOR"),
+        ("gluc: {unit: mmol/l}", "which the study leaves open", "names a quantity (albumin"),
+        ("dose: {unit: mg}", "the study names no unit of dose", "multiply: FACTOR"),
+        ("t: {unit: years}", "the study names no unit of t", "multiply: FACTOR"),
+        ("visits: {unit: days}", "not a measured number", "remove unit"),
+        ("visits: {multiply: 10}", "not a measured number", "remove multiply"),
+        ("admitted: {multiply: 10}", "not a measured number", "remove multiply"),
+        ("smoker: {unit: packs}", "not a measured number", "remove unit"),
+        ("smoker: {levels: {J: maybe}}", "'maybe' is not a level", "false, true"),
+        ("admitted: {levels: {x: y}}", "admitted has no levels", "multiply"),
+        ("admitted: {date: DD.MM.YY}", "years have four digits", "DD.MM.YYYY"),
+        ("admitted: {date: DD.YYYY}", "each once", "DD.MM.YYYY"),
+        ("admitted: {date: DD.MM.YYYY HH}", "each once", "DD.MM.YYYY"),
+        ("visits: {date: DD.MM.YYYY}", "visits is no date", "remove date"),
+    ],
+)
+def test_a_conversion_that_does_not_suit_the_column_is_refused(line: str, message: str, hint: str) -> None:
+    check_refused(f"columns:\n  {line}", CLINIC, 2, message, hint)
+
+
 def test_a_mapping_is_strict_yaml() -> None:
     with pytest.raises(BadYaml):
         read_mapping("columns: {age: {column: a, column: b}}", STUDY)
-
-
-def test_the_draft_reads_back_and_proposes_what_is_missing() -> None:
-    text = draft_mapping(STUDY, ["Age ", "Geschlecht", "cholesterol_mmol", "disease"], "a key.fedkey", "../n.csv")
-    assert '  # age: {column: "Age "}' in text
-    assert "  # chol: {column: cholesterol_mmol}" in text
-    assert "  # sex: {column: NAME_IN_YOUR_TABLE}" in text
-    assert "# disease" not in text
-    mapping = read_mapping(text, STUDY)
-    assert (mapping.key, mapping.data, mapping.columns) == ("a key.fedkey", "../n.csv", {})
-    uncommented = text.replace("  # age:", "  age:")
-    assert read_mapping(uncommented, STUDY).local("age") == "Age "
-
-
-def test_the_draft_of_a_matching_table_has_no_columns() -> None:
-    assert "columns: {}" in draft_mapping(STUDY, ["age", "sex", "chol", "disease"], "k", "d")
 
 
 @pytest.mark.parametrize(

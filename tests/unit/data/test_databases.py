@@ -37,9 +37,12 @@ def texts(address: str, query: str = QUERY) -> list[tuple[str | None, ...]]:
 
 
 def refused(kind: type[FedcliError], address: str, query: str | None = QUERY) -> FedcliError:
-    with pytest.raises(kind) as caught:
+    def read() -> None:
         table = open_table(address, query=query)
         list(table.batches(table.columns))
+
+    with pytest.raises(kind) as caught:
+        read()
     shown = f"{caught.value} {caught.value.hint} {caught.value.__cause__}"
     assert SECRET not in shown
     assert caught.value.hint

@@ -157,12 +157,13 @@ def _silo_status(workspace: Path | str, key: SecretKey | Path | str | None, pass
     )
     broken = side.ledger_problem()
     if broken is not None:
-        problems = ((side.workspace.ledger.name, broken.message), *looked.problems)
-        return replace(begun, problems=problems, next_step=broken.hint or "")
+        begun = replace(begun, problems=((side.workspace.ledger.name, broken.message), *looked.problems))
     if manifest is not None and manifest.final:
         return replace(begun, finished=True, next_step=f"the study is finished: fedcli predict TABLE --model {found}")
     number = begun.round + 1
     begun = replace(begun, round=number)
+    if broken is not None:
+        return replace(begun, next_step=broken.hint or "")
     if looked.problems:
         names = ", ".join(name for name, _ in looked.problems)
         return replace(begun, next_step=f"ask {coordinator} to send {names} again: train refuses until then")

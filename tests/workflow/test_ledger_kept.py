@@ -34,6 +34,7 @@ def refused(place: Town) -> str:
     said = command("status", "-C", place.silo("north"))
     assert "restore" in said.out + said.err
     assert "ledger.jsonl" in said.out + said.err
+    assert command("status", "-C", place.silo("north"), "--json").json["round"] > 1
     return " ".join(place.refuses(LedgerRewound, "train", "-C", place.silo("north"), "--yes").split())
 
 

@@ -54,6 +54,8 @@ def inspect(path: Path | str) -> Inspected:
         if envelope.kind in ("update", "model", "state"):
             facts["round"] = str(manifest.round)
             facts["attempt"] = str(manifest.attempt)
+        if manifest.approval is not None:
+            facts["approved by"] = f"{manifest.approval['key']['name']}, by its own word"
         if envelope.kind == "model":
             facts["final"] = "yes" if manifest.final else "no"
         payload = manifest.payload

@@ -20,6 +20,7 @@ from fedcli.errors import BadDocument, BadKeyFile, FedcliError, FileMissing, Not
 from fedcli.fileformat import canonical
 from fedcli.fileformat.envelope import Envelope, read_envelope, seal
 from fedcli.fileformat.manifest import Manifest
+from fedcli.protocol.approval import verified_approval
 from fedcli.protocol.roster import Roster, study_fingerprint, verify_as
 from fedcli.study.canonical_form import from_json, study_id, to_json
 from fedcli.study.document import Study
@@ -232,7 +233,9 @@ def _scratch(path: Path) -> AbstractContextManager[BinaryIO]:
 
 
 def verified_manifest(envelope: Envelope, roster: Roster, path: Path) -> Manifest:
-    """Verify a file against a roster and check that its payload is the one signed."""
+    """Verify a file against a roster, a reviewer's approval in it, and that its payload is the one signed."""
     manifest = roster.verified(envelope, what=f"'{path.name}'")
+    if manifest.approval is not None:
+        verified_approval(manifest.approval, manifest)
     envelope.check_payload()
     return manifest

@@ -85,7 +85,17 @@ class Computed:
 
 
 def release_of(side: SiloSide, found: Computed, target: Path, *, again: bool) -> Release:
-    """Return what the person is shown."""
+    """Return what the person is shown.
+
+    Parameters
+    ----------
+    side : SiloSide
+    found : Computed
+    target : Path
+        Where the update would be written.
+    again : bool
+        Whether it left before, so that the same bytes are written again.
+    """
     coordinator, disclosure, sums = side.study.roster.coordinator, found.disclosure, found.sums
     warnings = [PLAIN_WARNING]
     if sums.silent_holdout:
@@ -218,7 +228,22 @@ def ledger_entry(
     reviewer: PublicKey | None,
     now: Callable[[], str] | None,
 ) -> dict[str, Any]:
-    """Return the line that is written before the update exists."""
+    """Return the line that is written before the update exists.
+
+    Parameters
+    ----------
+    side : SiloSide
+    found : Computed
+    release : Release
+    update : str
+        Digest of the update's manifest.
+    sheet : str
+        SHA-256 of the sheet's text.
+    reviewer : PublicKey or None
+        Who approved it, where the silo's own rules ask for somebody.
+    now : callable, optional
+        Returns the time, as text.
+    """
     entry: dict[str, Any] = {
         "event": "release",
         "study": side.study.digest,

@@ -42,6 +42,7 @@ def good(place: Town, name: str) -> list[object]:
     """Return words that succeed, for a town whose study is in its second round and for every command."""
     north, key = place.silo("north"), ("--passphrase-file", place.passphrase)
     new = place.root / "new"
+    sheet = north / "review" / "heart-north-r1.sheet.txt"
     study_print = command("study", "show", place.study, "--json").json["fingerprint"]
     return {
         "keys new": ["west", "-o", new, *key],
@@ -64,6 +65,8 @@ def good(place: Town, name: str) -> list[object]:
         ],
         "check": ["-C", north],
         "train": ["-C", north, "--yes", *key],
+        "approve": [sheet, "--key", place.key("stranger"), "--yes", "-o", new / "a", *key],
+        "ledger": ["-C", north],
         "aggregate": ["-C", place.registry, "--new-attempt", *key],
         "status": ["-C", north],
         "inspect": [place.study],
@@ -110,6 +113,8 @@ def test_json_is_one_object_also_on_failure(name, tmp_path):
         "join": [nowhere, "--key", nowhere, "--data", nowhere, "-C", tmp_path],
         "check": ["-C", tmp_path],
         "train": ["-C", tmp_path],
+        "approve": [nowhere, "--key", nowhere],
+        "ledger": ["-C", tmp_path],
         "aggregate": ["-C", tmp_path],
         "status": ["-C", tmp_path],
         "inspect": [nowhere],

@@ -22,7 +22,7 @@ class CoefficientTable:
     classes : tuple
         The two values of a binary target, negative first; empty for others.
     coefficients : dict of str to float
-        ``age``, ``sex[male]``: per unit of the column as agreed in the study.
+        ``age``, ``sex[male]``, ``chol[missing]``, ``age by sex[male]``: per unit of the column as agreed in the study.
     intercept : float
     n_samples, trips : int
     """
@@ -37,12 +37,14 @@ class CoefficientTable:
 
 
 def coefficient_table(plan: Plan, state: State) -> CoefficientTable:
-    """Form the table of a final model, coefficients in the study's order of columns."""
+    """Form the table of a final model: the features in the study's order, then missing indicators and derived terms."""
     coef = dict(zip(plan.columns.names, plan.coefficients(state)[1:].tolist(), strict=True))
     ordered: dict[str, float] = {}
     for name, column in plan.study.features.items():
         names = [f"{name}[{level}]" for level in column.levels[1:]] if isinstance(column, Category) else [name]
-        ordered |= {key: coef[key] for key in names}
+        # A number whose logarithm or spline stands in its place has no coefficient of its own.
+        ordered |= {key: coef[key] for key in names if key in coef}
+    ordered |= coef
     return CoefficientTable(
         study=plan.study.study,
         estimator=plan.study.model.estimator,

@@ -2,7 +2,7 @@
 
 Owns the pooled fit. Knows nothing of files or silos. Internal; only a simulation ever has the rows in one place.
 
-The preparation is scikit-learn's own (`SimpleImputer`, `StandardScaler`, `OneHotEncoder`), and the fit is run to its
+The preparation is scikit-learn's own parts (see `transformers`), fitted on the pooled rows. The fit is run to its
 optimum: with scikit-learn's default tolerances it stops up to 1e-2 short of it.
 """
 
@@ -19,6 +19,7 @@ from fedcli.fileformat.statistics import FloatArray, State
 from fedcli.preparing.estimators import parameters
 from fedcli.preparing.plan import Plan
 from fedcli.preparing.rows import Rows
+from fedcli.report.transformers import Transformers
 from fedcli.study.document import BinaryTarget, CountTarget
 
 
@@ -59,45 +60,33 @@ def fit_pooled(plan: Plan, state: State, silos: Mapping[str, Rows]) -> tuple[Coe
 
 
 def _prepared(plan: Plan, state: State, rows: list[Rows]) -> tuple[FloatArray, tuple[FloatArray, FloatArray]]:
-    from sklearn.impute import SimpleImputer
-    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+    from sklearn.pipeline import Pipeline
 
-    columns = plan.columns
-    parts, centres, units = [], [], []
-    numbers = np.concatenate([r.numbers for r in rows])[:, columns.number_order]
-    if numbers.shape[1]:
-        filled = SimpleImputer(keep_empty_features=True).fit_transform(_medians_filled(plan, state, numbers))
-        if plan.study.model.standardize:
-            scaler = StandardScaler().fit(filled)
-            parts.append(scaler.transform(filled))
-            centres.append(scaler.mean_)
-            units.append(scaler.scale_)
-        else:
-            parts.append(filled)
-            centres.append(np.zeros(filled.shape[1]))
-            units.append(np.ones(filled.shape[1]))
-    codes = np.concatenate([r.codes for r in rows])[:, columns.category_order]
-    for j, (_, column) in enumerate(columns.categories):
-        levels = np.array([*column.levels, ""], dtype=object)
-        text = levels[codes[:, j]][:, None]
-        if column.impute is not None:
-            text = SimpleImputer(strategy="most_frequent", missing_values="").fit_transform(text)
-        encoder = OneHotEncoder(categories=[list(column.levels)], drop="first", sparse_output=False)
-        parts.append(encoder.fit_transform(text))
-    n_dummies = columns.n_columns - 1 - numbers.shape[1]
-    centre = np.concatenate([*centres, np.zeros(n_dummies)])
-    unit = np.concatenate([*units, np.ones(n_dummies)])
-    return np.hstack(parts), (centre, unit)
+    # What a median fills with is the study's own estimate within bounds, which no pooled fit knows better.
+    filled = plan.preparation(state).fill * plan.columns.half + plan.columns.middle
+    medians = {plan.columns.numbers[j][0]: float(filled[j]) for j in plan.profile.grids.medians}
+    maker = Transformers(plan, fills=medians)
+    transformer = maker.column_transformer()
+    X = transformer.fit_transform(_frame(plan, rows))
+    centres, units = [], []
+    for group, (_, fitted, _) in zip(maker.groups, transformer.transformers_, strict=True):
+        scaler = fitted.named_steps.get("scale") if isinstance(fitted, Pipeline) else None
+        centres.append(np.zeros(group.width) if scaler is None else scaler.mean_)
+        units.append(np.ones(group.width) if scaler is None else scaler.scale_)
+    return np.asarray(X, dtype=np.float64), (np.concatenate(centres), np.concatenate(units))
 
 
-def _medians_filled(plan: Plan, state: State, numbers: FloatArray) -> FloatArray:
-    """Fill what a median fills with the study's own: an estimate within bounds, which no pooled fit knows better."""
-    columns = plan.columns
-    value = plan.preparation(state).fill * columns.half + columns.middle
-    filled = numbers.copy()
-    for j in plan.profile.grids.medians:
-        filled[np.isnan(filled[:, j]), j] = value[j]
-    return filled
+def _frame(plan: Plan, rows: list[Rows]) -> Any:
+    """Return the pooled rows in agreed terms: numbers, NaN where missing; levels as text, None where missing."""
+    import polars as pl
+
+    numbers = np.concatenate([r.numbers for r in rows])
+    codes = np.concatenate([r.codes for r in rows])
+    table: dict[str, Any] = {name: numbers[:, j] for j, name in enumerate(plan.study.numbers)}
+    for j, (name, column) in enumerate(plan.study.categories.items()):
+        levels = np.array([*column.levels, None], dtype=object)
+        table[name] = pl.Series(levels[codes[:, j]].tolist(), dtype=pl.String)
+    return pl.DataFrame(table)
 
 
 def _fit(plan: Plan, X: FloatArray, y: FloatArray, weight: FloatArray, offset: FloatArray) -> FloatArray:

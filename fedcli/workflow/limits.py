@@ -6,6 +6,7 @@ word alone does not bind its software.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from fedcli.compute.cells import count_cells, effective_rows
 from fedcli.compute.spool import Spool
+from fedcli.data.units import QUANTITIES, named
 from fedcli.errors import AlreadyReleased, MaskedUnavailable, OtherRound, OutOfRange, StudyFinished, UnsupportedModel
 from fedcli.fileformat.statistics import State
 from fedcli.models.batch import empty_state
@@ -51,20 +53,23 @@ def cross_check(study: Study) -> None:
 
 def _check_built(study: Study) -> None:
     """Refuse what an agreement may say and this version cannot do: never a silent run without it."""
-    asked = [f"terms.{name}" for name in study.terms]
-    for name, column in study.features.items():
-        if (
-            column.type in ("count", "date", "boolean")
-            or column.indicator
-            or column.fill_value is not None
-            or getattr(column, "other", None) is not None
-        ):
-            asked.append(f"features.{name}")
+    asked = [
+        f"features.{name}" for name, column in study.features.items() if getattr(column, "other", None) is not None
+    ]
     if asked:
         raise UnsupportedModel(
             f"this version of fedcli cannot do what {asked[0]} asks for yet",
             hint="leave it out of study.yaml, or prepare the column in the silos' tables",
         )
+    for name, feature in study.features.items():
+        quantity = getattr(feature, "quantity", None)
+        if quantity is not None and named(quantity) is None:
+            near = difflib.get_close_matches(quantity.casefold(), QUANTITIES, n=1)
+            known = f"did you mean '{near[0]}'" if near else f"known: {', '.join(QUANTITIES)}"
+            raise UnsupportedModel(
+                f"features.{name}: no conversion of units depends on '{quantity}'",
+                hint=f"{known}; without a quantity a silo writes its factor itself",
+            )
 
 
 def spread_problems(study: Study, extent: Mapping[str, tuple[float, float]]) -> tuple[OutOfRange, ...]:

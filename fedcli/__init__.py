@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from fedcli.workflow.keys import keys_new, keys_show
     from fedcli.workflow.ledger import ledger
     from fedcli.workflow.outcome import export, predict
+    from fedcli.workflow.report import report
     from fedcli.workflow.simulate import simulate
     from fedcli.workflow.status import status
     from fedcli.workflow.study import study_add_silo, study_freeze, study_init, study_show
@@ -44,6 +45,7 @@ _PLACES = {
     "keys_show": "keys",
     "ledger": "ledger",
     "predict": "outcome",
+    "report": "report",
     "simulate": "simulate",
     "status": "status",
     "study_add_silo": "study",
@@ -67,6 +69,7 @@ __all__ = [
     "keys_show",
     "ledger",
     "predict",
+    "report",
     "simulate",
     "status",
     "study_add_silo",

@@ -31,13 +31,14 @@ NAMES = frozenset(
         "explain",
         "predict",
         "export",
+        "report",
     }
 )
 _GROUPS = frozenset({"keys", "study"})
 # Whose workspace a command that names none acts on; the others take files, or make a workspace.
 _AT_THE_COORDINATOR = frozenset({"aggregate", "study add-silo", "study freeze", "study show", "status", "verify"})
 _AT_A_SILO = frozenset({"check", "train", "ledger", "predict", "study show", "status", "verify"})
-_OF_A_FILE = frozenset({"export"})
+_OF_A_FILE = frozenset({"export", "report"})
 _FLAGS = frozenset({"--yes", "--json", "--force", "--dry-run", "--new-attempt", "--from-start", "-q", "-v", "-h"})
 
 _HEAD = re.compile(r"(?<![\w./-])(?:fedcli|chmod)(?= )")

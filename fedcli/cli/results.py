@@ -1,4 +1,4 @@
-"""What the final model is for: ``predict``, ``export``. Internal."""
+"""What a model is for: ``predict``, ``export``, ``report``. Internal."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from fedcli.cli.options import ANYONE, Force, Json, Out, Query, Quiet, WorkspaceDir
-from fedcli.cli.screen import Screen
+from fedcli.cli.options import ANYONE, Force, Json, KeyFile, Out, PassphraseFile, Query, Quiet, WorkspaceDir
+from fedcli.cli.screen import Screen, clean, passphrase_source
 
 
 class Format(StrEnum):
@@ -21,10 +21,19 @@ class Format(StrEnum):
     allowed_signers = "allowed-signers"
 
 
+class ReportFormat(StrEnum):
+    """What `report` can write."""
+
+    text = "text"
+    markdown = "markdown"
+    json = "json"
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands to ``app``."""
     app.command("predict", rich_help_panel=ANYONE)(predict)
     app.command("export", rich_help_panel=ANYONE)(export)
+    app.command("report", rich_help_panel=ANYONE)(report)
 
 
 def predict(
@@ -78,3 +87,32 @@ def export(
     screen.done(f"{made.file} written")
     if made.format == "sklearn":
         screen.say("Load it with: skops.io.load(FILE, trusted=skops.io.get_untrusted_types(file=FILE))")
+
+
+def report(
+    model: Annotated[Path | None, typer.Argument(help="A model; else the workspace's newest.")] = None,
+    format: Annotated[ReportFormat, typer.Option("--format", help="How to write it.")] = ReportFormat.text,
+    workspace: WorkspaceDir = Path(),
+    key: KeyFile = None,
+    passphrase_file: PassphraseFile = None,
+    out: Out = None,
+    force: Force = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Describe the pool (Table 1): rows, means, quantiles, levels, by outcome. A model between trips needs a key.
+
+    Example: fedcli report heart-r4.fedmodel --format markdown -o table1.md
+    """
+    from fedcli.report.table_text import as_document
+    from fedcli.workflow.report import report as run
+
+    screen = Screen("report", as_json, quiet, workspace=workspace)
+    passphrase = passphrase_source(passphrase_file, screen)
+    made = run(model, format=format.value, workspace=workspace, key=key, passphrase=passphrase, out=out, force=force)
+    screen.object(round=made.round, final=made.final, file=made.file, table=as_document(made.table))
+    if made.file is not None:
+        screen.done(f"{made.file} written")
+    elif not as_json:
+        # Laid out already: wrapped, its columns would not stand under one another.
+        typer.echo(clean(made.text, lines=True), nl=False)

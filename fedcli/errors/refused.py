@@ -92,6 +92,12 @@ class TooFewRowsDiffer(RefusedError):
     code = "E514"
 
 
+class NoProfile(RefusedError):
+    """The study agreed on nothing that describes the pool."""
+
+    code = "E515"
+
+
 class NotApproved(RefusedError):
     """The silo's own rules ask for a reviewer's approval, and there is none of this sheet."""
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fedcli.errors import FedcliError
+from fedcli.report.table_one import TableOne
 from fedcli.study.document import Study
 
 
@@ -330,6 +331,17 @@ class Exported:
     file: Path
     format: str
     warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Reported:
+    """Result of `report`: the table, and the same as text in the form that was asked for."""
+
+    table: TableOne
+    text: str
+    round: int
+    final: bool
+    file: Path | None
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,16 @@
 """Counts of groups of rows: what the sums of products of 0/1 columns would show.
 
-Owns the two-way tables of levels, missing indicators and classes at one silo. Knows nothing of rules, files or
-screens. Internal. The product sum of two dummies is a cell of their two-way table, so every such cell is counted.
+Owns the tables of levels, missing indicators, classes and intervals between knots at one silo. Knows nothing of rules,
+files or screens. Internal. The product sum of two dummies is a cell of their two-way table, so every such cell is
+counted; an interaction is a product already, so its columns show three-way cells, and two interactions four-way ones.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import combinations
+from dataclasses import dataclass
+from itertools import combinations_with_replacement, pairwise
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +19,15 @@ from fedcli.compute.spool import Spool
 from fedcli.preparing.plan import Plan
 from fedcli.preparing.rows import Rows
 from fedcli.privacy.disclosure import Cell
-from fedcli.study.document import BinaryTarget, CountTarget, NumberTarget
+from fedcli.study.document import BinaryTarget, CountTarget, Interaction, NumberTarget, Spline
 
+Codes = NDArray[np.int64]
 Labels = tuple[str, ...]
 Group = Callable[[NDArray[np.float64]], NDArray[np.bool_]]
 # Stands for the target among the positions of number columns.
 TARGET = -1
+# Tables with more cells are counted sparsely: most are empty then, and an empty cell shows nobody.
+_DENSE = 1 << 16
 
 
 def _every(weight: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -59,27 +65,75 @@ def count_cells(plan: Plan, spool: Spool, mask: NDArray[np.bool_]) -> list[Cell]
     return cells
 
 
+@dataclass(frozen=True)
+class _Variable:
+    """What tells rows apart: a feature's levels, say. ``codes`` gives each row its position among ``labels``.
+
+    ``multiplied`` says whether a product with the feature tells its rows apart in this way.
+    """
+
+    feature: str
+    labels: Labels
+    codes: Callable[[Rows], Codes]
+    multiplied: bool = True
+
+
 def _count(plan: Plan, spool: Spool, mask: NDArray[np.bool_], group: Group) -> list[Cell]:
-    two_valued = _two_valued(plan, spool, mask, group)
-    labels = _labels(plan, two_valued)
-    if not labels:
-        return []
-    sizes = [len(names) for names in labels]
-    single = [np.zeros(size, dtype=np.int64) for size in sizes]
-    double = {
-        pair: np.zeros(sizes[pair[0]] * sizes[pair[1]], dtype=np.int64) for pair in combinations(range(len(sizes)), 2)
-    }
-    for rows in _train(spool, mask, group):
-        codes = _codes(plan, rows, two_valued)
-        for i, size in enumerate(sizes):
-            single[i] += np.bincount(codes[i], minlength=size)
-        for (i, j), table in double.items():
-            table += np.bincount(codes[i] * sizes[j] + codes[j], minlength=len(table))
-    cells = [Cell(labels[i][k], int(n)) for i, counts in enumerate(single) for k, n in enumerate(counts)]
-    for (i, j), table in double.items():
-        for k, n in enumerate(table):
-            cells.append(Cell(f"{labels[i][k // sizes[j]]} and {labels[j][k % sizes[j]]}", int(n)))
-    return cells
+    variables = _variables(plan, _two_valued(plan, spool, mask, group))
+    tables = {places: _Table([variables[i] for i in places]) for places in _crossings(plan, variables)}
+    for rows in _train(spool, mask, group) if tables else ():
+        codes = [variable.codes(rows) for variable in variables]
+        for places, table in tables.items():
+            table.add([codes[i] for i in places])
+    # A spline's column has its gaps counted twice, under the same words.
+    return [Cell(says, n) for says, n in dict(cell for table in tables.values() for cell in table.cells()).items()]
+
+
+def _crossings(plan: Plan, variables: list[_Variable]) -> list[tuple[int, ...]]:
+    """Return which variables are told apart together: each, each with each, and so for those of an interaction."""
+    single = {variable.feature: i for i, variable in enumerate(variables) if variable.multiplied}
+    groups = [(i,) for i in range(len(variables))]
+    for term in plan.study.terms.values():
+        if isinstance(term, Interaction):
+            places = tuple(sorted(single[column] for column in term.columns if column in single))
+            groups += [places] if len(places) > 1 else []  # type: ignore[list-item]
+    crossed = {tuple(sorted({*one, *other})) for one, other in combinations_with_replacement(groups, 2)}
+    # The same feature in two ways, by gaps and by knots, is told apart by one of them.
+    apart = (places for places in crossed if len({variables[i].feature for i in places}) == len(places))
+    return sorted(apart, key=lambda places: (len(places), places))
+
+
+class _Table:
+    """Counts of every combination of some variables' labels."""
+
+    def __init__(self, variables: list[_Variable]) -> None:
+        self._labels = [variable.labels for variable in variables]
+        self._sizes = [len(labels) for labels in self._labels]
+        n = prod(self._sizes)
+        self._dense = np.zeros(n, dtype=np.int64) if n <= _DENSE else None
+        self._sparse: dict[int, int] = {}
+
+    def add(self, codes: list[Codes]) -> None:
+        """Count a batch of rows by their codes."""
+        code = codes[0]
+        for more, size in zip(codes[1:], self._sizes[1:], strict=True):
+            code = code * size + more
+        if self._dense is not None:
+            self._dense += np.bincount(code, minlength=len(self._dense))
+            return
+        for key, n in zip(*(part.tolist() for part in np.unique(code, return_counts=True)), strict=True):
+            self._sparse[key] = self._sparse.get(key, 0) + n
+
+    def cells(self) -> Iterator[tuple[str, int]]:
+        """Return each combination in words, with its count."""
+        counts = enumerate(self._dense.tolist()) if self._dense is not None else self._sparse.items()
+        for key, n in counts:
+            words: list[str] = []
+            rest = key
+            for labels in reversed(self._labels):
+                rest, place = divmod(rest, len(labels))
+                words.insert(0, labels[place])
+            yield " and ".join(words), n
 
 
 def _train(spool: Spool, mask: NDArray[np.bool_], group: Group) -> Iterator[Rows]:
@@ -113,40 +167,56 @@ def _with_target(rows: Rows) -> NDArray[np.float64]:
     return np.hstack([rows.numbers, rows.target[:, None]])
 
 
-def _labels(plan: Plan, two_valued: dict[int, tuple[float, float]]) -> list[Labels]:
+def _variables(plan: Plan, two_valued: dict[int, tuple[float, float]]) -> list[_Variable]:
     study = plan.study
-    labels: list[Labels] = []
-    for name, column in study.categories.items():
-        labels.append((f"{name} missing", *(f"{name} = {level}" for level in column.levels)))
+    found: list[_Variable] = []
+    for j, (name, column) in enumerate(study.categories.items()):
+        labels = (f"{name} missing", *(f"{name} = {level}" for level in column.levels))
+        found.append(_Variable(name, labels, lambda rows, j=j: rows.codes[:, j].astype(np.int64) + 1))  # type: ignore[misc]
     for j, (name, number) in enumerate(study.numbers.items()):
         if j in two_valued:
             # A set, because a constant column has one value only.
             values = sorted(set(two_valued[j]))
-            labels.append((f"{name} missing", *(f"{name} = {value:.15g}" for value in values)))
+            labels = (f"{name} missing", *(f"{name} = {value:.15g}" for value in values))
+            found.append(_Variable(name, labels, _between(j, tuple(values[1:]))))
         elif number.impute is not None:
-            labels.append((f"{name} missing", f"{name} present"))
+            found.append(_Variable(name, (f"{name} missing", f"{name} present"), _between(j, ())))
     target = study.target
     if isinstance(target, BinaryTarget):
-        labels.append((f"{target.column} negative", f"{target.column} positive"))
+        words: Labels = (f"{target.column} negative", f"{target.column} positive")
+        found.append(_Variable(target.column, words, lambda rows: (rows.target > 0).astype(np.int64)))
     elif isinstance(target, CountTarget):
-        labels.append((f"{target.column} = 0", f"{target.column} above 0"))
+        words = (f"{target.column} = 0", f"{target.column} above 0")
+        found.append(_Variable(target.column, words, lambda rows: (rows.target > 0).astype(np.int64)))
     elif TARGET in two_valued:
-        labels.append(tuple(f"{target.column} = {value:.15g}" for value in sorted(set(two_valued[TARGET]))))
-    return labels
+        lowest = two_valued[TARGET][0]
+        words = tuple(f"{target.column} = {value:.15g}" for value in sorted(set(two_valued[TARGET])))
+        found.append(_Variable(target.column, words, lambda rows: (rows.target != lowest).astype(np.int64)))
+    return found + _between_knots(plan, two_valued)
 
 
-def _codes(plan: Plan, rows: Rows, two_valued: dict[int, tuple[float, float]]) -> list[NDArray[np.int64]]:
-    codes = [rows.codes[:, j].astype(np.int64) + 1 for j in range(rows.codes.shape[1])]
-    for j, (_, number) in enumerate(plan.study.numbers.items()):
+def _between_knots(plan: Plan, two_valued: dict[int, tuple[float, float]]) -> list[_Variable]:
+    """Return where rows lie among each spline's knots: its columns' sums are over the rows between some of them."""
+    numbers = list(plan.study.numbers)
+    found = []
+    for term in plan.study.terms.values():
+        if not isinstance(term, Spline) or numbers.index(term.column) in two_valued:
+            continue
+        low, high = plan.study.numbers[term.column].interval
+        ends = [f"{end:g}" for end in (low, *term.knots, high)]
+        labels = (f"{term.column} missing", *(f"{term.column} from {a} to {b}" for a, b in pairwise(ends)))
+        found.append(_Variable(term.column, labels, _between(numbers.index(term.column), term.knots), False))
+    return found
+
+
+def _between(j: int, bounds: tuple[float, ...]) -> Callable[[Rows], Codes]:
+    """Return the codes of a number column: 0 where missing, else 1 and 1 more for each bound reached."""
+
+    def codes(rows: Rows) -> Codes:
         values = rows.numbers[:, j]
-        if j in two_valued:
-            codes.append(np.where(np.isnan(values), 0, np.where(values == two_valued[j][0], 1, 2)))
-        elif number.impute is not None:
-            codes.append(np.where(np.isnan(values), 0, 1))
-    if isinstance(plan.study.target, (BinaryTarget, CountTarget)):
-        codes.append((rows.target > 0).astype(np.int64))
-    elif TARGET in two_valued:
-        codes.append((rows.target != two_valued[TARGET][0]).astype(np.int64))
+        reached = np.searchsorted(np.array(bounds), values, side="right")
+        return np.where(np.isnan(values), 0, 1 + reached).astype(np.int64)
+
     return codes
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -49,8 +50,14 @@ def rows_of(table: pd.DataFrame) -> Rows:
     return Rows(numbers, np.array(codes, dtype=np.int32).T, table["binary"].to_numpy(float), np.zeros(n), np.ones(n))
 
 
-def counted(table: pd.DataFrame, mask: np.ndarray | None = None, estimator: str = "LogisticRegression") -> dict:
-    plan = Plan(read_study(agreement(TARGETS[estimator], FEATURES, estimator)))
+def counted(
+    table: pd.DataFrame,
+    mask: np.ndarray | None = None,
+    estimator: str = "LogisticRegression",
+    terms: dict[str, Any] | None = None,
+) -> dict:
+    text = agreement(TARGETS[estimator], FEATURES, estimator, terms=terms or {})
+    plan = Plan(read_study(text))
     spool = Spool([rows_of(table)], Path())
     cells = count_cells(plan, spool, np.zeros(len(table), dtype=bool) if mask is None else mask)
     assert len({cell.says for cell in cells}) == len(cells)
@@ -159,3 +166,62 @@ def test_rows_are_counted_by_weight_too_and_one_heavy_row_is_worth_one() -> None
         "number = 1, of weight 0": 7,
     }
     assert effective_rows(Spool([rows], Path()), nobody) == 3.0
+
+
+def triples(table: pd.DataFrame, *names: str) -> dict[str, int]:
+    """The groups of several columns together, by pandas, in the order of the words."""
+    words = labelled(table)
+    order = [name for name in ("g", "h", "flag", "age", "binary") if name in names]
+    return {" and ".join(key): int(n) for key, n in words.groupby(order).size().items()}
+
+
+def test_a_product_of_two_categories_shows_them_with_every_third() -> None:
+    table = frame(300)
+    plain, found = counted(table), counted(table, terms={"t": {"type": "interaction", "columns": ["h", "g"]}})
+    assert plain.items() <= found.items()
+    expected: dict[str, int] = {}
+    for third in ("flag", "age", "binary"):
+        expected |= triples(table, "g", "h", third)
+    assert {says: n for says, n in found.items() if n and says not in plain} == expected
+
+
+def test_a_product_with_a_number_shows_its_gaps_and_its_two_values_only() -> None:
+    table = frame(300)
+    new = counted(table, terms={"t": {"type": "interaction", "columns": ["age", "g"]}}).keys() - counted(table).keys()
+    assert {says for says in new if "age" not in says or "g " not in says} == set()
+    assert counted(table, terms={"t": {"type": "interaction", "columns": ["age", "g"]}})[
+        "g = x and age missing and binary positive"
+    ] == triples(table, "g", "age", "binary").get("g = x and age missing and binary positive", 0)
+    assert counted(table, terms={"t": {"type": "interaction", "columns": ["dose", "g"]}}) == counted(table)
+    flagged = counted(table, terms={"t": {"type": "interaction", "columns": ["flag", "g"]}})
+    assert flagged.items() >= triples(table, "g", "flag", "h").items()
+
+
+def test_two_products_show_four_columns_together() -> None:
+    table = frame(300)
+    terms = {
+        "s": {"type": "interaction", "columns": ["g", "h"]},
+        "t": {"type": "interaction", "columns": ["flag", "age"]},
+    }
+    found = counted(table, terms=terms)
+    expected = triples(table, "g", "h", "flag", "age")
+    assert {says: n for says, n in found.items() if n and says.count(" and ") == 3} == expected
+
+
+def test_a_spline_shows_the_rows_between_its_knots() -> None:
+    table = frame(400)
+    found = counted(table, terms={"c": {"type": "spline", "column": "age", "knots": [40, 60]}})
+    bands = pd.cut(table["age"], [0, 40, 60, 100], right=False, labels=["0 to 40", "40 to 60", "60 to 100"])
+    for band, n in bands.value_counts().items():
+        assert found[f"age from {band}"] == n
+    young = (bands == "0 to 40") & (table["binary"] == 1)
+    assert found["binary positive and age from 0 to 40"] == int(young.sum())
+    assert found["age missing"] == int(table["age"].isna().sum())
+    assert not any("age from" in says and ("age missing" in says or "age present" in says) for says in found)
+
+
+def test_tables_of_many_cells_are_counted_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    terms = {"t": {"type": "interaction", "columns": ["h", "g"]}}
+    dense = counted(frame(300), terms=terms)
+    monkeypatch.setattr("fedcli.compute.cells._DENSE", 0)
+    assert counted(frame(300), terms=terms) == {says: n for says, n in dense.items() if n}

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from fedcli.workflow.keys import keys_new, keys_show
     from fedcli.workflow.ledger import ledger
     from fedcli.workflow.outcome import export, predict
-    from fedcli.workflow.report import report
+    from fedcli.workflow.report import make_report
     from fedcli.workflow.simulate import simulate
     from fedcli.workflow.status import status
     from fedcli.workflow.study import study_add_silo, study_freeze, study_init, study_show
@@ -43,9 +43,9 @@ _PLACES = {
     "join": "join",
     "keys_new": "keys",
     "keys_show": "keys",
+    "make_report": "report",
     "ledger": "ledger",
     "predict": "outcome",
-    "report": "report",
     "simulate": "simulate",
     "status": "status",
     "study_add_silo": "study",
@@ -68,8 +68,8 @@ __all__ = [
     "keys_new",
     "keys_show",
     "ledger",
+    "make_report",
     "predict",
-    "report",
     "simulate",
     "status",
     "study_add_silo",

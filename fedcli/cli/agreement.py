@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fedcli.study.document import Feature, Study, Term
+    from fedcli.study.document import Feature, Profile, Study, Term
 
 
 def plain_words(study: Study, trips: tuple[int, int]) -> list[tuple[str, str]]:
@@ -41,6 +41,8 @@ def plain_words(study: Study, trips: tuple[int, int]) -> list[tuple[str, str]]:
         else ""
     )
     rows.append(("evaluation", held or "no rows are kept out"))
+    if study.profile is not None:
+        rows.append(("profile", _profile(study.profile, binary=target.type == "binary")))
     rows.append(
         (
             "rules",
@@ -79,6 +81,12 @@ def _column(column: Feature) -> str:
     elif column.impute:
         what += f"; missing values get the pooled {column.impute}"
     return what + (", and a column says where" if column.indicator else "")
+
+
+def _profile(profile: Profile, *, binary: bool) -> str:
+    apart = ", each for the two outcomes apart" if profile.by_target and binary else ""
+    products = "; and correlations of the columns" if profile.correlation else ""
+    return f"means, quantiles and counts of every column of the pool, in {profile.bins} bins{apart}{products}"
 
 
 def _term(term: Term) -> str:

@@ -105,7 +105,7 @@ def report(
     Example: fedcli report heart-r4.fedmodel --format markdown -o table1.md
     """
     from fedcli.report.table_text import as_document
-    from fedcli.workflow.report import report as run
+    from fedcli.workflow.report import make_report as run
 
     screen = Screen("report", as_json, quiet, workspace=workspace)
     passphrase = passphrase_source(passphrase_file, screen)

@@ -1,7 +1,7 @@
-"""`report`: who is in the pool that a model was fitted on.
+"""`make_report`: who is in the pool that a model was fitted on; the command is ``report``.
 
 Owns opening the model, final or between trips, and writing the report. Knows nothing of how a table is made. Stable:
-part of the Python API.
+part of the Python API, where ``fedcli.report`` is the room that makes it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from fedcli.workflow.workspace import find_workspace, need_file, write_bytes
 FORMATS = {"text": as_text, "markdown": as_markdown, "json": as_json}
 
 
-def report(
+def make_report(
     model: Path | str | None = None,
     *,
     format: str = "text",

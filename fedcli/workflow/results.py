@@ -335,7 +335,7 @@ class Exported:
 
 @dataclass(frozen=True)
 class Reported:
-    """Result of `report`: the table, and the same as text in the form that was asked for."""
+    """Result of `make_report`: the table, and the same as text in the form that was asked for."""
 
     table: TableOne
     text: str

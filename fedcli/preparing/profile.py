@@ -85,7 +85,11 @@ class ProfileSums:
             ]
         blocks.append(Block("below", (self.grids.size,), most, below))
         if self.by_target:
-            blocks.append(Block(f"{POSITIVE}below", (self.grids.size,), most, "the same over positive rows"))
+            blocks.append(
+                Block(
+                    f"{POSITIVE}below", (self.grids.size,), most, below.replace("rows below", "positive rows below", 1)
+                )
+            )
         if self.products:
             n = 1 + len(self.columns.expanded_names)
             says = "unweighted sums of products of the columns and their missing indicators"

@@ -15,6 +15,7 @@ from fedcli.compute.update import Sums
 from fedcli.crypto.keys import PublicKey
 from fedcli.data.reading_report import ReadingReport
 from fedcli.preparing.plan import Plan
+from fedcli.preparing.profile import POSITIVE
 from fedcli.privacy.differencing import Difference
 from fedcli.privacy.disclosure import Disclosure
 from fedcli.report.sheet import Sheet, SheetBlock, SheetContext, SheetTest
@@ -174,6 +175,10 @@ def sheet_of(side: SiloSide, found: Computed, release: Release) -> Sheet:
     readable = f"{release.recipient}, {'for this silo alone' if plain else 'only in the sum over all silos'}"
     held = f"{release.rows_held_out:,} rows held out of the fit"
     rows = f"{release.rows:,} training rows"
+    if f"{POSITIVE}rows" in found.sums.total:
+        positive = f"the {round(found.sums.total[f'{POSITIVE}rows'][0]):,} positive ones of {rows}"
+    else:
+        positive = rows
     dropped = f"; {release.rows_dropped:,} not used, without outcome, weight or offset" if release.rows_dropped else ""
     return Sheet(
         title=f"What would leave {release.silo} in round {release.round} of '{release.title or release.study}'",
@@ -197,7 +202,11 @@ def sheet_of(side: SiloSide, found: Computed, release: Release) -> Sheet:
         ),
         blocks=tuple(
             SheetBlock(
-                block.name, block.shape, block.says, held if block.name.startswith(_EVALUATION) else rows, readable
+                block.name,
+                block.shape,
+                block.says,
+                held if block.name == _EVALUATION else positive if block.name.startswith(POSITIVE) else rows,
+                readable,
             )
             for block in release.blocks
         ),

@@ -110,6 +110,11 @@ def release_of(side: SiloSide, found: Computed, target: Path, *, again: bool) ->
         warnings.append(CHANGED_WARNING.format(counted=counted))
     if found.interrupted:
         warnings.append(INTERRUPTED_WARNING)
+    for column, count in found.report.outside.items():
+        if count:
+            clipped = side.study.study.numbers[column].outside == "clip"
+            became = "clipped to it" if clipped else "taken for missing"
+            warnings.append(f"{count:,} values of '{column}' lie outside the agreed range and are {became}")
     return Release(
         silo=found.silo,
         study=side.study.study.study,

@@ -107,7 +107,7 @@ def join(
     for note in joined.notes:
         screen.say(f"  {note}", indent=4)
     if joined.notes:
-        screen.say(f"Nothing of this is taken for granted: confirm or correct it in {joined.mapping}")
+        screen.say(f"Confirm or correct these in {joined.mapping}; a line that begins with # is not in force")
     screen.next("fedcli check")
 
 

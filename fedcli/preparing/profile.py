@@ -68,11 +68,9 @@ class ProfileSums:
     def layout(self) -> Layout:
         """Lay down the blocks."""
         rules, n_numbers = self.columns.study.rules, len(self.columns.numbers)
-        most, small = (
-            rules.max_rows,
-            f", at least and at most, so that no {rules.min_cell - 1} rows or fewer stand apart",
-        )
-        below = "rows below each edge of a grid over each number's range" + (small if rules.min_cell > 1 else "")
+        most = rules.max_rows
+        below = "least and most rows below each edge of a grid over each number's range"
+        below += f"; no {rules.min_cell - 1} rows or fewer are told apart" if rules.min_cell > 1 else ""
         blocks = []
         if self.by_target:
             levels = sum(len(column.levels) + 1 for _, column in self.columns.categories)

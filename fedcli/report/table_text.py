@@ -77,7 +77,7 @@ def _described(column: Described, rows: Sequence[Count]) -> list[Line]:
         lines: list[Line] = [(heading,)]
         lines.append(("  mean (sd)", *(_mean(group, digits) for group in numbers)))
         lines.append(("  median [q1, q3]", *(_quartiles(group, digits) for group in numbers)))
-        bounds = [_bound(group, digits) for group in numbers]
+        bounds = [_bounds(group, digits) for group in numbers]
         lines += [("    within", *bounds)] if any(bounds) else []
         missing = [group.missing for group in numbers]
     else:
@@ -131,7 +131,7 @@ def _remarks(table: TableOne) -> list[str]:
         value = f"{point.estimate:.{digits + 2}f}"
         lines.append(f"{filled.name}: missing values are filled with the pooled median {value}, {bounds}")
     if table.groups:
-        lines.append("within: how far a quantile may be from what is printed; without it, quantiles are exact")
+        lines.append("within: how far each quantile may be from what is printed; without it, all are exact")
         small = [cell for column in table.columns for group in column.groups for cell in _counts(group)]
         if any(isinstance(cell, str) for cell in small):
             lines.append("<: a count too small to show; with it, '-' stands for counts from which it would follow")
@@ -164,12 +164,21 @@ def _estimate(point: Point, digits: int) -> str:
     return f"{_positive_zero(point.estimate, digits):,.{digits}f}"
 
 
-def _bound(group: NumberGroup, digits: int) -> str:
-    """Return the widest error of the three quartiles, with the rounding of what is printed, rounded up."""
-    points = [point for point in (group.q1, group.median, group.q3) if point is not None and point.error]
-    if not points:
+def _bounds(group: NumberGroup, digits: int) -> str:
+    """Return how far each of the three quartiles may be off, laid out as they are; nothing if all are exact."""
+    if group.median is None or group.q1 is None or group.q3 is None:
         return ""
-    widest = max(point.error + abs(round(point.estimate, digits) - point.estimate) for point in points)
+    if not any(point.error for point in (group.q1, group.median, group.q3)):
+        return ""
+    q1, median, q3 = (_bound(point, digits) for point in (group.q1, group.median, group.q3))
+    return f"{median} [{q1}, {q3}]"
+
+
+def _bound(point: Point, digits: int) -> str:
+    """Return the error of one quantile with the rounding of what is printed, rounded up."""
+    if not point.error:
+        return "±0"
+    widest = point.error + abs(round(point.estimate, digits) - point.estimate)
     # Decimal fractions are no floats: without the slack, 0.3 would be rounded up to 0.4.
     steps = math.ceil(widest * 10**digits * (1 - 1e-9))
     return f"±{steps / 10**digits:,.{digits}f}"

@@ -87,7 +87,9 @@ def test_the_commands_forms_hold_the_same_table(played, tmp_path):
     shown = command("report", final, "-C", tmp_path)
     assert shown.status == 0
     assert "mean (sd)" in shown.out
-    as_object = command("report", final, "-C", tmp_path, "--json").json
+    printed = command("report", final, "-C", tmp_path, "--json")
+    assert printed.out.count("\n") == 1
+    as_object = printed.json
     assert (as_object["command"], as_object["final"]) == ("report", True)
     written = tmp_path / "table.json"
     assert command("report", final, "-C", tmp_path, "--format", "json", "-o", written).status == 0

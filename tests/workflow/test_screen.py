@@ -89,7 +89,7 @@ def place(town, stages) -> Town:
 
 
 @pytest.mark.parametrize(
-    "name", [n for n in NAMES if n not in ("study add-silo", "study freeze", "simulate", "keys new")]
+    "name", [n for n in NAMES if n not in ("study add-silo", "study freeze", "simulate", "keys new", "report")]
 )
 def test_json_is_one_object_and_nothing_else(name, place):
     done = command(*name.split(), *good(place, name), "--json")
@@ -123,6 +123,7 @@ def test_json_is_one_object_also_on_failure(name, tmp_path):
         "explain": ["nothing"],
         "predict": [nowhere],
         "export": [nowhere],
+        "report": [nowhere],
     }[name]
     done = command(*name.split(), *words, "--json")
     document = json.loads(done.out)

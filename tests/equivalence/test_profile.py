@@ -19,6 +19,8 @@ from statsmodels.stats.outliers_influence import variance_inflation_factor
 
 from fedcli.fileformat.statistics import State
 from fedcli.preparing.plan import Plan
+from fedcli.report.pipeline import build_pipeline
+from fedcli.study.reading import read_study
 from tests.equivalence.cases import HEART, HEART_TARGET, HOSPITALS, agreement, heart_frames, heart_tables
 from tests.equivalence.federation import SHARED, Federation, federate
 
@@ -234,11 +236,11 @@ def test_a_median_of_whole_numbers_is_scikit_learns_own(tmp_path: Path) -> None:
 
 def test_a_study_without_profile_has_the_layout_of_earlier_versions() -> None:
     features = {"age": FEATURES["age"], "sex": FEATURES["sex"]}
-    plan = Plan(federate_study(agreement(BINARY, features, "LogisticRegression")))
+    plan = Plan(read_study(agreement(BINARY, features, "LogisticRegression")))
     assert not plan.profile.layout().blocks
     with_profile = json.loads(agreement(BINARY, features, "LogisticRegression", profile={}))
     assert with_profile["profile"] == {}
-    assert [b.name for b in Plan(federate_study(json.dumps(with_profile))).profile.layout()] == [
+    assert [b.name for b in Plan(read_study(json.dumps(with_profile))).profile.layout()] == [
         "positive.rows",
         "positive.present",
         "positive.sums",
@@ -249,7 +251,12 @@ def test_a_study_without_profile_has_the_layout_of_earlier_versions() -> None:
     ]
 
 
-def federate_study(text: str) -> Any:
-    from fedcli.study.reading import read_study
-
-    return read_study(text)
+def test_the_exported_pipeline_fills_the_median_and_predicts_as_the_study_does(tmp_path: Path) -> None:
+    features = {name: {k: v for k, v in column.items() if k != "indicator"} for name, column in FEATURES.items()}
+    found = federated(tmp_path, NUMBER, "Ridge", features)
+    frame, plan = made_up(), found.plan
+    X = design_of(frame, plan, fills(plan, found.state))
+    own = found.coefficients()
+    by_hand = own["intercept"] + X @ np.array([own[name] for name in plan.columns.names])
+    table = frame[list(features)].assign(sex=frame.sex.astype(object).where(frame.sex.notna(), None))
+    assert build_pipeline(plan, found.state).predict(table) == pytest.approx(by_hand, rel=1e-10)

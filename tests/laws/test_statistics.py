@@ -18,12 +18,14 @@ from fedcli.compute.update import merge, sum_update
 from fedcli.fileformat.statistics import State, Statistics, Total, pack_upper, unpack_upper
 from fedcli.models.batch import Batch, Memory, Point, empty_state
 from fedcli.models.gram import CENTRE_BITS, Gram
+from fedcli.preparing.columns import Columns
 from fedcli.preparing.evaluation import evaluate
 from fedcli.preparing.plan import Plan
 from fedcli.preparing.preparation import moments, settle_moments
+from fedcli.preparing.profile import ProfileSums
 from fedcli.preparing.rows import Rows
 from fedcli.privacy import ring
-from fedcli.study.document import Study
+from fedcli.study.document import Profile, Study
 from tests.equivalence.cases import EXPOSURE, MIXED, TARGETS, WEIGHT, agreement
 from tests.equivalence.federation import enrolled
 
@@ -93,6 +95,24 @@ def assert_equal(a: Statistics, b: Statistics, *, skip: tuple[str, ...] = ()) ->
     for name in a.arrays.keys() - set(skip):
         scale = max(float(np.abs(b[name]).max(initial=0.0)), 1.0)
         np.testing.assert_allclose(a[name], b[name], rtol=0, atol=1e-13 * scale, err_msg=name)
+
+
+@pytest.mark.parametrize("estimator", FAMILIES)
+@given(seed=st.integers(0, 999), n=st.integers(0, 30), m=st.integers(1, 30))
+@LAW
+def test_what_describes_the_pool_adds(estimator: str, seed: int, n: int, m: int) -> None:
+    plan = plan_of(estimator)
+    profile = Profile(bins=16, correlation=True)
+    sums = ProfileSums(Columns(plan.study.model_copy(update={"profile": profile})), own_products=True)
+    products = np.linspace(-0.5, 0.5, 1 + len(sums.columns.expanded_names))
+    products[0] = 0.0
+
+    def of(rows: Rows) -> Statistics:
+        return Statistics(sums.statistics(rows, np.array([0.25, -0.5]), products))
+
+    a, b = made(plan.study, seed, n), made(plan.study, seed + 1, m)
+    assert of(a).arrays.keys() == {block.name for block in sums.layout()}
+    assert_equal(of(a) + of(b), of(stacked(a, b)))
 
 
 @pytest.mark.parametrize("trip", [1, 2])

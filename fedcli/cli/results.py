@@ -83,10 +83,12 @@ def export(
     made = run(model, format=format.value, workspace=workspace, out=out, force=force)
     for warning in made.warnings:
         screen.warn(warning)
-    screen.object(file=made.file, format=made.format, warnings=made.warnings)
+    screen.object(file=made.file, format=made.format, warnings=made.warnings, trusted=made.trusted)
     screen.done(f"{made.file} written")
     if made.format == "sklearn":
-        screen.say("Load it with: skops.io.load(FILE, trusted=skops.io.get_untrusted_types(file=FILE))")
+        # The very types, and not whatever a file asks for: it may have been exchanged on the way.
+        trusted = f", trusted={list(made.trusted)}" if made.trusted else ""
+        screen.say(f"Load it with: skops.io.load(FILE{trusted})")
 
 
 def report(

@@ -151,13 +151,14 @@ def export(
     plan = Plan(study.study)
     table = coefficient_table(plan, opened.state)
     warnings: tuple[str, ...] = ()
+    trusted: tuple[str, ...] = ()
     if format == "sklearn":
         import skops.io
 
         from fedcli.report.pipeline import build_pipeline, pipeline_limits
 
-        warnings = pipeline_limits(study.study)
         data, ending = skops.io.dumps(build_pipeline(plan, opened.state)), ".skops"
+        warnings, trusted = pipeline_limits(study.study), tuple(skops.io.get_untrusted_types(data=data))
     elif format == "csv":
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
@@ -186,7 +187,7 @@ def export(
         data, ending = json.dumps(document, indent=2, allow_nan=False, default=str).encode("ascii") + b"\n", ".json"
     target = Path(out) if out is not None else Path(workspace) / f"{table.study}{ending}"
     write_bytes(target, data, force=force)
-    return Exported(target, format, warnings)
+    return Exported(target, format, warnings, trusted)
 
 
 def _export_signers(file: Path | str | None, workspace: Path | str, out: Path | str | None, *, force: bool) -> Exported:

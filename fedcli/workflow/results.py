@@ -108,7 +108,8 @@ class ColumnCheck:
 class Checked:
     """Result of `check`: nothing was written. ``ok`` is false when `train` would refuse.
 
-    ``table`` says what was found out about the table: its format, delimiter, encoding.
+    ``table`` says what was found out about the table: its format, delimiter, encoding. ``merged`` says which levels are
+    counted as others.
     """
 
     ok: bool
@@ -121,6 +122,7 @@ class Checked:
     smallest: tuple[str, int] | None
     problems: tuple[FedcliError, ...]
     table: tuple[str, ...] = ()
+    merged: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -326,11 +328,12 @@ class Predicted:
 
 @dataclass(frozen=True)
 class Exported:
-    """Result of `export`."""
+    """Result of `export`. ``trusted`` names the types that skops asks its reader to trust in this very file."""
 
     file: Path
     format: str
     warnings: tuple[str, ...] = ()
+    trusted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fedcli.study.document import Feature, Profile, Study, Term
+    from fedcli.study.document import Feature, Profile, Rules, Study, Term
 
 
 def plain_words(study: Study, trips: tuple[int, int]) -> list[tuple[str, str]]:
@@ -50,12 +50,30 @@ def plain_words(study: Study, trips: tuple[int, int]) -> list[tuple[str, str]]:
             f"rows, {rules.min_silos} silos",
         )
     )
+    rows += [("", sentence) for sentence in _further(rules)]
     visible = "plain: the coordinator can read each silo's sums" if rules.aggregation == "plain" else rules.aggregation
     rows.append(("aggregation", visible))
     rows.append(("silos", ", ".join(study.silo_names) or "none yet"))
     if study.coordinator:
         rows.append(("coordinator", f"{study.coordinator.name}, fingerprint {study.coordinator.fingerprint}"))
     return rows
+
+
+def _further(rules: Rules) -> list[str]:
+    """Return the rules that only some studies have."""
+    found = []
+    if rules.preset is not None:
+        project = {"datashield": "DataSHIELD", "vantage6": "vantage6"}[rules.preset]
+        found.append(f"preset {rules.preset}: {project}'s published defaults, where the study says nothing else")
+    if rules.parameters_per_row is not None:
+        found.append(f"at most {rules.parameters_per_row:g} coefficients per training row")
+    if rules.max_levels is not None:
+        found.append(f"at most {rules.max_levels} levels per category")
+    if rules.levels_per_row is not None:
+        found.append(f"at most {rules.levels_per_row:g} levels of a category per training row")
+    if rules.largest_share is not None:
+        found.append(f"no row with more than {rules.largest_share:.0%} of a column's sum")
+    return found
 
 
 def _said(answer: str, values: Sequence[object]) -> str:
@@ -68,7 +86,9 @@ def _column(column: Feature) -> str:
     if column.type == "category":
         what = f"{', '.join(column.levels)} ({column.levels[0]} is the reference)"
         if column.other is not None:
-            what += f"; levels too small to show are merged into {column.other} at each silo"
+            what += (
+                f"; a level too small to show is counted as {column.other} at that silo: {column.other} is a mixture"
+            )
     elif column.type == "boolean":
         what = "yes or no"
     elif column.type == "date":

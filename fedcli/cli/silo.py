@@ -138,6 +138,7 @@ def check(
         rows_held_out=checked.rows_held_out,
         columns=[vars(column) for column in checked.columns],
         smallest=checked.smallest,
+        merged=checked.merged,
         problems=[{"code": e.code, "message": e.message, "hint": e.hint, "where": e.where} for e in checked.problems],
     )
     rows = [
@@ -156,6 +157,7 @@ def check(
                 + (f", {column.outside:,} outside, {column.outside_are}" if column.outside else ""),
             )
         )
+    rows += [("merged" if number == 0 else "", words) for number, words in enumerate(checked.merged)]
     if checked.smallest:
         rows.append(("smallest group", f"{checked.smallest[0]}: {checked.smallest[1]:,} rows"))
     screen.table(rows)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from fedcli.compute.spool import Spool
 from fedcli.preparing.plan import Plan
 from fedcli.preparing.rows import Rows
-from fedcli.privacy.disclosure import Cell
+from fedcli.privacy.disclosure import Cell, Largest
 from fedcli.study.document import BinaryTarget, CountTarget, Interaction, NumberTarget, Spline
 
 Codes = NDArray[np.int64]
@@ -218,6 +218,39 @@ def _between(j: int, bounds: tuple[float, ...]) -> Callable[[Rows], Codes]:
         return np.where(np.isnan(values), 0, 1 + reached).astype(np.int64)
 
     return codes
+
+
+def largest_shares(plan: Plan, spool: Spool, mask: NDArray[np.bool_]) -> list[Largest]:
+    """Return, for each number column and a number or count target, the most that one training row has of its sum.
+
+    Parameters
+    ----------
+    plan : Plan
+    spool : Spool
+    mask : ndarray of bool (n_rows,)
+        Rows held out.
+
+    Returns
+    -------
+    list of Largest
+        Shares of ``sum w |v - m|``, where ``m`` is the middle of the agreed range: what leaves is ``sum w (v - m)``. Of
+        a count target ``m`` is 0. Columns of two values are left out: their sums are counts, which `count_cells` tests.
+    """
+    study, target = plan.study, plan.study.target
+    middles = {j: column.middle for j, column in enumerate(study.numbers.values())}
+    if not isinstance(target, BinaryTarget):
+        middles[TARGET] = 0.0 if isinstance(target, CountTarget) else (target.range[0] + target.range[1]) / 2
+    for j in _two_valued(plan, spool, mask, _every):
+        del middles[j]
+    # The target stands last in `_with_target`, where -1 finds it.
+    places, middle = list(middles), np.array(list(middles.values()))
+    total, most = np.zeros(len(places)), np.zeros(len(places))
+    for rows in _train(spool, mask, _every):
+        sizes = rows.weight[:, None] * np.abs(_with_target(rows)[:, places] - middle)
+        total += np.nansum(sizes, axis=0)
+        most = np.fmax(most, np.fmax.reduce(sizes, axis=0, initial=0.0))
+    names = [*study.numbers, target.column]
+    return [Largest(names[j], float(most[i] / total[i])) for i, j in enumerate(places) if total[i] > 0]
 
 
 def effective_rows(spool: Spool, mask: NDArray[np.bool_]) -> float:

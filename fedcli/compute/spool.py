@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fedcli.preparing.rows import Rows
 
@@ -33,6 +34,8 @@ class Spool:
     def __init__(self, batches: Iterable[Rows], scratch: Path, *, memory_bytes: int = MEMORY_BYTES) -> None:
         self._tables: list[np.ndarray] = []
         self._file = None
+        self._relabelled: np.ndarray | None = None
+        self._replaced: dict[tuple[int, int], int] = {}
         self._shape = (0, 0)
         n_rows = width = held = 0
         for rows in batches:
@@ -72,7 +75,24 @@ class Spool:
                 assert self._file is not None  # noqa: S101 - one of the two holds the rows
                 data = os.pread(self._file.fileno(), (stop - start) * width * 8, start * width * 8)
                 table = np.frombuffer(data, dtype=np.float64).reshape(stop - start, width)
-            yield slice(start, stop), _unpack(table, self._n_numbers, self._n_codes)
+            rows = _unpack(table, self._n_numbers, self._n_codes)
+            if self._relabelled is not None:
+                chosen, as_read = self._relabelled[start:stop], rows.codes.copy()
+                for (column, code), other in self._replaced.items():
+                    rows.codes[chosen & (as_read[:, column] == code), column] = other
+            yield slice(start, stop), rows
+
+    def relabel(self, chosen: NDArray[np.bool_], replaced: Mapping[tuple[int, int], int]) -> None:
+        """Show other levels in later passes; what is kept stays as it was read.
+
+        Parameters
+        ----------
+        chosen : ndarray of bool (n_rows,)
+            Which rows.
+        replaced : mapping of (int, int) to int
+            For a category's position and a level's, the position of the level that is shown instead.
+        """
+        self._relabelled, self._replaced = (chosen, dict(replaced)) if replaced else (None, {})
 
     def close(self) -> None:
         """Let the rows go."""

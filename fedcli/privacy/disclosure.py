@@ -1,22 +1,22 @@
 """The tests that an update must pass before it may leave a silo.
 
-Owns the rules: enough rows, enough rows per column, no small cell. Knows nothing of tables, models or screens; it is
-handed counts. Internal.
+Owns the rules: enough rows, enough rows per column, no small cell; where agreed, no column of hardly anything but
+levels, and no row that makes most of a sum. Knows nothing of tables, models or screens; it is handed counts. Internal.
 
 References
 ----------
-Small cells and parameters per row: DataSHIELD's ``nfilter.tab`` and ``nfilter.glm``. Rows per column: two curvature
-matrices at different points, from a silo with no more rows than columns, give every row back by generalised
-eigenvectors (measured by this project, errors of 1e-15 to 1e-9).
+Small cells and parameters per row: DataSHIELD's ``nfilter.tab`` and ``nfilter.glm``; levels: its ``nfilter.levels.max``
+and ``nfilter.levels.density``. Rows per column: two curvature matrices at different points, from a silo with no more
+rows than columns, give every row back by generalised eigenvectors (measured by this project, errors of 1e-15 to 1e-9).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from fedcli.errors import CellTooSmall, RefusedError, TooFewRows, TooManyColumns
+from fedcli.errors import CellTooSmall, DominantRow, RefusedError, TooFewRows, TooManyColumns
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,28 @@ class Cell:
 
     says: str
     count: int
+
+
+@dataclass(frozen=True)
+class Merged:
+    """A level of ``column`` that has too few training rows: its ``rows`` are counted as ``other``."""
+
+    column: str
+    level: str
+    other: str
+    rows: int
+
+    def __str__(self) -> str:
+        counted = "1 row of" if self.rows == 1 else f"{self.rows:,} rows of"
+        return f"{counted} '{self.column} = {self.level}' {'is' if self.rows == 1 else 'are'} counted as '{self.other}'"
+
+
+@dataclass(frozen=True)
+class Largest:
+    """The share of one row in a column's sum, at most: ``share`` of what ``column`` adds up to."""
+
+    column: str
+    share: float
 
 
 @dataclass(frozen=True)
@@ -41,6 +63,10 @@ class Disclosure:
         The smallest cell that is not empty.
     problems : tuple of RefusedError
         Empty when the update may leave.
+    merged : tuple of Merged
+        Levels that are counted as others.
+    largest : Largest or None
+        The column in whose sum one row has most; None where the agreement has no rule on it.
     """
 
     n_rows: int
@@ -48,6 +74,8 @@ class Disclosure:
     n_columns: int
     smallest: Cell | None
     problems: tuple[RefusedError, ...]
+    merged: tuple[Merged, ...] = ()
+    largest: Largest | None = None
 
 
 def examine(
@@ -60,6 +88,14 @@ def examine(
     min_cell: int,
     rows_per_column: float,
     effective_rows: float = math.inf,
+    parameters_per_row: float | None = None,
+    n_coefficients: int = 0,
+    levels: Mapping[str, int] | None = None,
+    max_levels: int | None = None,
+    levels_per_row: float | None = None,
+    shares: Sequence[Largest] = (),
+    largest_share: float | None = None,
+    merged: tuple[Merged, ...] = (),
 ) -> Disclosure:
     """Test an update that the coordinator will be able to read singly.
 
@@ -72,6 +108,17 @@ def examine(
         How many equal rows the weighted sums are worth: 1 where one row has all the weight. Without weights, leave it.
     min_rows, min_cell, rows_per_column : int, int, float
         The study's rules. A cell is small when ``0 < count < min_cell``; zero passes.
+
+    parameters_per_row, max_levels, levels_per_row, largest_share : optional
+        Rules that only some studies have.
+    n_coefficients : int
+        The model's, the intercept included.
+    levels : mapping of str to int
+        How many levels each category has by the agreement.
+    shares : sequence of Largest
+        One per column.
+    merged : tuple of Merged
+        What was done to the levels before ``cells`` were counted.
 
     Returns
     -------
@@ -103,6 +150,27 @@ def examine(
                 "for masked aggregation, in a new study",
             )
         )
+    worth_rows = min(n_rows, effective_rows)
+    if parameters_per_row is not None and n_coefficients > parameters_per_row * worth_rows:
+        problems.append(
+            TooManyColumns(
+                f"{n_coefficients} coefficients from {worth_rows:,.0f} training rows, the study allows "
+                f"{parameters_per_row:g} per row ({math.floor(parameters_per_row * worth_rows):,})",
+                hint="ask the coordinator to leave columns out or to raise rules.parameters_per_row, in a new study",
+            )
+        )
+    problems += level_problems(levels or {}, max_levels=max_levels, levels_per_row=levels_per_row, n_rows=n_rows)
+    largest = max(shares, key=lambda found: found.share, default=None)
+    if largest is not None and largest_share is not None and largest.share > largest_share:
+        # The share itself would say more of that row than its column does.
+        problems.append(
+            DominantRow(
+                f"one row makes more than {largest_share:.0%} of what the sum of '{largest.column}' holds, "
+                "the most that the study allows",
+                hint=f"look for a mistake in the largest values of '{largest.column}'; if they are right, ask the "
+                "coordinator to leave the column out or to raise rules.largest_share, in a new study",
+            )
+        )
     filled = [cell for cell in cells if cell.count > 0]
     small = sorted((cell for cell in filled if cell.count < min_cell), key=lambda cell: cell.count)
     if small:
@@ -117,4 +185,39 @@ def examine(
             )
         )
     smallest = min(filled, key=lambda cell: cell.count, default=None)
-    return Disclosure(n_rows, n_held_out, n_columns, smallest, tuple(problems))
+    return Disclosure(n_rows, n_held_out, n_columns, smallest, tuple(problems), merged, largest)
+
+
+def level_problems(
+    levels: Mapping[str, int], *, max_levels: int | None, levels_per_row: float | None, n_rows: float = math.inf
+) -> list[RefusedError]:
+    """Return an error for each category with more levels than the agreement allows.
+
+    Parameters
+    ----------
+    levels : mapping of str to int
+        How many each category has.
+    max_levels, levels_per_row : int or float, or None
+        The study's rules; None where it has none.
+    n_rows : float
+        Training rows; infinite while no table is at hand.
+    """
+    problems: list[RefusedError] = []
+    for name, count in levels.items():
+        if max_levels is not None and count > max_levels:
+            problems.append(
+                TooManyColumns(
+                    f"'{name}' has {count} levels, the study allows {max_levels}",
+                    hint=f"merge levels of '{name}' or raise rules.max_levels, in a new study",
+                )
+            )
+        elif levels_per_row is not None and count > levels_per_row * n_rows:
+            problems.append(
+                TooManyColumns(
+                    f"'{name}' has {count} levels for {n_rows:,.0f} training rows, the study allows "
+                    f"{levels_per_row:g} per row ({math.floor(levels_per_row * n_rows):,})",
+                    hint=f"ask the coordinator to merge levels of '{name}' or to raise rules.levels_per_row, in a new "
+                    "study",
+                )
+            )
+    return problems

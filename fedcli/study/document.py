@@ -85,11 +85,14 @@ class BinaryTarget(Part):
 
 
 class NumberTarget(Part):
-    """The outcome is a number in an agreed range."""
+    """The outcome is a number in an agreed range; ``quantity`` as in `NumberColumn`."""
+
+    LATER = frozenset({"quantity"})
 
     type: Literal["number"]
     column: str
     unit: str | None = None
+    quantity: str | None = None
     range: Range
     missing: Cells = ()
 
@@ -179,8 +182,28 @@ class Model(Part):
         return value
 
 
+# What other projects protect with unless told otherwise, as far as it is a rule on rows. Where one of theirs has no
+# counterpart, fedcli's own default stays.
+PRESETS: dict[str, dict[str, int | float]] = {
+    "datashield": {
+        "min_rows": 3,
+        "min_cell": 3,
+        "parameters_per_row": 0.33,
+        "max_levels": 40,
+        "levels_per_row": 0.33,
+    },
+    "vantage6": {"min_rows": 10, "min_cell": 5, "min_silos": 3, "parameters_per_row": 0.1},
+}
+
+
 class Rules(Part):
-    """What every silo agrees to enforce, and when the study stops."""
+    """What every silo agrees to enforce, and when the study stops.
+
+    ``preset`` gives the values of rules that are not written out; the frozen form holds the values too, so that nobody
+    has to know what a name meant. ``largest_share`` bounds one row's part of a column's sum.
+    """
+
+    LATER = frozenset({"preset", "parameters_per_row", "max_levels", "levels_per_row", "largest_share"})
 
     aggregation: Literal["plain", "masked"] = "masked"
     min_rows: int = Field(default=10, ge=1)
@@ -191,6 +214,19 @@ class Rules(Part):
     max_rounds: int = Field(default=12, ge=1, le=100)
     max_coefficient: float = Field(default=64, gt=0, le=2**20)
     tolerance: float = Field(default=1e-6, ge=1e-12, le=1e-1)
+    preset: Literal["datashield", "vantage6"] | None = None
+    parameters_per_row: float | None = Field(default=None, gt=0, le=1)
+    max_levels: int | None = Field(default=None, ge=2)
+    levels_per_row: float | None = Field(default=None, gt=0, le=1)
+    largest_share: float | None = Field(default=None, gt=0, lt=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_preset(cls, value: Any) -> Any:
+        if not isinstance(value, dict) or not isinstance(value.get("preset"), str):
+            return value
+        written = {key: item for key, item in value.items() if item is not None}
+        return {**PRESETS.get(value["preset"], {}), **written}
 
 
 class Evaluation(Part):

@@ -110,6 +110,7 @@ def check(data: Path | str | None = None, *, workspace: Path | str = ".", query:
         smallest=(smallest.says, smallest.count) if smallest else None,
         problems=tuple(problems),
         table=table.facts,
+        merged=tuple(map(str, disclosure.merged)) if disclosure else (),
     )
 
 

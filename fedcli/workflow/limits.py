@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fedcli.compute.cells import count_cells, effective_rows
+from fedcli.compute.cells import count_cells, effective_rows, largest_shares
+from fedcli.compute.merging import merge_small
 from fedcli.compute.spool import Spool
 from fedcli.data.units import QUANTITIES, named
 from fedcli.errors import AlreadyReleased, MaskedUnavailable, OtherRound, OutOfRange, StudyFinished, UnsupportedModel
@@ -21,7 +22,7 @@ from fedcli.fileformat.statistics import State
 from fedcli.models.batch import empty_state
 from fedcli.preparing.estimators import parameters
 from fedcli.preparing.plan import Plan
-from fedcli.privacy.disclosure import Disclosure, examine
+from fedcli.privacy.disclosure import Disclosure, examine, level_problems
 from fedcli.privacy.ring import fraction_bits
 from fedcli.study.document import Rules, Study
 from fedcli.workflow.memory import SiloMemory
@@ -42,7 +43,11 @@ def cross_check(study: Study) -> None:
             hint="write 'aggregation: plain' in study.yaml if all silos accept that the coordinator can read each "
             "update singly; it is never assumed",
         )
-    _check_built(study)
+    _check_quantities(study)
+    rules = study.rules
+    # What no table can pass is said before anybody has one at hand.
+    for problem in level_problems(_levels(study), max_levels=rules.max_levels, levels_per_row=None):
+        raise problem
     parameters(study)
     plan = Plan(study)
     # A later trip's blocks have bounds of their own; what it continues matters to them only by its shape.
@@ -51,23 +56,19 @@ def cross_check(study: Study) -> None:
         fraction_bits(block.bound, max(len(study.silos), study.rules.min_silos))
 
 
-def _check_built(study: Study) -> None:
-    """Refuse what an agreement may say and this version cannot do: never a silent run without it."""
-    asked = [
-        f"features.{name}" for name, column in study.features.items() if getattr(column, "other", None) is not None
-    ]
-    if asked:
-        raise UnsupportedModel(
-            f"this version of fedcli cannot do what {asked[0]} asks for yet",
-            hint="leave it out of study.yaml, or prepare the column in the silos' tables",
-        )
-    for name, feature in study.features.items():
-        quantity = getattr(feature, "quantity", None)
+def _levels(study: Study) -> dict[str, int]:
+    return {name: len(column.agreed) for name, column in study.categories.items()}
+
+
+def _check_quantities(study: Study) -> None:
+    """Refuse a quantity that this version has no conversions for: never a silent run without them."""
+    for name, part in {"target": study.target, **{f"features.{n}": f for n, f in study.features.items()}}.items():
+        quantity = getattr(part, "quantity", None)
         if quantity is not None and named(quantity) is None:
             near = difflib.get_close_matches(quantity.casefold(), QUANTITIES, n=1)
             known = f"did you mean '{near[0]}'" if near else f"known: {', '.join(QUANTITIES)}"
             raise UnsupportedModel(
-                f"features.{name}: no conversion of units depends on '{quantity}'",
+                f"{name}: no conversion of units depends on '{quantity}'",
                 hint=f"{known}; without a quantity a silo writes its factor itself",
             )
 
@@ -96,18 +97,21 @@ def spread_problems(study: Study, extent: Mapping[str, tuple[float, float]]) -> 
 
 
 def examine_rows(plan: Plan, spool: Spool, mask: NDArray[np.bool_]) -> Disclosure:
-    """Test a silo's rows against the agreement's rules on small groups, rows and columns.
+    """Merge small levels where that is agreed, then test a silo's rows against the agreement's rules.
+
+    Both here, so that `check` and every trip of `train` see the same levels.
 
     Parameters
     ----------
     plan : Plan
     spool : Spool
-        All checked rows of the silo.
+        All checked rows of the silo. Its later passes show the merged levels, so rows are hashed before.
     mask : ndarray of bool (n_rows,)
         Rows held out.
     """
     rules = plan.study.rules
     held_out = int(mask.sum())
+    merged = merge_small(plan, spool, mask)
     return examine(
         count_cells(plan, spool, mask),
         n_rows=len(spool) - held_out,
@@ -117,6 +121,14 @@ def examine_rows(plan: Plan, spool: Spool, mask: NDArray[np.bool_]) -> Disclosur
         min_rows=rules.min_rows,
         min_cell=rules.min_cell,
         rows_per_column=rules.rows_per_column,
+        parameters_per_row=rules.parameters_per_row,
+        n_coefficients=plan.columns.n_columns,
+        levels=_levels(plan.study),
+        max_levels=rules.max_levels,
+        levels_per_row=rules.levels_per_row,
+        shares=largest_shares(plan, spool, mask) if rules.largest_share is not None else (),
+        largest_share=rules.largest_share,
+        merged=merged,
     )
 
 

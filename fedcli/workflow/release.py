@@ -115,6 +115,7 @@ def release_of(side: SiloSide, found: Computed, target: Path, *, again: bool) ->
             clipped = side.study.study.numbers[column].outside == "clip"
             became = "clipped to it" if clipped else "taken for missing"
             warnings.append(f"{count:,} values of '{column}' lie outside the agreed range and are {became}")
+    warnings += map(str, disclosure.merged)
     return Release(
         silo=found.silo,
         study=side.study.study.study,
@@ -170,8 +171,35 @@ def _tests(found: Computed) -> tuple[ReleaseTest, ...]:
             else f"{found.differs.added:,} new, {found.differs.removed:,} gone",
         ),
         ReleaseTest("round", f"at most {rules.max_rounds}", str(found.round)),
+        *_agreed_tests(found),
     ]
     return tuple(tests)
+
+
+def _agreed_tests(found: Computed) -> list[ReleaseTest]:
+    """Return the rules that only some studies have."""
+    rules, disclosure, study = found.plan.study.rules, found.disclosure, found.plan.study
+    tests = []
+    if rules.parameters_per_row is not None:
+        n = found.plan.columns.n_columns
+        required = f"at most {rules.parameters_per_row:g} for each row"
+        tests.append(ReleaseTest("coefficients per row", required, f"{n / disclosure.n_rows:.2g}"))
+    most = max((len(column.agreed) for column in study.categories.values()), default=0)
+    if rules.max_levels is not None:
+        tests.append(ReleaseTest("levels of a category", f"at most {rules.max_levels}", f"{most}"))
+    if rules.levels_per_row is not None:
+        required = f"at most {rules.levels_per_row:g} for each row"
+        tests.append(ReleaseTest("levels per row", required, f"{most / disclosure.n_rows:.2g}"))
+    if rules.largest_share is not None:
+        largest = disclosure.largest
+        tests.append(
+            ReleaseTest(
+                "share of one row in a column's sum",
+                f"at most {rules.largest_share:.0%}",
+                f"{largest.column}: {largest.share:.1%}" if largest else "there are no such sums",
+            )
+        )
+    return tests
 
 
 def sheet_of(side: SiloSide, found: Computed, release: Release) -> Sheet:
@@ -276,6 +304,8 @@ def ledger_entry(
         "sheet": sheet,
         "software": SOFTWARE,
     }
+    if found.disclosure.merged:
+        entry["merged"] = [[m.column, m.level, m.other, m.rows] for m in found.disclosure.merged]
     if reviewer is not None:
         entry["approved_by"] = f"{reviewer.name}, fingerprint {reviewer.fingerprint}"
     if now is not None:

@@ -282,8 +282,8 @@ class _Reader:
                     (*path, key), f"{column} has both unit and {key}: two conversions", f"remove unit or {key}"
                 )
         part = self.study.target if column == self.study.target.column else self.study.features.get(column)
-        agreed = part.unit if isinstance(part, (NumberColumn, NumberTarget)) else None
-        quantity = part.quantity if isinstance(part, NumberColumn) else None
+        measured = part if isinstance(part, (NumberColumn, NumberTarget)) else None
+        agreed, quantity = (measured.unit, measured.quantity) if measured else (None, None)
         write = "write the factor: multiply: FACTOR (agreed = local * multiply + add)"
         if agreed is None:
             raise self.refuse((*path, "unit"), f"the study names no unit of {column} to convert to", write)

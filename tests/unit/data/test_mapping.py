@@ -87,7 +87,7 @@ def check_refused(text: str, study: Study, line: int, message: str, hint: str) -
 
 CLINIC = read_study("""
 study: clinic
-target: {column: y, type: number, unit: g/l, range: [0, 10]}
+target: {column: y, type: number, unit: mg/dl, quantity: glucose, range: [0, 1000]}
 features:
   chol: {type: number, unit: mg/dl, quantity: cholesterol, range: [50, 700]}
   a1c: {type: number, unit: mmol/mol, quantity: HbA1c, range: [10, 200]}
@@ -109,7 +109,7 @@ columns:
   a1c: {unit: "%"}
   gluc: {unit: g/l}
   dose: {multiply: 2}
-  y: {unit: mg/mL}
+  y: {unit: mmol/L}
   admitted: {column: Aufnahme, date: DD.MM.YYYY, missing: 9999-12-31}
   smoker: {levels: {J: yes, N: false, ja: true, nein: 0}}
 """,
@@ -118,7 +118,7 @@ columns:
     assert mapping.of("chol") == ColumnMapping("Chol", 38.665, unit="mmol/L")
     assert mapping.of("a1c").multiply * 6.5 + mapping.of("a1c").add == pytest.approx(47.5, abs=0.05)
     assert mapping.of("gluc").multiply == 100.0
-    assert mapping.of("y").multiply == 1.0
+    assert mapping.of("y").multiply == 18.0156
     assert mapping.of("admitted") == ColumnMapping("Aufnahme", missing=("9999-12-31",), date="DD.MM.YYYY")
     assert mapping.of("smoker").levels == {"J": "true", "N": "false", "ja": "true", "nein": "false"}
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from fedcli.errors import CellTooSmall, RefusedError, TooFewRows, TooManyColumns
-from fedcli.privacy.disclosure import Cell, Disclosure, examine
+from fedcli.errors import CellTooSmall, DominantRow, RefusedError, TooFewRows, TooManyColumns
+from fedcli.privacy.disclosure import Cell, Disclosure, Largest, examine
 
 
 def examined(cells: list[Cell] | None = None, **changes: Any) -> Disclosure:
@@ -63,3 +63,37 @@ def test_every_problem_is_found_at_once_and_says_what_to_do() -> None:
     found = examined([Cell("a", 1)], n_rows=4)
     assert kinds(found) == [TooFewRows, TooManyColumns, CellTooSmall]
     assert all(problem.hint for problem in found.problems)
+
+
+@pytest.mark.parametrize(("n_coefficients", "refused"), [(10, False), (11, True)])
+def test_more_coefficients_than_agreed_per_row_are_refused(n_coefficients: int, refused: bool) -> None:
+    found = examined(parameters_per_row=0.1, n_coefficients=n_coefficients)
+    assert (kinds(found) == [TooManyColumns]) == refused
+    if refused:
+        assert "11 coefficients from 100 training rows" in str(found.problems[0])
+        assert "rules.parameters_per_row" in found.problems[0].hint
+
+
+@pytest.mark.parametrize(
+    ("rules", "rule"),
+    [
+        ({"max_levels": 40}, "rules.max_levels"),
+        ({"levels_per_row": 0.33}, "rules.levels_per_row"),
+    ],
+)
+def test_a_category_of_hardly_anything_but_levels_is_refused(rules: dict[str, Any], rule: str) -> None:
+    found = examined(levels={"ward": 41, "sex": 2}, **rules)
+    assert kinds(found) == [TooManyColumns]
+    assert "'ward' has 41 levels" in str(found.problems[0])
+    assert rule in found.problems[0].hint
+    assert kinds(examined(levels={"ward": 33, "sex": 2}, **rules)) == []
+
+
+def test_a_row_that_makes_most_of_a_sum_is_refused_without_its_share() -> None:
+    shares = [Largest("age", 0.02), Largest("income", 0.4321)]
+    found = examined(shares=shares, largest_share=0.4)
+    assert kinds(found) == [DominantRow]
+    assert "'income'" in str(found.problems[0])
+    assert "43" not in str(found.problems[0])
+    assert kinds(examined(shares=shares, largest_share=0.5)) == []
+    assert found.largest == shares[1]

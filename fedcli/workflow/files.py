@@ -16,7 +16,7 @@ from fedcli import __version__
 from fedcli.crypto.keys import PublicKey, SecretKey, unlock
 from fedcli.crypto.secretfile import read_secret
 from fedcli.crypto.signing import sign
-from fedcli.errors import BadDocument, BadKeyFile, FedcliError, FileMissing, NotAFedcliFile
+from fedcli.errors import BadDocument, FedcliError, FileMissing, NotAFedcliFile, NotConfirmed
 from fedcli.fileformat import canonical
 from fedcli.fileformat.envelope import Envelope, read_envelope, seal
 from fedcli.fileformat.manifest import Manifest
@@ -123,8 +123,9 @@ def open_key(key: SecretKey | Path | str, passphrase: Passphrase | None) -> Secr
     refuse_another_kind(path, "a secret key")
     data = read_secret(path)
     if passphrase is None:
-        raise BadKeyFile(
-            f"no passphrase was given for '{path.name}'", hint="name a file that holds it with --passphrase-file FILE"
+        raise NotConfirmed(
+            f"'{path.name}' needs its passphrase, and nobody is here to be asked",
+            hint="name a file that holds it with --passphrase-file FILE, or run this in a terminal",
         )
     return unlock(data, passphrase(path.name) if callable(passphrase) else passphrase)
 

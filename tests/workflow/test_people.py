@@ -68,7 +68,7 @@ def test_a_passphrase_file_that_is_missing_or_a_folder_is_refused(town):
 
 def test_without_a_terminal_and_without_a_passphrase_nothing_is_asked(town):
     place = town()
-    said = place.refuses(BadKeyFile, "train", "-C", place.silo("north"), "--yes", passphrase=False)
+    said = place.refuses(NotConfirmed, "train", "-C", place.silo("north"), "--yes", passphrase=False)
     assert "--passphrase-file" in said
 
 

@@ -385,7 +385,7 @@ def test_names_that_are_long_unicode_or_folders_are_refused_in_words(town):
         ("inspect", place.root),
         ("keys", "show", place.root),
         ("check", place.root, "-C", place.silo("north")),
-        ("train", place.root, "-C", place.silo("north")),
+        ("train", place.root, "-C", place.silo("north"), "--passphrase-file", place.passphrase),
         ("predict", place.root, "--model", place.root),
         ("study", "show", place.root),
     ):

@@ -28,7 +28,7 @@ features:
 {features}
 model: {{estimator: LogisticRegression, params: {{C: 1.0}}}}
 rules: {{aggregation: plain, min_silos: 2}}
-evaluation: {{holdout: 0.2}}
+evaluation: {{holdout: 0}}
 silos: []
 """
 

@@ -138,7 +138,8 @@ class _Table:
 
 def _train(spool: Spool, mask: NDArray[np.bool_], group: Group) -> Iterator[Rows]:
     for where, rows in spool.blocks():
-        yield rows.take(~mask[where] & group(rows.weight))
+        chosen = ~mask[where] & group(rows.weight)
+        yield rows if chosen.all() else rows.take(chosen)
 
 
 def _two_valued(plan: Plan, spool: Spool, mask: NDArray[np.bool_], group: Group) -> dict[int, tuple[float, float]]:

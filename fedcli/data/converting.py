@@ -94,16 +94,7 @@ class Converter:
 
     def rows(self, batch: Records) -> Rows:
         """Turn one batch into the rows that can be used; meaningless where ``findings`` has grown."""
-        filled = ~batch.frame.select(pl.all_horizontal(pl.all().is_null())).to_series().to_numpy()
-        if self._features_only:
-            filled = np.ones_like(filled)
-        kept = _Kept(batch, batch.frame, np.arange(batch.frame.height)).only(filled)
-        self.report.blank += int((~filled).sum())
-        self.report.rows_read += len(kept)
-        target, offset, weight = self._target(kept), self._offset(kept), self._weight(kept)
-        present = self._drop(kept, target, offset, weight)
-        kept, target, offset, weight = kept.only(present), target[present], offset[present], weight[present]
-        self.report.rows_used += len(kept)
+        kept, target, offset, weight = self._used(batch)
         self._count_target(target)
         study = self._study
         numbers = np.empty((len(kept), len(study.numbers)))
@@ -113,6 +104,27 @@ class Converter:
         for j, name in enumerate(study.categories):
             codes[:, j] = self._category(kept, name)
         return Rows(numbers, codes, target, offset, weight)
+
+    def used(self, batch: Records) -> NDArray[np.int64]:
+        """Return which records (n_rows,) of a batch become rows, in their order."""
+        return self._used(batch)[0].records
+
+    def _used(self, batch: Records) -> tuple[_Kept, FloatArray, FloatArray, FloatArray]:
+        """Return the records that can be used, with target, offset and weight (n_rows,) of each."""
+        filled = np.ones(batch.frame.height, dtype=np.bool_)
+        # A blank record needs a gap in every column, which few batches have.
+        if not self._features_only and all(column.null_count() for column in batch.frame):
+            filled = ~batch.frame.select(pl.all_horizontal(pl.all().is_null())).to_series().to_numpy()
+        kept = _Kept(batch, batch.frame, np.arange(batch.frame.height)).only(filled)
+        self.report.blank += int((~filled).sum())
+        self.report.rows_read += len(kept)
+        target, offset, weight = self._target(kept), self._offset(kept), self._weight(kept)
+        present = self._drop(kept, target, offset, weight)
+        kept = kept.only(present)
+        self.report.rows_used += len(kept)
+        if not present.all():
+            target, offset, weight = target[present], offset[present], weight[present]
+        return kept, target, offset, weight
 
     def _target(self, kept: _Kept) -> FloatArray:
         """Return the target (n,), NaN where missing."""
@@ -125,6 +137,7 @@ class Converter:
         values, bad = self._read_numbers(kept, target.column)
         if isinstance(target, CountTarget):
             self._note(kept, BadTarget, target.column, np.isfinite(values) & (values != np.floor(values)))
+        self.report.seen[target.column].add(values)
         self._note_outside(kept, target.column, values, target.range)
         return _with_bad_as_present(values, bad)
 
@@ -147,6 +160,7 @@ class Converter:
 
     def _beside(self, kept: _Kept, part: Offset | Weight) -> FloatArray:
         values, bad = self._read_numbers(kept, part.column)
+        self.report.seen[part.column].add(values)
         self._note_outside(kept, part.column, values, part.range)
         return _with_bad_as_present(values, bad)
 
@@ -178,12 +192,13 @@ class Converter:
             values, bad = self._read_days(kept, name, column)
         else:
             values, bad = self._read_numbers(kept, name)
+        self.report.seen[name].add(values)
         if column.whole:
             self._note(kept, NotWhole, name, np.isfinite(values) & (values != np.floor(values)))
-        low, high = column.interval
         if column.outside == "error":
             self._note_outside(kept, name, values, column.interval)
         else:
+            low, high = column.interval
             outside = (values < low) | (values > high)
             self.report.outside[name] = self.report.outside.get(name, 0) + int(outside.sum())
             values = np.clip(values, low, high) if column.outside == "clip" else np.where(outside, np.nan, values)
@@ -239,6 +254,9 @@ class Converter:
         return self.findings.add(kind, column, kept.batch, kept.records, wrong) if wrong.any() else None
 
     def _note_outside(self, kept: _Kept, column: str, values: FloatArray, span: tuple[float, float]) -> None:
+        low, high = _extent(values)
+        if span[0] <= low and high <= span[1]:
+            return
         outside = (values < span[0]) | (values > span[1])
         finding = self._note(kept, OutOfRange, column, outside)
         if finding is not None:
@@ -251,10 +269,15 @@ class Converter:
             self._note(kept, MissingValue, name, missing)
 
     def _extend(self, column: str, values: FloatArray) -> None:
-        present = values[~np.isnan(values)]
-        if present.size:
-            low, high = self.report.extent.get(column, (np.inf, -np.inf))
-            self.report.extent[column] = (min(low, float(present.min())), max(high, float(present.max())))
+        low, high = _extent(values)
+        if low <= high:
+            before = self.report.extent.get(column, (low, high))
+            self.report.extent[column] = (min(low, before[0]), max(high, before[1]))
+
+
+def _extent(values: FloatArray) -> tuple[float, float]:
+    """Return the smallest and the largest value, infinity and its negative where all are missing."""
+    return float(np.fmin.reduce(values, initial=np.inf)), float(np.fmax.reduce(values, initial=-np.inf))
 
 
 def missing_codes(study: Study, column: str, mapping: Mapping) -> Codes:

@@ -6,7 +6,7 @@ a whole (a sheet has at most 1,048,576 rows), and every cell as the text that Ex
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,7 @@ class ExcelTable:
         """The file's name, for messages."""
         return self.path.name
 
-    def batches(self, columns: Sequence[str]) -> Iterator[Records]:
+    def batches(self, columns: Sequence[str], numbers: Collection[str] = ()) -> Iterator[Records]:
         """Read the sheet once, only these columns; rows without any cell at its end are no rows.
 
         Raises

@@ -17,6 +17,7 @@ from fedcli.data.cells import BoolArray
 from fedcli.data.codes import known_code
 from fedcli.data.dates import candidates
 from fedcli.data.mapping import Mapping, agreed_columns
+from fedcli.data.saying import called, said_places, silo_line
 from fedcli.data.table import Records
 from fedcli.errors import (
     BadTarget,
@@ -120,18 +121,14 @@ class Findings:
             BadTarget: self._bad_target,
         }
         message, hint = say[finding.kind](finding)
-        name, _, number = finding.places[0]
-        return finding.kind(f"{message}, {_at(finding)}", hint=hint, where=f"{name}:{number}")
+        where, more = finding.places[0][0], finding.rows > len(finding.places)
+        return finding.kind(message, hint=hint, where=where, rows=said_places(finding.places, more=more))
 
     def _called(self, column: str) -> str:
-        local = self._mapping.local(column)
-        return f"column '{comment(column)}'" + (f" (here '{comment(local)}')" if local != column else "")
+        return called(self._mapping, column)
 
     def _line(self, column: str, key: str, value: str) -> str:
-        """Return the line for silo.yaml under which a column is adapted."""
-        local = self._mapping.of(column).column
-        name = f"column: {scalar(local)}, " if local else ""
-        return f"{comment(scalar(column))}: {{{comment(name)}{key}: {value}}}"
+        return silo_line(self._mapping, column, key, value)
 
     def _not_a_number(self, f: Finding) -> tuple[str, str]:
         message = f"{self._called(f.column)} is not a number in {_count(f.rows, 'row')}"
@@ -258,14 +255,3 @@ def _short(label: str) -> str:
 
 def _count(n: int, word: str) -> str:
     return f"{n:,} {word}{'' if n == 1 else 's'}"
-
-
-def _at(f: Finding) -> str:
-    """Say where: lines of a text file, rows of another; the first file is named by the error itself."""
-    first, unit, _ = f.places[0]
-    by_file: dict[str, list[str]] = {}
-    for name, _, number in f.places:
-        by_file.setdefault(name, []).append(str(number))
-    said = [", ".join(numbers) + ("" if name == first else f" of {name}") for name, numbers in by_file.items()]
-    more = " ..." if f.rows > len(f.places) else ""
-    return f"{unit} {said[0]}" if f.rows == 1 else f"{unit}s {', '.join(said)}{more}"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import glob
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,12 +56,12 @@ class PartedTable:
         found = dict.fromkeys(fact for part in self.parts for fact in part.facts)
         return (f"{n:,} file{'' if n == 1 else 's'}", *found)
 
-    def batches(self, columns: Sequence[str]) -> Iterator[Records]:
+    def batches(self, columns: Sequence[str], numbers: Collection[str] = ()) -> Iterator[Records]:
         """Read the parts one after the other, only these columns."""
         for part, constants in zip(self.parts, self.constants, strict=True):
             own = [column for column in columns if column not in constants]
             # Something must be read to know how many rows there are.
-            for batch in part.batches(own or part.columns[:1]):
+            for batch in part.batches(own or part.columns[:1], [c for c in numbers if c in own]):
                 added = [pl.lit(constants[c], dtype=pl.String).alias(c) for c in columns if c in constants]
                 yield Records(batch.frame.with_columns(added).select(columns), batch.number, batch.name, batch.unit)
 

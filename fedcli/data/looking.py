@@ -14,7 +14,7 @@ import numpy as np
 from fedcli.data.against_outcome import AgainstOutcome
 from fedcli.data.copies import copied_rows, same_columns
 from fedcli.data.mapping import Mapping
-from fedcli.data.plausible import ORDINARY, factors_that_fit, units_that_fit, unusual
+from fedcli.data.plausible import ORDINARY, factors_that_fit, middle, units_that_fit, unusual
 from fedcli.data.reading_report import ReadingReport
 from fedcli.data.saying import called, silo_line
 from fedcli.errors.doubts import (
@@ -100,7 +100,7 @@ def _unit(name: str, part: Any, mapping: Mapping, present: FloatArray) -> Iterat
     span = getattr(part, "interval", None) or part.range
     if mapping.of(name).date is not None or not unusual(present, span):
         return
-    outside = not span[0] <= float(np.median(present)) <= span[1]
+    outside = not span[0] <= middle(present) <= span[1]
     unit = getattr(part, "unit", None)
     ways: list[str] = []
     if unit is not None:

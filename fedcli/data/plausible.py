@@ -62,7 +62,7 @@ def factors_that_fit(present: FloatArray, span: tuple[float, float]) -> list[flo
 
 
 def middle(values: FloatArray) -> float:
-    """Return the middle one of the values (n,), n at least 1: `numpy.median` loads masked arrays, a tenth of start-up."""
+    """Return the middle one of the values (n,), at least one: `numpy.median` would load masked arrays first."""
     return float(np.partition(values, len(values) // 2)[len(values) // 2])
 
 

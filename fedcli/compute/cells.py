@@ -19,7 +19,7 @@ from fedcli.compute.spool import Spool
 from fedcli.preparing.plan import Plan
 from fedcli.preparing.rows import Rows
 from fedcli.privacy.disclosure import Cell, Largest
-from fedcli.study.document import BinaryTarget, CountTarget, Interaction, NumberTarget, Spline
+from fedcli.study.document import BinaryTarget, CategoryTarget, CountTarget, Interaction, NumberTarget, Spline
 
 Codes = NDArray[np.int64]
 Labels = tuple[str, ...]
@@ -186,6 +186,9 @@ def _variables(plan: Plan, two_valued: dict[int, tuple[float, float]]) -> list[_
     if isinstance(target, BinaryTarget):
         words: Labels = (f"{target.column} negative", f"{target.column} positive")
         found.append(_Variable(target.column, words, lambda rows: (rows.target > 0).astype(np.int64)))
+    elif isinstance(target, CategoryTarget):
+        words = tuple(f"{target.column} = {level}" for level in target.levels)
+        found.append(_Variable(target.column, words, lambda rows: rows.target.astype(np.int64)))
     elif isinstance(target, CountTarget):
         words = (f"{target.column} = 0", f"{target.column} above 0")
         found.append(_Variable(target.column, words, lambda rows: (rows.target > 0).astype(np.int64)))
@@ -239,10 +242,12 @@ def largest_shares(plan: Plan, spool: Spool, mask: NDArray[np.bool_]) -> list[La
     """
     study, target = plan.study, plan.study.target
     middles = {j: column.middle for j, column in enumerate(study.numbers.values())}
-    if not isinstance(target, BinaryTarget):
-        middles[TARGET] = 0.0 if isinstance(target, CountTarget) else (target.range[0] + target.range[1]) / 2
+    if isinstance(target, CountTarget):
+        middles[TARGET] = 0.0
+    elif isinstance(target, NumberTarget):
+        middles[TARGET] = (target.range[0] + target.range[1]) / 2
     for j in _two_valued(plan, spool, mask, _every):
-        del middles[j]
+        middles.pop(j, None)
     # The target stands last in `_with_target`, where -1 finds it.
     places, middle = list(middles), np.array(list(middles.values()))
     total, most = np.zeros(len(places)), np.zeros(len(places))
@@ -263,10 +268,17 @@ def effective_rows(spool: Spool, mask: NDArray[np.bool_]) -> float:
     return total * total / squares if squares > 0 else 0.0
 
 
-def small_outcome(spool: Spool, mask: NDArray[np.bool_], min_cell: int) -> bool:
-    """Return whether either class of a binary outcome has a small cell among the rows held out."""
-    positive = total = 0
+def small_outcome(spool: Spool, mask: NDArray[np.bool_], min_cell: int, n_classes: int) -> bool:
+    """Return whether any class of the outcome has a small cell among the rows held out.
+
+    Parameters
+    ----------
+    spool : Spool
+    mask : ndarray of bool (n_rows,)
+        Rows held out.
+    min_cell, n_classes : int
+    """
+    counts = np.zeros(n_classes, dtype=np.int64)
     for where, rows in spool.blocks():
-        held = rows.target[mask[where]]
-        positive, total = positive + int((held > 0).sum()), total + len(held)
-    return any(0 < count < min_cell for count in (positive, total - positive, total))
+        counts += np.bincount(rows.target[mask[where]].astype(np.int64), minlength=n_classes)
+    return any(0 < count < min_cell for count in (*counts.tolist(), int(counts.sum())))

@@ -5,7 +5,7 @@ Owns these two questions, for every kind of outcome. Must not know files or rule
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from fedcli.data.thinned import Thinned
 from fedcli.errors.doubts import Doubt, GroupOfOneOutcome, TellsOutcome
 from fedcli.fileformat.statistics import FloatArray
 from fedcli.preparing.rows import Rows
-from fedcli.study.document import BinaryTarget, Study
+from fedcli.study.document import ClassTarget, NoTarget, Study
 
 # Area under the curve, or share of the variance, from which on a column tells the outcome "almost perfectly".
 _ALMOST = 0.995
@@ -32,6 +32,32 @@ _HINT = (
 )
 
 
+def against_outcome(study: Study, mapping: Mapping, passes: Callable[[], Iterator[Rows]]) -> list[Doubt]:
+    """Return what columns alone show of the outcome; of several classes each is held against all others.
+
+    Parameters
+    ----------
+    study : Study
+    mapping : Mapping
+    passes : callable
+        Gives the rows once more, each time it is called.
+    """
+    target = study.target
+    if isinstance(target, NoTarget):
+        return []
+    # Of two classes the second stands for both.
+    codes = sorted({code for _, code in target.spellings}) if isinstance(target, ClassTarget) else [None]
+    sides = [AgainstOutcome(study, mapping, code) for code in (codes[1:] if len(codes) == 2 else codes)]
+    for rows in passes():
+        for side in sides:
+            side.add(rows)
+    found: dict[tuple[str, str], Doubt] = {}
+    for side in sides:
+        for doubt in side.doubts():
+            found.setdefault((doubt.code, doubt.column), doubt)
+    return list(found.values())
+
+
 class AgainstOutcome:
     """Sums what is needed over all rows, and holds an evenly thinned part of the numbers.
 
@@ -39,11 +65,13 @@ class AgainstOutcome:
     ----------
     study : Study
     mapping : Mapping
+    positive : int, optional
+        The class that is held against all others; None for an outcome that is a number.
     """
 
-    def __init__(self, study: Study, mapping: Mapping) -> None:
-        self._study, self._mapping = study, mapping
-        self._binary = isinstance(study.target, BinaryTarget)
+    def __init__(self, study: Study, mapping: Mapping, positive: int | None) -> None:
+        self._study, self._mapping, self._positive = study, mapping, positive
+        self._binary = positive is not None
         n_numbers = len(study.numbers)
         most = max(min(_HELD // max(n_numbers, 1), 20_000), 200)
         self._held = (Thinned(most), Thinned(most))
@@ -53,10 +81,9 @@ class AgainstOutcome:
 
     def add(self, rows: Rows) -> None:
         """Count a batch of rows; those whose outcome is wrong are left out."""
-        y = rows.target
-        good = (y == 0) | (y == 1) if self._binary else np.isfinite(y)
+        good = rows.target >= 0 if self._binary else np.isfinite(rows.target)
         rows = rows if good.all() else rows.take(good)
-        y = rows.target
+        y = (rows.target == self._positive).astype(np.float64) if self._binary else rows.target
         powers = (np.ones(len(y)), y, y * y)
         for j, sums in enumerate(self._by_level):
             code = np.maximum(rows.codes[:, j], -1) + 1

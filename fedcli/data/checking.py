@@ -7,7 +7,6 @@ Internal.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -19,11 +18,11 @@ from fedcli.data.saying import said_places
 from fedcli.data.table import Table
 from fedcli.errors import EmptyTable, FedcliError, MissingColumn
 from fedcli.preparing.rows import Rows
-from fedcli.study.document import BinaryTarget, BooleanColumn, CategoryColumn, DateColumn, Study
+from fedcli.study.document import BooleanColumn, CategoryColumn, ClassTarget, DateColumn, Study
 from fedcli.study.yaml import comment, scalar
 
 ROWS_PER_BATCH = 65_536
-_READ_AS_TEXT = (BinaryTarget, BooleanColumn, CategoryColumn, DateColumn)
+_READ_AS_TEXT = (ClassTarget, BooleanColumn, CategoryColumn, DateColumn)
 
 
 def missing_columns(
@@ -180,9 +179,7 @@ class RowReader:
         """Local columns that are read as numbers and as nothing else."""
         if self._table.decimal_comma:
             return []
-        study = self._study
-        parts: dict[str, Any] = {part.column: part for part in (study.target, study.offset, study.weight) if part}
-        texts = {c for c in self._columns if isinstance(parts.get(c) or study.features[c], _READ_AS_TEXT)}
+        texts = {c for c in self._columns if isinstance(self._study.part(c), _READ_AS_TEXT)}
         as_text = {self._mapping.local(column) for column in texts}
         return [name for name in self._wanted if name not in as_text]
 

@@ -7,7 +7,6 @@ Internal. Codes for a missing value are compared with the cell as written, befor
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -33,11 +32,13 @@ from fedcli.errors import (
 from fedcli.fileformat.statistics import FloatArray
 from fedcli.preparing.rows import Rows
 from fedcli.study.document import (
-    BinaryTarget,
     BooleanColumn,
     CategoryColumn,
+    CategoryTarget,
+    ClassTarget,
     CountTarget,
     DateColumn,
+    NoTarget,
     NumberFeature,
     Offset,
     Study,
@@ -86,9 +87,9 @@ class Converter:
             missing=dict.fromkeys(study.features, 0),
             levels={name: dict.fromkeys(column.levels, 0) for name, column in study.categories.items()},
         )
-        if isinstance(study.target, BinaryTarget):
-            self.report.levels[study.target.column] = {"negative": 0, "positive": 0}
-        named = [*study.categories, *([study.target.column] if isinstance(study.target, BinaryTarget) else [])]
+        if isinstance(study.target, ClassTarget):
+            self.report.levels[study.target.column] = dict.fromkeys(class_names(study.target), 0)
+        named = [*study.categories, *([study.target.column] if isinstance(study.target, ClassTarget) else [])]
         self._levels = {name: level_reader(study, name, mapping) for name in named}
         self.findings = Findings(study, mapping)
 
@@ -129,9 +130,9 @@ class Converter:
     def _target(self, kept: _Kept) -> FloatArray:
         """Return the target (n,), NaN where missing."""
         target = self._study.target
-        if self._features_only:
+        if self._features_only or isinstance(target, NoTarget):
             return np.zeros(len(kept))
-        if isinstance(target, BinaryTarget):
+        if isinstance(target, ClassTarget):
             codes = self._read_levels(kept, target.column, BadTarget)
             return np.where(codes == MISSING, np.nan, codes)
         values, bad = self._read_numbers(kept, target.column)
@@ -170,7 +171,8 @@ class Converter:
         present = np.ones(len(kept), dtype=np.bool_)
         if self._features_only:
             return present
-        for part, values in ((study.target, target), (study.offset, offset), (study.weight, weight)):
+        outcome = None if isinstance(study.target, NoTarget) else study.target
+        for part, values in ((outcome, target), (study.offset, offset), (study.weight, weight)):
             if part is not None:
                 absent = present & np.isnan(values)
                 self.report.dropped[part.column] = self.report.dropped.get(part.column, 0) + int(absent.sum())
@@ -178,13 +180,13 @@ class Converter:
         return present
 
     def _count_target(self, target: FloatArray) -> None:
-        column = self._study.target.column
-        if isinstance(self._study.target, BinaryTarget):
-            positive = int(target.sum())
-            self.report.levels[column]["positive"] += positive
-            self.report.levels[column]["negative"] += len(target) - positive
-        else:
-            self._extend(column, target)
+        outcome = self._study.target
+        if isinstance(outcome, ClassTarget):
+            counts = self.report.levels[outcome.column]
+            for code, name in enumerate(counts):
+                counts[name] += int((target == code).sum())
+        elif not isinstance(outcome, NoTarget):
+            self._extend(outcome.column, target)
 
     def _number(self, kept: _Kept, name: str, column: NumberFeature) -> FloatArray:
         """Return a feature (n,) in agreed units, NaN where missing."""
@@ -282,20 +284,24 @@ def _extent(values: FloatArray) -> tuple[float, float]:
 
 def missing_codes(study: Study, column: str, mapping: Mapping) -> Codes:
     """Return what means 'not known' in an agreed column, by the study and by the silo."""
-    parts: dict[str, Any] = {p.column: p for p in (study.target, study.offset, study.weight) if p is not None}
-    part = parts.get(column) or study.features[column]
+    part = study.part(column)
     return Codes.of((*getattr(part, "missing", ()), *mapping.of(column).missing))
 
 
+def class_names(target: ClassTarget) -> tuple[str, ...]:
+    """Return what an outcome's classes are called on a screen, in the order of their numbers."""
+    return target.levels if isinstance(target, CategoryTarget) else ("negative", "positive")
+
+
 def level_reader(study: Study, column: str, mapping: Mapping) -> LevelReader:
-    """Return the reader of a category's levels, or of a binary target's two classes."""
+    """Return the reader of a category's levels, or of an outcome's classes."""
     feature, target = study.features.get(column), study.target
     if isinstance(feature, BooleanColumn):
         pairs = list(YES_OR_NO)
     elif isinstance(feature, CategoryColumn):
         pairs = [(level, i) for i, level in enumerate(feature.levels)]
-    elif isinstance(target, BinaryTarget):
-        pairs = [(str(v), 1) for v in target.positive] + [(str(v), 0) for v in target.negative]
+    elif isinstance(target, ClassTarget):
+        pairs = list(target.spellings)
     else:
         raise ValueError(f"{column} has no levels")
     spellings, missing = mapping.of(column).levels, missing_codes(study, column, mapping)

@@ -29,7 +29,7 @@ from fedcli.errors import (
     OutOfRange,
     UnknownLevel,
 )
-from fedcli.study.document import BinaryTarget, Category, DateColumn, Study
+from fedcli.study.document import Category, ClassTarget, DateColumn, Study
 from fedcli.study.yaml import comment, scalar
 
 _LINES = 5
@@ -167,9 +167,7 @@ class Findings:
         )
 
     def _out_of_range(self, f: Finding) -> tuple[str, str]:
-        study = self._study
-        parts: dict[str, Any] = {p.column: p for p in (study.target, study.offset, study.weight) if p is not None}
-        part = {**study.features, **parts}[f.column]
+        part: Any = self._study.part(f.column)
         low, high = part.range
         unit = f" {comment(part.unit)}" if getattr(part, "unit", None) else ""
         span = f"{low} to {high}" if isinstance(part, DateColumn) else f"{low:g} to {high:g}{unit}"
@@ -213,12 +211,12 @@ class Findings:
 
     def _bad_target(self, f: Finding) -> tuple[str, str]:
         target = self._study.target
-        if not isinstance(target, BinaryTarget):
+        if not isinstance(target, ClassTarget):
             return (
                 f"target {self._called(f.column)} is not a whole number in {_count(f.rows, 'row')}",
                 "a count is 0, 1, 2 ...: correct the cells, or ask the coordinator for type: number",
             )
-        return self._spellings(f, "value", [str(v) for v in (*target.positive, *target.negative)])
+        return self._spellings(f, "value", [value for value, _ in target.spellings])
 
     def _spellings(self, f: Finding, what: str, agreed: Iterable[str]) -> tuple[str, str]:
         agreed = list(agreed)

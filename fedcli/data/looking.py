@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from fedcli.data.against_outcome import AgainstOutcome
+from fedcli.data.against_outcome import against_outcome
 from fedcli.data.copies import copied_rows, same_columns
 from fedcli.data.mapping import Mapping
 from fedcli.data.plausible import ORDINARY, factors_that_fit, middle, units_that_fit, unusual
@@ -30,7 +30,7 @@ from fedcli.errors.doubts import (
 )
 from fedcli.fileformat.statistics import FloatArray
 from fedcli.preparing.rows import Rows
-from fedcli.study.document import BinaryTarget, CountColumn, NumberColumn, Study
+from fedcli.study.document import ClassTarget, CountColumn, NoTarget, NumberColumn, Study
 from fedcli.study.yaml import comment, scalar
 
 # A median of fewer values, or an order of fewer rows, says little.
@@ -64,19 +64,15 @@ def look(
         *_outcome(study, report),
         *_dropped(report),
     ]
-    against = AgainstOutcome(study, mapping)
-    for rows in passes():
-        against.add(rows)
-    found += [*against.doubts(), *same_columns(study, mapping, passes), *copied_rows(passes)]
+    found += [*against_outcome(study, mapping, passes), *same_columns(study, mapping, passes), *copied_rows(passes)]
     order = {name: i for i, name in enumerate((*study.features, study.target.column))}
     return tuple(sorted(found, key=lambda doubt: (order.get(doubt.column, len(order)), doubt.code)))
 
 
 def _numbers(study: Study, mapping: Mapping, report: ReadingReport) -> Iterator[Doubt]:
-    parts: dict[str, Any] = {**study.features, study.target.column: study.target}
-    parts |= {part.column: part for part in (study.offset, study.weight) if part is not None}
     for name, thinned in report.seen.items():
-        part, values = parts[name], thinned.values()
+        part: Any = study.part(name)
+        values = thinned.values()
         present = values[np.isfinite(values)]
         if len(present) < _ENOUGH:
             continue
@@ -180,8 +176,10 @@ def _missing(study: Study, mapping: Mapping, report: ReadingReport) -> Iterator[
 
 def _outcome(study: Study, report: ReadingReport) -> Iterator[Doubt]:
     target = study.target
-    if isinstance(target, BinaryTarget):
-        one = min(report.levels[target.column].values()) == 0
+    if isinstance(target, NoTarget):
+        return
+    if isinstance(target, ClassTarget):
+        one = sum(n > 0 for n in report.levels[target.column].values()) == 1
     else:
         low, high = report.extent.get(target.column, (0.0, 1.0))
         one = low == high

@@ -25,7 +25,7 @@ from fedcli.data.plausible import units_that_fit
 from fedcli.data.table import Table
 from fedcli.data.typed import as_text
 from fedcli.errors import FedcliError
-from fedcli.study.document import BinaryTarget, Category, DateColumn, Study
+from fedcli.study.document import Category, ClassTarget, DateColumn, Study
 from fedcli.study.yaml import comment, scalar
 
 SAMPLE_ROWS = 5000
@@ -183,7 +183,7 @@ def _look(study: Study, column: str, cells: pl.Series, decimal_comma: bool) -> _
     """Compare a column's first rows with the agreement."""
     feature, target = study.features.get(column), study.target
     doubts = _Doubts()
-    if isinstance(feature, Category) or (column == target.column and isinstance(target, BinaryTarget)):
+    if isinstance(feature, Category) or (column == target.column and isinstance(target, ClassTarget)):
         _look_at_levels(study, column, cells, doubts)
     elif isinstance(feature, DateColumn):
         _look_at_days(study, column, feature, cells, doubts)
@@ -202,8 +202,8 @@ def _look_at_levels(study: Study, column: str, cells: pl.Series, doubts: _Doubts
         return
     feature, target = study.features.get(column), study.target
     agreed = list(feature.agreed) if isinstance(feature, Category) else []
-    if isinstance(target, BinaryTarget) and feature is None:
-        agreed = [str(v) for v in (*target.positive, *target.negative)]
+    if isinstance(target, ClassTarget) and feature is None:
+        agreed = [value for value, _ in target.spellings]
     pairs = ", ".join(f"{scalar(text)}: LEVEL" for text in spellings)
     count = "1 spelling is" if len(spellings) == 1 else f"{len(spellings)} spellings are"
     doubts.add(
@@ -229,8 +229,7 @@ def _look_at_days(study: Study, column: str, feature: DateColumn, cells: pl.Seri
 
 
 def _look_at_numbers(study: Study, column: str, cells: pl.Series, decimal_comma: bool, doubts: _Doubts) -> None:
-    roles: dict[str, Any] = {p.column: p for p in (study.target, study.offset, study.weight) if p is not None}
-    part: Any = roles.get(column) or study.features[column]
+    part: Any = study.part(column)
     values, bad = read_numbers(cells, missing_codes(study, column, Mapping.identity()), decimal_comma=decimal_comma)
     texts = sorted(set(as_text(cells.filter(pl.Series(bad))).str.strip_chars().to_list()))
     codes = [code for code in map(known_code, texts) if code is not None]

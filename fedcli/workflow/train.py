@@ -22,6 +22,7 @@ from fedcli.preparing.plan import Plan
 from fedcli.privacy.differencing import nearest, too_few_differ
 from fedcli.protocol.payloads import update_payload
 from fedcli.report.sheet import Sheet
+from fedcli.study.document import ClassTarget
 from fedcli.workflow.approve import approval_of
 from fedcli.workflow.files import Passphrase, open_key, write_signed
 from fedcli.workflow.limits import (
@@ -137,8 +138,8 @@ def train(
         tell("summing over the rows")
         own = memory.recall(parent.document.members.get(name)) if parent.document else None
         silent = int(mask.sum()) < rules.min_cell
-        if plan.study.target.type == "binary":
-            silent = silent or small_outcome(spool, mask, rules.min_cell)
+        if isinstance(plan.study.target, ClassTarget):
+            silent = silent or small_outcome(spool, mask, rules.min_cell, plan.study.target.n_classes)
         silent = silent or any(found.shows_few(least) for found in evaluated.differences(hashes[mask]))
         trail = points_before(memory.folder, _update(parent, number, attempt))
         sums = sum_update(plan, parent.state, spool, mask, own, silent=silent, trail=trail)

@@ -19,7 +19,15 @@ from fedcli.compute.spool import Spool
 from fedcli.preparing.plan import Plan
 from fedcli.preparing.rows import Rows
 from fedcli.privacy.disclosure import Cell, Largest
-from fedcli.study.document import BinaryTarget, CategoryTarget, CountTarget, Interaction, NumberTarget, Spline
+from fedcli.study.document import (
+    BinaryTarget,
+    CategoryTarget,
+    ClassTarget,
+    CountTarget,
+    Interaction,
+    NumberTarget,
+    Spline,
+)
 
 Codes = NDArray[np.int64]
 Labels = tuple[str, ...]
@@ -40,7 +48,9 @@ _BY_WEIGHT: dict[str, Group] = {
 }
 
 
-def count_cells(plan: Plan, spool: Spool, mask: NDArray[np.bool_]) -> list[Cell]:
+def count_cells(
+    plan: Plan, spool: Spool, mask: NDArray[np.bool_], folds: NDArray[np.int64] | None = None
+) -> list[Cell]:
     """Count every one-way and two-way cell over the training rows.
 
     Parameters
@@ -49,6 +59,8 @@ def count_cells(plan: Plan, spool: Spool, mask: NDArray[np.bool_]) -> list[Cell]
     spool : Spool
     mask : ndarray of bool (n_rows,)
         Rows held out; they are not counted.
+    folds : ndarray of int of shape (n_rows,), optional
+        Which fold of a cross-validation each row is in: sums leave by fold, so cells are counted by fold, too.
 
     Returns
     -------
@@ -62,7 +74,45 @@ def count_cells(plan: Plan, spool: Spool, mask: NDArray[np.bool_]) -> list[Cell]
     if plan.study.weight is not None:
         for among, group in _BY_WEIGHT.items():
             cells += [Cell(f"{cell.says}, {among}", cell.count) for cell in _count(plan, spool, mask, group)]
+    for number in range(plan.study.model.cv or 0) if folds is not None else ():
+        inside = _count(plan, spool, mask | (folds != number), _every)
+        cells += [Cell(f"{cell.says}, in fold {number + 1}", cell.count) for cell in inside]
     return cells
+
+
+def smallest_product_group(
+    plan: Plan, spool: Spool, mask: NDArray[np.bool_], folds: NDArray[np.int64] | None = None
+) -> Cell | None:
+    """Return the group of fewest training rows whose products of columns are summed apart; None where all are one.
+
+    Parameters
+    ----------
+    plan : Plan
+    spool : Spool
+    mask : ndarray of bool (n_rows,)
+        Rows held out.
+    folds : ndarray of int of shape (n_rows,), optional
+    """
+    grouping = plan.grouping
+    if grouping is None or grouping.product_groups == 1:
+        return None
+    n_classes = grouping.n_classes if grouping.by_class else 1
+    counts = np.zeros(grouping.product_groups, dtype=np.int64)
+    for where, rows in spool.blocks():
+        fold = folds[where] if folds is not None else np.zeros(len(rows), dtype=np.int64)
+        group = fold * n_classes + (rows.target.astype(np.int64) if grouping.by_class else 0)
+        counts += np.bincount(group[~mask[where]], minlength=len(counts))
+    filled = np.flatnonzero(counts)
+    if not len(filled):
+        return None
+    least = int(filled[np.argmin(counts[filled])])
+    number, kind = divmod(least, n_classes)
+    target, words = plan.study.target, []
+    if isinstance(target, ClassTarget) and n_classes > 1:
+        words.append(f"{target.column} = {target.class_names[kind]}")
+    if grouping.folds > 1:
+        words.append(f"fold {number + 1}")
+    return Cell(", ".join(words), int(counts[least]))
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,6 @@ from fedcli.preparing.rows import Rows
 from fedcli.study.document import (
     BooleanColumn,
     CategoryColumn,
-    CategoryTarget,
     ClassTarget,
     CountTarget,
     DateColumn,
@@ -88,7 +87,7 @@ class Converter:
             levels={name: dict.fromkeys(column.levels, 0) for name, column in study.categories.items()},
         )
         if isinstance(study.target, ClassTarget):
-            self.report.levels[study.target.column] = dict.fromkeys(class_names(study.target), 0)
+            self.report.levels[study.target.column] = dict.fromkeys(study.target.class_names, 0)
         named = [*study.categories, *([study.target.column] if isinstance(study.target, ClassTarget) else [])]
         self._levels = {name: level_reader(study, name, mapping) for name in named}
         self.findings = Findings(study, mapping)
@@ -286,11 +285,6 @@ def missing_codes(study: Study, column: str, mapping: Mapping) -> Codes:
     """Return what means 'not known' in an agreed column, by the study and by the silo."""
     part = study.part(column)
     return Codes.of((*getattr(part, "missing", ()), *mapping.of(column).missing))
-
-
-def class_names(target: ClassTarget) -> tuple[str, ...]:
-    """Return what an outcome's classes are called on a screen, in the order of their numbers."""
-    return target.levels if isinstance(target, CategoryTarget) else ("negative", "positive")
 
 
 def level_reader(study: Study, column: str, mapping: Mapping) -> LevelReader:

@@ -16,6 +16,7 @@ variational inference (Ashman et al. 2022, arXiv:2202.12275) is its relative for
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,6 +84,28 @@ class Cavity:
     max_rounds: int
     closing_trip: bool
     weighted: bool = False
+
+    @property
+    def expanded(self) -> bool:
+        """See `Family.expanded`."""
+        return False
+
+    @property
+    def linear(self) -> bool:
+        """See `Family.linear`."""
+        return True
+
+    def shapes(self, state: State, *, final: bool) -> Mapping[str, tuple[int | None, ...]]:
+        """See `Family.shapes`."""
+        n = 1 + len(self.names)
+        free = n if self.fit_intercept else n - 1
+        shapes: dict[str, tuple[int | None, ...]] = {"coef": (n,), "steps": (None,), "penalty": (n,)}
+        if not final:
+            shapes |= {"curvature": (n, n), "rhs": (n,), "candidates": (None, n), "taken": (1,)}
+            optional = {"parent.candidates": (None, n), "edge": (1,), "lowest": (1,)}
+            optional |= {"lowest.coef": (free,), "lowest.gradient": (free,)}
+            shapes |= {name: shape for name, shape in optional.items() if name in state.arrays}
+        return shapes
 
     # ---- what leaves -----------------------------------------------------------------------------------------------
 

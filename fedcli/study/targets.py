@@ -44,6 +44,11 @@ class BinaryTarget(Part):
         """How many classes there are."""
         return 2
 
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """What the classes are called on a screen, in the order of their numbers."""
+        return ("negative", "positive")
+
 
 class NumberTarget(Part):
     """The outcome is a number in an agreed range; ``quantity`` as in `NumberColumn`."""
@@ -108,6 +113,11 @@ class CategoryTarget(Part):
     def n_classes(self) -> int:
         """How many classes there are."""
         return len(self.levels)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """What the classes are called on a screen, in the order of their numbers."""
+        return self.levels
 
 
 class NoTarget(Part):

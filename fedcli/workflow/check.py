@@ -21,7 +21,7 @@ from fedcli.data.reading_report import ReadingReport
 from fedcli.data.table import Table
 from fedcli.errors import FedcliError
 from fedcli.errors.doubts import Doubt
-from fedcli.preparing.holdout import held_out
+from fedcli.preparing.holdout import folds_of, held_out
 from fedcli.preparing.plan import Plan
 from fedcli.privacy.differencing import too_few_differ
 from fedcli.privacy.disclosure import Disclosure
@@ -135,10 +135,11 @@ def _rows(side: SiloSide, memory: SiloMemory, table: Table, asked: _Asked | None
             return _Found(report, tuple(misfits), doubts)
         secret, hashes, mask = memory.secret(), None, np.zeros(len(spool), dtype=np.bool_)
         # Hashing takes as long as reading: only where rows are held out, or compared with what has left.
-        if study.evaluation.holdout > 0 or memory.rows_of_study() is not None:
+        if study.evaluation.holdout > 0 or study.model.cv or memory.rows_of_study() is not None:
             hashes = hash_rows(spool, secret)
             mask = held_out(hashes, study.evaluation.holdout, secret)
-        disclosure = examine_rows(Plan(study), spool, mask)
+        folds = folds_of(hashes, study.model.cv, secret) if study.model.cv and hashes is not None else None
+        disclosure = examine_rows(Plan(study), spool, mask, folds)
         misfits += disclosure.problems
         if asked is not None and hashes is not None:
             digest = rows_digest(hashes, secret)

@@ -17,7 +17,7 @@ from fedcli.compute.update import hash_rows, rows_digest, sum_update
 from fedcli.crypto.keys import PublicKey, SecretKey
 from fedcli.errors import BadMapping, NotApproved, NotConfirmed, OtherSilo
 from fedcli.fileformat.manifest import Manifest
-from fedcli.preparing.holdout import held_out
+from fedcli.preparing.holdout import folds_of, held_out
 from fedcli.preparing.plan import Plan
 from fedcli.privacy.differencing import nearest, too_few_differ
 from fedcli.protocol.payloads import update_payload
@@ -128,7 +128,8 @@ def train(
             raise problem
         hashes = hash_rows(spool, memory.secret())
         mask = held_out(hashes, side.study.study.evaluation.holdout, memory.secret())
-        disclosure = examine_rows(plan, spool, mask)
+        folds = folds_of(hashes, plan.study.model.cv, memory.secret()) if plan.study.model.cv else None
+        disclosure = examine_rows(plan, spool, mask, folds)
         if disclosure.problems:
             raise disclosure.problems[0]
         digest = rows_digest(hashes, memory.secret())
@@ -142,7 +143,7 @@ def train(
             silent = silent or small_outcome(spool, mask, rules.min_cell, plan.study.target.n_classes)
         silent = silent or any(found.shows_few(least) for found in evaluated.differences(hashes[mask]))
         trail = points_before(memory.folder, _update(parent, number, attempt))
-        sums = sum_update(plan, parent.state, spool, mask, own, silent=silent, trail=trail)
+        sums = sum_update(plan, parent.state, spool, mask, own, silent=silent, trail=trail, folds=folds)
     differences = summed.differences(hashes[~mask])
     found = Computed(
         silo=name,

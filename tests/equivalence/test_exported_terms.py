@@ -16,6 +16,7 @@ from fedcli.data.mapping import Mapping
 from fedcli.data.reading import open_table
 from fedcli.report.coefficients import coefficient_table
 from fedcli.report.pipeline import build_pipeline, pipeline_limits
+from fedcli.report.pooled import compare_pooled
 from tests.equivalence.federation import Federation, federate
 
 SILOS = {"north": 120, "east": 90, "south": 150}

@@ -11,7 +11,7 @@ import difflib
 from typing import Any
 
 from fedcli.errors import ContradictoryStudy, UnsupportedModel
-from fedcli.models import generalized, least_squares
+from fedcli.models import discriminant_analysis, generalized, least_squares
 from fedcli.models.batch import Family
 from fedcli.models.registry import Estimator
 from fedcli.models.setting import Setting
@@ -23,6 +23,7 @@ _SOLVER_ONLY = {"tol", "solver", "max_iter", "warm_start", "verbose", "n_jobs", 
 
 ESTIMATORS: dict[str, Estimator] = {
     **least_squares.ESTIMATORS,
+    **discriminant_analysis.ESTIMATORS,
     **generalized.ESTIMATORS,
 }
 
@@ -66,6 +67,11 @@ def parameters(study: Study) -> dict[str, Any]:
         )
     if study.offset is not None and not known.offset:
         raise ContradictoryStudy(f"{name} takes no offset", hint="subtract it from the target before the study")
+    if study.weight is not None and not known.weights:
+        raise ContradictoryStudy(
+            f"scikit-learn's {name} takes no sample weights",
+            hint="remove weight from study.yaml, or name another class",
+        )
     if known.cv and study.model.cv is None:
         raise ContradictoryStudy(
             f"{name} chooses by cross-validation, and the study names no folds",
@@ -92,7 +98,25 @@ def parameters(study: Study) -> dict[str, Any]:
         wrong = check(values[key])
         if wrong:
             raise UnsupportedModel(f"{name}: {key} {wrong}", hint=f"mend {key} in study.yaml")
+    wrong = known.conflicts(values)
+    if wrong:
+        raise UnsupportedModel(f"{name}: {wrong}", hint="mend model: params: in study.yaml")
+    priors = values.get("priors")
+    if priors is not None:
+        _check_priors(study, priors)
     return values
+
+
+def _check_priors(study: Study, priors: Any) -> None:
+    target = study.target
+    n_classes = target.n_classes if isinstance(target, ClassTarget) else 0
+    good = isinstance(priors, tuple) and len(priors) == n_classes
+    if not good or not all(isinstance(p, (int, float)) and p >= 0 for p in priors) or abs(sum(priors) - 1) > 1e-9:
+        raise UnsupportedModel(
+            f"{study.model.estimator}: priors must be {n_classes} numbers from 0 that add up to 1, in the order of the "
+            "study's classes",
+            hint="mend priors in study.yaml",
+        )
 
 
 def pool_rows(study: Study) -> float:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import importlib
 import warnings
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -36,9 +35,31 @@ def fitted_estimator(plan: Plan, state: State) -> Any:
     _fit_on_made_up_rows(estimator, plan, labels)
     if plan.family.linear:
         _give_coefficients(estimator, *standardised_coefficients(plan, state), labels)
-    fitted = {name.removeprefix(FITTED): array for name, array in state.arrays.items() if name.startswith(FITTED)}
-    _give_attributes(estimator, fitted)
+    by_class = estimator_of(plan.study).by_class if labels else frozenset()
+    order = _sorted_classes(estimator, labels) if labels else []
+    for name, value in fitted_attributes(state).items():
+        if name in by_class:
+            value = [value[k] for k in order] if isinstance(value, list) else value[order]
+        scalar = not isinstance(value, list) and np.ndim(getattr(estimator, f"{name}_", value)) == 0
+        setattr(estimator, f"{name}_", float(np.ravel(value)[0]) if scalar else value)
     return estimator
+
+
+def fitted_attributes(state: State) -> dict[str, FloatArray | list[FloatArray]]:
+    """Return what the estimator has learnt, by scikit-learn's names without the last ``_``.
+
+    An attribute that is a list of arrays stands in the state as ``fitted.NAME.0``, ``fitted.NAME.1`` and so on.
+    """
+    found: dict[str, FloatArray | list[FloatArray]] = {}
+    lists: dict[str, dict[int, FloatArray]] = {}
+    for key, array in state.arrays.items():
+        if key.startswith(FITTED):
+            name, _, place = key.removeprefix(FITTED).partition(".")
+            if place:
+                lists.setdefault(name, {})[int(place)] = array
+            else:
+                found[name] = array
+    return {**found, **{name: [places[k] for k in sorted(places)] for name, places in lists.items()}}
 
 
 def standardised_coefficients(plan: Plan, state: State) -> tuple[FloatArray, FloatArray]:
@@ -78,7 +99,8 @@ def new_estimator(study: Study, **more: Any) -> Any:
 
 def _fit_on_made_up_rows(estimator: Any, plan: Plan, labels: tuple[Any, ...]) -> None:
     n_columns = plan.columns.n_columns - 1
-    n = 2 * (n_columns + max(len(labels), 2)) + 6
+    # Enough rows for a covariance of full rank in each class.
+    n = max(len(labels), 2) * (n_columns + 6)
     X = np.abs(np.random.default_rng(0).normal(size=(n, n_columns)))
     y = np.array(labels, dtype=object)[np.arange(n) % len(labels)] if labels else X.sum(axis=1) + np.arange(n) % 3
     y = np.array(y.tolist()) if labels else y
@@ -102,12 +124,6 @@ def _give_coefficients(estimator: Any, slopes: FloatArray, intercept: FloatArray
         slopes, intercept = slopes[order], intercept[order]
     estimator.coef_ = slopes
     estimator.intercept_ = intercept if labels else float(intercept)
-
-
-def _give_attributes(estimator: Any, fitted: Mapping[str, FloatArray]) -> None:
-    for name, value in fitted.items():
-        scalar = np.ndim(getattr(estimator, f"{name}_", value)) == 0
-        setattr(estimator, f"{name}_", float(value.ravel()[0]) if scalar else value)
 
 
 def _sorted_classes(estimator: Any, labels: tuple[Any, ...]) -> list[int]:

@@ -18,12 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedcli.fileformat.statistics import FloatArray, State
-from fedcli.models.closed import FITTED
 from fedcli.preparing.estimators import estimator_of
 from fedcli.preparing.plan import Plan
 from fedcli.preparing.rows import Rows
 from fedcli.report.coefficients import class_labels, coefficient_table
-from fedcli.report.estimator import new_estimator, standardised_coefficients
+from fedcli.report.estimator import fitted_attributes, new_estimator, standardised_coefficients
 from fedcli.report.transformers import Transformers
 from fedcli.study.document import ClassTarget, CountTarget, NoTarget
 
@@ -88,17 +87,22 @@ def compare_pooled(
 
 def _attributes(plan: Plan, state: State, pooled: Any) -> Comparison:
     numbers: list[tuple[str, float, float]] = []
-    worst = 0.0
-    for key, array in state.arrays.items():
-        theirs = getattr(pooled, f"{key.removeprefix(FITTED)}_", None) if key.startswith(FITTED) else None
-        if theirs is None:
+    worst, turning = 0.0, estimator_of(plan.study).up_to_sign
+    for attribute, value in fitted_attributes(state).items():
+        name = f"{attribute}_"
+        if not hasattr(pooled, name):
             continue
-        ours, theirs = np.ravel(array), np.ravel(np.asarray(theirs, dtype=np.float64))
-        name = f"{key.removeprefix(FITTED)}_"
+        ours, theirs = (_flat(found, turning=attribute in turning) for found in (value, getattr(pooled, name)))
         named = [name] if len(ours) == 1 else [f"{name}[{i}]" for i in range(len(ours))]
         numbers += list(zip(named, ours.tolist(), theirs.tolist(), strict=True))
         worst = max(worst, _relative(ours, theirs))
     return Comparison(tuple(numbers), worst)
+
+
+def _flat(value: Any, *, turning: bool) -> FloatArray:
+    parts = value if isinstance(value, list) else [value]
+    flat = np.concatenate([np.ravel(np.asarray(part, dtype=np.float64)) for part in parts])
+    return np.abs(flat) if turning else flat
 
 
 def _relative(ours: FloatArray, theirs: FloatArray) -> float:

@@ -14,7 +14,7 @@ from typing import BinaryIO, NoReturn
 
 import polars as pl
 
-from fedcli.data.csv_quotes import last_record_end, lines_before, shape, swallowed
+from fedcli.data.csv_quotes import last_record_end, lines_before, shape, swallowed, takes_turns
 from fedcli.data.text_file import UNREADABLE, damaged
 from fedcli.errors import BadTable
 
@@ -60,10 +60,13 @@ class Block:
         BadTable
             A record has more or fewer cells than the header, or takes in others by a quotation mark.
         """
+        tidy = b'"' not in self.data or takes_turns(self.data, self.delimiter)
         n_records, n_delimiters = shape(self.data, self.delimiter)
-        if n_records < self.data.count(b"\n") + (not self.data.endswith(b"\n")):
+        # Where no line break is within a cell each line stands for itself, whatever its marks mean.
+        apart = n_records == self.data.count(b"\n") + (not self.data.endswith(b"\n"))
+        if not (tidy and apart):
             self._refuse_swallowed()
-        whole = n_delimiters == n_records * (self.width - 1)
+        whole = (tidy or apart) and n_delimiters == n_records * (self.width - 1)
         data = self.data if whole else self._without_blank_lines()
         if data is not None:
             schema = {str(i): pl.String for i in range(self.width)}
@@ -113,7 +116,7 @@ class Block:
         return b"\n".join(lines) + (b"\n" if trailing is not None else b"")
 
     def _slow_records(self, places: Sequence[int]) -> tuple[pl.DataFrame, Callable[[int], int]]:
-        """Parse with Python's own reader, which takes a quotation mark inside an unquoted cell as itself."""
+        """Parse with Python's own reader, which takes a quotation mark within an unquoted cell as itself."""
         cells: list[list[str | None]] = [[] for _ in places]
         nothing: list[str | None] = [None] * self.width
         lines: list[int] = []

@@ -1,6 +1,8 @@
 """Quotation marks in delimited text: which line breaks end a record, and which are part of a cell.
 
-Owns the counting of marks over bytes, without parsing. Must not know files, names or types of columns. Internal.
+Owns the counting of marks over bytes, without parsing. Must not know files, names or types of columns. Internal. A mark
+opens a cell only at the cell's beginning: the one in ``5' 6" tall`` stands for itself. Most programs that read fast
+take every second mark for a closing one, and so all rows from one such cell to the next for one record.
 """
 
 from __future__ import annotations
@@ -19,14 +21,13 @@ def last_record_end(data: bytes, delimiter: str) -> int:
     end = data.rfind(b"\n") + 1
     if b'"' not in data:
         return end
-    inside, at = data.count(b'"', 0, end) % 2, end
-    while inside and at:
-        before = data.rfind(b"\n", 0, at - 1) + 1
-        inside ^= data.count(b'"', before, at) % 2
-        at = before
-    if at:
+    if takes_turns(data, delimiter):
+        inside, at = data.count(b'"', 0, end) % 2, end
+        while inside and at:
+            before = data.rfind(b"\n", 0, at - 1) + 1
+            inside ^= data.count(b'"', before, at) % 2
+            at = before
         return at
-    # Odd from the first line on: either its cell is still open, or a mark there stands for itself.
     last, behind = 0, 0
     for cell in _quoted(delimiter).finditer(data, 0, end):
         last = max(last, data.rfind(b"\n", behind, cell.start()) + 1)
@@ -38,18 +39,26 @@ def last_record_end(data: bytes, delimiter: str) -> int:
 
 @cache
 def _quoted(delimiter: str) -> re.Pattern[bytes]:
-    """Return the pattern of a quoted cell; its group is empty where the cell does not end.
-
-    A mark opens a cell only behind a delimiter or line break: the one in ``5' 6" tall`` stands for itself.
-    """
+    """Return the pattern of a quoted cell; its group is empty where the cell does not end."""
     return re.compile(rb"(?<![^\n" + re.escape(delimiter.encode()) + rb'])"[^"]*(?:""[^"]*)*("|\Z)')
 
 
-def shape(data: bytes, delimiter: str) -> tuple[int, int]:
-    """Count records and delimiters outside quotation marks, taking every mark for one that opens or closes a cell.
+def takes_turns(data: bytes, delimiter: str) -> bool:
+    """Say whether marks open and close cells by turns, none of them standing for itself; ``data`` begins a record."""
+    letters = np.frombuffer(data, dtype=np.uint8)
+    marks = np.flatnonzero(letters == ord('"'))
+    opening, closing = marks[::2], marks[1::2]
+    # Two marks in a quoted cell close and open it again, which comes to the same.
+    fits = np.zeros(256, dtype=np.bool_)
+    fits[[ord(sign) for sign in (delimiter, "\n", '"')]] = True
+    before = fits[letters[opening - 1]] | (opening == 0)
+    fits[ord("\r")] = True
+    behind = fits[letters[np.minimum(closing + 1, len(letters) - 1)]]
+    return bool(before.all() and behind.all())
 
-    Where a mark stands for itself the counts disagree with the parser's, and the slow reader decides.
-    """
+
+def shape(data: bytes, delimiter: str) -> tuple[int, int]:
+    """Count records and delimiters outside quotation marks, as if these took turns."""
     if b'"' not in data:
         lines, delimiters = data.count(b"\n"), data.count(delimiter.encode())
     else:
@@ -61,7 +70,7 @@ def shape(data: bytes, delimiter: str) -> tuple[int, int]:
 
 
 def lines_before(data: bytes, record: int) -> int:
-    """Count the lines of ``data`` before ``record``, from 0, taking marks as `shape` does."""
+    """Count the lines of ``data`` before ``record``, from 0, as if marks took turns."""
     if record == 0 or b'"' not in data:
         return record
     ends = np.flatnonzero((np.frombuffer(data, dtype=np.uint8) == ord("\n")) & _outside(data))

@@ -42,16 +42,6 @@ def test_the_encoding_is_recognised(tmp_path: Path, encoding: str) -> None:
     assert cells(path) == [("München", "1")]
 
 
-def test_a_table_packed_with_gzip_reads_the_same(tmp_path: Path) -> None:
-    assert cells(write(tmp_path, gzip.compress(b"a,b\n1,2\n"), "t.csv.gz")) == [("1", "2")]
-
-
-@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
-def test_every_line_end_is_understood(tmp_path: Path, end: str) -> None:
-    path = write(tmp_path, end.join(["a,b", "1,2", "3,4", ""]))
-    assert cells(path) == [("1", "2"), ("3", "4")]
-
-
 def test_only_the_columns_asked_for_are_read_in_the_order_asked(tmp_path: Path) -> None:
     assert cells(write(tmp_path, "a,b,c\n1,2,3\n"), "c", "a") == [("3", "1")]
 
@@ -144,12 +134,10 @@ def test_bytes_of_two_encodings_are_refused_with_their_line(tmp_path: Path, monk
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"PK\x03\x04rest", "a zip archive"),
         (b"PK\x03\x04[Content_Types].xml", "the workbook cannot be read"),
         (b"PAR1rest", "the Parquet file cannot be read"),
         (b"SQLite format 3\x00", "a SQLite database"),
         (b"manifest.json\x00\x00", "a fedcli file"),
-        (b"\x00\x01\x02", "not text"),
         (b"\x1f\x8bnot gzip at all", "packed, and cut off or damaged"),
     ],
 )
@@ -177,7 +165,8 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
         open_table(tmp_path)
 
 
-CELL = st.text(st.sampled_from('ab1 ,;"\n\r.é'), max_size=5)
+# Without digits: lines within a cell that look like records are refused, see the odd tables.
+CELL = st.text(st.sampled_from('abc ,;"\n\r.é'), max_size=5)
 
 
 @settings(max_examples=150, deadline=None)
@@ -190,3 +179,23 @@ def test_whatever_python_writes_is_read_back(records: list[tuple[str, ...]], blo
         patch.setattr(csv_blocks, "BLOCK_BYTES", block)
         found = cells(write(Path(folder), text.getvalue()))
     assert [tuple(cell or "" for cell in row) for row in found] == records
+
+
+# A mark within an unquoted cell stands for itself; a quoted cell may hold anything.
+LOOSE = st.text(st.sampled_from('ab "'), max_size=4).filter(lambda cell: not cell.startswith('"'))
+QUOTED = CELL.map(lambda cell: '"' + cell.replace('"', '""') + '"')
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(LOOSE | QUOTED, LOOSE | QUOTED), min_size=1, max_size=10), st.sampled_from([1, 13, 1 << 20]))
+def test_marks_that_stand_for_themselves_lose_no_row(records: list[tuple[str, ...]], block: int) -> None:
+    text = "".join(",".join(record) + "\n" for record in [("x", "y"), *records])
+    expected = list(csv.reader(io.StringIO(text, newline="\n"), strict=True))[1:]
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(csv_blocks, "BLOCK_BYTES", block)
+        path = write(Path(folder), text)
+        found = cells(path)
+        # What is behind the last cell that is asked for counts too.
+        first = cells(path, "x")
+    assert [[cell or "" for cell in row] for row in found] == expected
+    assert [cell or "" for (cell,) in first] == [row[0] for row in expected]

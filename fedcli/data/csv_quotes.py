@@ -1,8 +1,8 @@
 """Quotation marks in delimited text: which line breaks end a record, and which are part of a cell.
 
 Owns the counting of marks over bytes, without parsing. Must not know files, names or types of columns. Internal. A mark
-opens a cell only at the cell's beginning: the one in ``5' 6" tall`` stands for itself. Most programs that read fast
-take every second mark for a closing one, and so all rows from one such cell to the next for one record.
+opens a cell only at the cell's beginning: the one in ``5' 6" tall`` stands for itself. Polars, asked for other columns
+only, takes all rows from one such cell to the next for one record, without a word.
 """
 
 from __future__ import annotations

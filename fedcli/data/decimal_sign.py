@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 import polars as pl
 
@@ -20,33 +20,39 @@ _POINT = re.compile(r"[-+]?[0-9]*\.[0-9]+([eE][-+]?[0-9]+)?")
 _EITHER = r"^\s*[-+]?[1-9][0-9]{0,2}[.,][0-9]{3}\s*$"
 # In a table delimited by commas a point is the decimal sign: who writes 1.234 for a thousand delimits by semicolons.
 _COMMA_ALONE = r"^\s*[-+]?[1-9][0-9]{0,2},[0-9]{3}\s*$"
+_MORE_RECORDS = 200
 _QUOTED = re.compile(rb'"\s*[-+]?[1-9][0-9]{0,2},[0-9]{3}\s*"')
 
 
-def shown_sign(records: Iterator[list[str]]) -> str | None:
-    """Return the decimal sign that some cell shows, ``.`` before ``,``; None where none does.
+def shown_sign(records: Iterable[list[str]]) -> str | None:
+    """Return the decimal sign that some cell shows; None where none does, or where cells show both.
 
     Examples
     --------
-    >>> shown_sign(iter([["1.234", "950"], ["2,5", ""]]))
+    >>> shown_sign([["1.234", "950"], ["2,5", ""]])
     ','
-    >>> shown_sign(iter([["1.234", "950"]])) is None
-    True
+    >>> shown_sign([["1.234", "950"]]) is None, shown_sign([["1.2", "2,5"]]) is None
+    (True, True)
     """
-    open_ = re.compile(_EITHER)
-    comma = False
+    shown: set[str] = set()
+    more = _MORE_RECORDS
     try:
         for record in records:
-            for cell in map(str.strip, record):
-                if open_.match(cell):
-                    continue
-                if _POINT.fullmatch(cell):
-                    return "."
-                comma = comma or _COMMA.fullmatch(cell) is not None
+            shown |= {sign for cell in record if (sign := _sign(cell.strip())) is not None}
+            # A few more, lest a column of codes such as 1.2 speaks for all; not all, for time.
+            more -= bool(shown)
+            if len(shown) == 2 or more < 0:
+                break
     except csv.Error:
         # A damaged record is reported, with its line, when the table is read.
         pass
-    return "," if comma else None
+    return shown.pop() if len(shown) == 1 else None
+
+
+def _sign(cell: str) -> str | None:
+    if re.match(_EITHER, cell):
+        return None
+    return "." if _POINT.fullmatch(cell) else "," if _COMMA.fullmatch(cell) else None
 
 
 def may_be_open(data: bytes, delimiter: str) -> bool:

@@ -151,6 +151,13 @@ REFUSED: dict[str, Refused] = {
         "if it parts thousands, export the numbers without it",
         "t.csv:2",
     ),
+    "points that may part thousands, where other columns show both signs": Refused(
+        whole(income=["1.250", "980", "-52.000"], code=["1.2", "2.1", ""], height=["1,5", "", "1,7"]),
+        BadTable,
+        "whether the point in numbers of column 'income' is",
+        "write in silo.yaml: table: {decimal: point}",
+        "t.csv:2",
+    ),
     "commas that may part thousands": Refused(
         whole("\t", income=["980", "1,250", "-52,000"]),
         BadTable,

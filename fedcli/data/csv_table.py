@@ -134,7 +134,7 @@ def open_csv(
     bare_returns = "\r" in text and "\n" not in text
     text = text.replace("\r", "\n") if bare_returns else text
     # Excel's own first line, which names the delimiter.
-    stated = re.match(r"sep=(.)\n", text)
+    stated = re.match(r'sep=((?!["\w])[\t -~])\n', text)
     first_line = 1 if stated else 0
     text = text[stated.end() :] if stated else text
     if not text.strip():
@@ -182,7 +182,7 @@ def _header(lines: io.StringIO, delimiter: str, where: str) -> tuple[tuple[str, 
 
 
 def _refuse_title(header: Sequence[str], lines: io.StringIO, delimiter: str, where: str) -> None:
-    """Refuse a line that names one column at most, above one with more cells; ``lines`` stand where they stood."""
+    """Refuse a line that names one column at most, above one with more cells; ``lines`` stay where they stand."""
     named = [name for name in header if name]
     if len(named) > 1:
         return
@@ -191,7 +191,8 @@ def _refuse_title(header: Sequence[str], lines: io.StringIO, delimiter: str, whe
     lines.seek(at)
     sign = delimiter if len(header) > 1 else _guess_delimiter(below)
     cells = [cell for cell in below.split(sign) if cell.strip(STRIPPED)]
-    if len(cells) > 1:
+    # A column of row numbers has no name.
+    if len(cells) > len(named) + (len(header) > 1):
         raise BadTable(
             f"this line names {len(named)} column{'' if named else 's'}, the one below it has {len(cells)} cells",
             hint="the first line must name the columns: take out titles and notes above it",

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 import polars as pl
 
 from fedcli.errors import BadTable
+from fedcli.study.yaml import comment
 
 _COMMA = re.compile(r"[-+]?[0-9]+,[0-9]+([eE][-+]?[0-9]+)?")
 _POINT = re.compile(r"[-+]?[0-9]*\.[0-9]+([eE][-+]?[0-9]+)?")
@@ -73,7 +74,8 @@ def left_open(column: str, cell: str, where: str) -> BadTable:
     """Return the error for a number whose sign nobody can tell; of ``cell`` only its sign is said."""
     word = "comma" if "," in cell else "point"
     return BadTable(
-        f"nobody can tell whether the {word} in numbers of column '{column}' is the decimal sign or parts thousands",
+        f"nobody can tell whether the {word} in numbers of column '{comment(column)}' is the decimal sign or parts "
+        "thousands",
         hint=f"if it is the decimal sign, write in silo.yaml: table: {{decimal: {word}}}; if it parts thousands, "
         "export the numbers without it",
         where=where,

@@ -57,6 +57,16 @@ def test_the_first_line_of_excel_names_the_delimiter(tmp_path: Path) -> None:
     assert batch.number(0) == 3
 
 
+@pytest.mark.parametrize("text", ['sep="\na,b\n', "sep=§\na,b\n", "sep=x\na,b\n"])
+def test_a_first_line_that_names_no_delimiter_is_a_header(tmp_path: Path, text: str) -> None:
+    with pytest.raises(BadTable, match=r"the header cannot be read|names 1 column"):
+        open_table(write(tmp_path, text))
+
+
+def test_one_column_beside_row_numbers_has_no_title(tmp_path: Path) -> None:
+    assert cells(write(tmp_path, ",a\n0,40\n1,50\n"), "a") == [("40",), ("50",)]
+
+
 @pytest.mark.parametrize(
     ("text", "comma"),
     [

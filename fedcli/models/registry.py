@@ -85,6 +85,7 @@ def closed(form: Callable[[Setting, Parameters], ClosedForm]) -> Callable[[Setti
             max_rows=setting.max_rows,
             largest_weight=setting.largest_weight,
             closing_trip=setting.closing_trip,
+            target_half=setting.target_half,
         )
 
     return build

@@ -24,6 +24,8 @@ class Setting:
         Of a binary or category target; 0 for others.
     largest_y : float
         Upper end of a count target's range; 1 for others.
+    target_half : float
+        Half of a number target's range: what is 1 on the reference scale; 1 for others.
     max_rows, pool_rows : float
         Most rows of one silo, and of all together.
     largest_weight, largest_offset : float
@@ -43,6 +45,7 @@ class Setting:
     target: str
     n_classes: int
     largest_y: float
+    target_half: float
     max_rows: float
     pool_rows: float
     largest_weight: float

@@ -11,11 +11,12 @@ import difflib
 from typing import Any
 
 from fedcli.errors import ContradictoryStudy, UnsupportedModel
-from fedcli.models import discriminant_analysis, generalized, least_squares
+from fedcli.models import bayesian, discriminant_analysis, generalized, least_squares, ridge
 from fedcli.models.batch import Family
 from fedcli.models.registry import Estimator
 from fedcli.models.setting import Setting
 from fedcli.preparing.columns import Columns
+from fedcli.preparing.target import TargetScale
 from fedcli.study.document import ClassTarget, CountTarget, Study
 
 # Parameters that steer scikit-learn's own optimiser: here the optimum is reached whatever they say.
@@ -23,6 +24,8 @@ _SOLVER_ONLY = {"tol", "solver", "max_iter", "warm_start", "verbose", "n_jobs", 
 
 ESTIMATORS: dict[str, Estimator] = {
     **least_squares.ESTIMATORS,
+    **ridge.ESTIMATORS,
+    **bayesian.ESTIMATORS,
     **discriminant_analysis.ESTIMATORS,
     **generalized.ESTIMATORS,
 }
@@ -133,6 +136,7 @@ def setting_of(study: Study, columns: Columns) -> Setting:
         target=target.type,
         n_classes=target.n_classes if isinstance(target, ClassTarget) else 0,
         largest_y=target.range[1] if isinstance(target, CountTarget) else 1.0,
+        target_half=TargetScale.of(study).half,
         max_rows=rules.max_rows,
         pool_rows=pool_rows(study),
         largest_weight=study.weight.range[1] if study.weight else 1.0,

@@ -118,12 +118,13 @@ def _give_coefficients(estimator: Any, slopes: FloatArray, intercept: FloatArray
         if estimator.classes_[0] != labels[0]:
             # scikit-learn sorts the classes, and its coefficients speak for the last.
             slopes, intercept = -slopes, -intercept
-        slopes, intercept = slopes[None, :], intercept[None]
     elif labels:
         order = _sorted_classes(estimator, labels)
         slopes, intercept = slopes[order], intercept[order]
-    estimator.coef_ = slopes
-    estimator.intercept_ = intercept if labels else float(intercept)
+    # As the class itself has them: of two classes or without an intercept, forms differ from class to class.
+    estimator.coef_ = slopes.reshape(np.shape(estimator.coef_))
+    form = np.shape(estimator.intercept_)
+    estimator.intercept_ = intercept.reshape(form) if form else float(np.ravel(intercept)[0])
 
 
 def _sorted_classes(estimator: Any, labels: tuple[Any, ...]) -> list[int]:

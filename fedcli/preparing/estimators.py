@@ -11,7 +11,7 @@ import difflib
 from typing import Any
 
 from fedcli.errors import ContradictoryStudy, UnsupportedModel
-from fedcli.models import bayesian, discriminant_analysis, generalized, least_squares, ridge
+from fedcli.models import bayesian, discriminant_analysis, generalized, greedy, least_squares, ridge, sparse
 from fedcli.models.batch import Family
 from fedcli.models.registry import Estimator
 from fedcli.models.setting import Setting
@@ -25,6 +25,8 @@ _SOLVER_ONLY = {"tol", "solver", "max_iter", "warm_start", "verbose", "n_jobs", 
 ESTIMATORS: dict[str, Estimator] = {
     **least_squares.ESTIMATORS,
     **ridge.ESTIMATORS,
+    **sparse.ESTIMATORS,
+    **greedy.ESTIMATORS,
     **bayesian.ESTIMATORS,
     **discriminant_analysis.ESTIMATORS,
     **generalized.ESTIMATORS,

@@ -120,11 +120,8 @@ def parameters(study: Study) -> dict[str, Any]:
         raise UnsupportedModel(f"{name}: {wrong}", hint="mend model: params: in study.yaml")
     for key in ("priors", "class_prior"):
         priors = values.get(key)
-        if (
-            priors is not None
-            and not (isinstance(priors, str) and priors == known.defaults[key])
-            and priors != "empirical"
-        ):
+        named = ("uniform", "empirical") if isinstance(known.defaults.get(key), str) else ()
+        if priors is not None and priors not in named:
             _check_priors(study, key, priors)
     return values
 

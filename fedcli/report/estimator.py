@@ -30,8 +30,8 @@ def fitted_estimator(plan: Plan, state: State) -> Any:
     UnsupportedModel
         The installed scikit-learn lacks the class.
     """
-    estimator = new_estimator(plan.study)
     labels = class_labels(plan)
+    estimator = new_estimator(plan.study, labels)
     _fit_on_made_up_rows(estimator, plan, labels)
     if plan.family.linear:
         _give_coefficients(estimator, *standardised_coefficients(plan, state), labels)
@@ -77,12 +77,14 @@ def standardised_coefficients(plan: Plan, state: State) -> tuple[FloatArray, Flo
     return slopes * plan.target.half, np.asarray(intercept * plan.target.half + plan.target.middle)
 
 
-def new_estimator(study: Study, **more: Any) -> Any:
+def new_estimator(study: Study, labels: tuple[Any, ...] = (), **more: Any) -> Any:
     """Return an unfitted object of the study's class, with the study's parameters.
 
     Parameters
     ----------
     study : Study
+    labels : tuple
+        The classes as the object will meet them: it sorts them, and so must what is agreed for each.
     **more : object
         Further parameters, which have the last word.
 
@@ -98,6 +100,9 @@ def new_estimator(study: Study, **more: Any) -> Any:
     given = {key: value for key, value in parameters(study).items() if key in study.model.params}
     if name == "LogisticRegression" and given.pop("penalty", "l2") in (None, "none"):
         given["C"] = np.inf
+    for key in ("priors", "class_prior"):
+        if labels and isinstance(given.get(key), tuple):
+            given[key] = tuple(given[key][labels.index(label)] for label in sorted(labels))
     lists = {key: np.array(value) if isinstance(value, tuple) else value for key, value in given.items()}
     return cls(**{**lists, **more})
 

@@ -15,6 +15,8 @@ import numpy as np
 from fedcli.errors import ContradictoryStudy, UnsupportedModel
 from fedcli.models import (
     bayesian,
+    covariance,
+    decomposition,
     discriminant_analysis,
     generalized,
     greedy,
@@ -41,6 +43,8 @@ ESTIMATORS: dict[str, Estimator] = {
     **bayesian.ESTIMATORS,
     **discriminant_analysis.ESTIMATORS,
     **naive_bayes.ESTIMATORS,
+    **decomposition.ESTIMATORS,
+    **covariance.ESTIMATORS,
     **generalized.ESTIMATORS,
 }
 

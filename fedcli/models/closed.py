@@ -151,3 +151,20 @@ class Closed:
             return {}
         outputs = self.form.grouping.n_classes
         return {"coef": (n,) if outputs <= 2 else (None, n)}
+
+
+def fitted_attributes(state: State) -> dict[str, FloatArray | list[FloatArray]]:
+    """Return what the estimator has learnt, by scikit-learn's names without the last ``_``.
+
+    An attribute that is a list of arrays stands in the state as ``fitted.NAME.0``, ``fitted.NAME.1`` and so on.
+    """
+    found: dict[str, FloatArray | list[FloatArray]] = {}
+    lists: dict[str, dict[int, FloatArray]] = {}
+    for key, array in state.arrays.items():
+        if key.startswith(FITTED):
+            name, _, place = key.removeprefix(FITTED).partition(".")
+            if place:
+                lists.setdefault(name, {})[int(place)] = array
+            else:
+                found[name] = array
+    return {**found, **{name: [places[k] for k in sorted(places)] for name, places in lists.items()}}

@@ -15,7 +15,7 @@ import numpy as np
 
 from fedcli.errors import UnsupportedModel
 from fedcli.fileformat.statistics import FloatArray, State
-from fedcli.models.closed import FITTED
+from fedcli.models.closed import fitted_attributes
 from fedcli.preparing.estimators import estimator_of, parameters
 from fedcli.preparing.plan import Plan
 from fedcli.report.coefficients import class_labels
@@ -48,23 +48,6 @@ def fitted_estimator(plan: Plan, state: State) -> Any:
         scalar = not isinstance(value, list) and np.ndim(getattr(estimator, f"{name}_", value)) == 0
         setattr(estimator, f"{name}_", float(np.ravel(value)[0]) if scalar else value)
     return estimator
-
-
-def fitted_attributes(state: State) -> dict[str, FloatArray | list[FloatArray]]:
-    """Return what the estimator has learnt, by scikit-learn's names without the last ``_``.
-
-    An attribute that is a list of arrays stands in the state as ``fitted.NAME.0``, ``fitted.NAME.1`` and so on.
-    """
-    found: dict[str, FloatArray | list[FloatArray]] = {}
-    lists: dict[str, dict[int, FloatArray]] = {}
-    for key, array in state.arrays.items():
-        if key.startswith(FITTED):
-            name, _, place = key.removeprefix(FITTED).partition(".")
-            if place:
-                lists.setdefault(name, {})[int(place)] = array
-            else:
-                found[name] = array
-    return {**found, **{name: [places[k] for k in sorted(places)] for name, places in lists.items()}}
 
 
 def standardised_coefficients(plan: Plan, state: State) -> tuple[FloatArray, FloatArray]:

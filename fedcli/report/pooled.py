@@ -18,13 +18,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedcli.fileformat.statistics import FloatArray, State
+from fedcli.models.closed import fitted_attributes
 from fedcli.preparing.estimators import estimator_of
 from fedcli.preparing.plan import Plan
 from fedcli.preparing.rows import Rows
 from fedcli.report.coefficients import class_labels, coefficient_table
-from fedcli.report.estimator import fitted_attributes, new_estimator, standardised_coefficients
+from fedcli.report.estimator import new_estimator, standardised_coefficients
 from fedcli.report.transformers import Transformers
 from fedcli.study.document import ClassTarget, CountTarget, NoTarget
+
+_NOTHING = 1e-10
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,9 @@ def _flat(value: Any, *, turning: bool) -> FloatArray:
 
 
 def _relative(ours: FloatArray, theirs: FloatArray) -> float:
-    return float(np.linalg.norm(ours - theirs) / (np.linalg.norm(theirs) or 1.0))
+    size = float(np.linalg.norm(theirs))
+    # Means of standardised columns are rounding: nothing to be measured by.
+    return float(np.linalg.norm(ours - theirs) / (size if size > _NOTHING else 1.0))
 
 
 def _prepared(plan: Plan, state: State, rows: list[Rows]) -> tuple[FloatArray, tuple[FloatArray, FloatArray]]:

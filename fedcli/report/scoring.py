@@ -97,13 +97,16 @@ def prepared(plan: Plan, preparation: Preparation, rows: Rows) -> FloatArray:
 
 def _said(plan: Plan, estimator: Any, X: FloatArray) -> list[list[Any]]:
     if plan.study.target.type == "none":
-        return [[repr(float(v)) for v in row] for row in np.asarray(estimator.transform(X))]
+        made = estimator.transform(X) if hasattr(estimator, "transform") else estimator.mahalanobis(X)[:, None]
+        return [[repr(float(v)) for v in row] for row in np.asarray(made)]
     predicted = estimator.predict(X).tolist()
     labels = class_labels(plan)
     if not labels or not _has_probabilities(plan):
         return [[value if labels else repr(float(value))] for value in predicted]
     p = estimator.predict_proba(X)
-    order = [list(estimator.classes_).index(label) for label in (labels[1:] if len(labels) == 2 else labels)]
+    # Of yes or no the probability of yes stands for both.
+    shown = labels[1:] if plan.study.target.type == "binary" else labels
+    order = [list(estimator.classes_).index(label) for label in shown]
     return [[value, *(repr(float(q)) for q in row[order])] for value, row in zip(predicted, p, strict=True)]
 
 

@@ -374,3 +374,4 @@ class Simulated:
     kept: Path | None
     evaluation: Mapping[str, float] = field(default_factory=dict)
     model: Path | None = None
+    linear: bool = True

@@ -120,6 +120,7 @@ def simulate(
             kept=Path(keep) if keep is not None else None,
             evaluation=final.evaluation,
             model=final.model if keep is not None else None,
+            linear=plan.family.linear,
         )
 
 

@@ -26,6 +26,7 @@ from fedcli.models import (
     sparse,
 )
 from fedcli.models.batch import Family
+from fedcli.models.elsewhere import why_not
 from fedcli.models.registry import Estimator
 from fedcli.models.setting import Setting
 from fedcli.preparing.columns import Columns
@@ -58,6 +59,10 @@ def estimator_of(study: Study) -> Estimator:
         It is not one that fedcli fits.
     """
     name = study.model.estimator
+    known = why_not(name)
+    if known is not None:
+        why, instead = known
+        raise UnsupportedModel(f"{name} cannot be fitted without pooling rows: it {why}", hint=f"nearest: {instead}")
     if name not in ESTIMATORS:
         near = difflib.get_close_matches(name, ESTIMATORS, n=1)
         raise UnsupportedModel(

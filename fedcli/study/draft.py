@@ -1,4 +1,4 @@
-"""The draft of an agreement: the commented ``study.yaml`` that ``study init`` writes and ``add-silo`` completes.
+"""The draft of an agreement: the commented ``study.yaml`` that ``study init`` writes.
 
 Owns the text: what a coordinator reads first, and every comment in it. Knows nothing of tables (a sample arrives as
 `SampleColumn`), disk or keys. What it writes, `read_study` reads. Internal.
@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from fedcli.errors import BadStudy
-from fedcli.study.document import Member, Rules
-from fedcli.study.yaml import comment, load, scalar
+from fedcli.study.document import Rules
+from fedcli.study.yaml import comment, scalar
 
 # A key with its value: YAML, or the items of a list in YAML.
 Pair = tuple[str, str | list[str]]
@@ -178,48 +177,6 @@ def draft(name: str, title: str, sample: Sample | None = None) -> str:
         "silos: []  # written by 'fedcli study add-silo NAME.fedpub'",
     ]
     return "\n".join(lines) + "\n"
-
-
-def replace_silos(text: str, members: Sequence[Member], *, name: str = "study.yaml") -> str:
-    """Write the ``silos:`` section anew and leave every other line, comments included, as the person wrote it.
-
-    Parameters
-    ----------
-    text : str
-        A study as YAML.
-    members : sequence of Member
-        Name and fingerprint are written; the keys stay in the workspace's ``keys/`` folder, because a post-quantum
-        key alone is 2.6 kB.
-    name : str
-        The file's name, for messages.
-
-    Raises
-    ------
-    BadYaml
-        The text is not strict YAML, or would grow past its limit.
-    """
-    tree = load(text, name=name)
-    if not isinstance(tree.value, dict):
-        raise BadStudy("the file is not a study", hint="write a draft with: fedcli study init DIR", where=name)
-    entries = [
-        f"  - {{name: {scalar(member.name)}, fingerprint: {scalar(member.fingerprint)}}}\n" for member in members
-    ]
-    section = ["silos:\n", *entries] if entries else ["silos: []\n"]
-    lines = text.splitlines(keepends=True)
-    if "silos" not in tree.value:
-        if lines and not lines[-1].endswith("\n"):
-            lines[-1] += "\n"
-        start = end = len(lines)
-    else:
-        start = tree.line(("silos",)) - 1
-        later = [tree.line((key,)) - 1 for key in tree.value if tree.line((key,)) - 1 > start]
-        end = min(later, default=len(lines))
-        # Comments and blank lines at the margin belong to what follows.
-        while end > start + 1 and (not lines[end - 1].strip() or lines[end - 1].startswith("#")):
-            end -= 1
-    written = "".join([*lines[:start], *section, *lines[end:]])
-    load(written, name=name)
-    return written
 
 
 def _target(target: SampleColumn) -> list[str]:

@@ -1,8 +1,8 @@
-"""Changes to one list of a YAML text that a person wrote, every other character left as it stands.
+"""Changes to one key of a YAML text that a person wrote, every other character left as it stands.
 
-Owns where in the text an item belongs: in block and flow style, beside comments, before the end of the document, with
-the file's own line ends. Knows nothing of what the list holds. Internal. Every change is read back and compared with
-what it should say; a text that cannot be changed so is left to the person.
+Owns where in the text an item or a value belongs: in block and flow style, beside comments, before the end of the
+document, with the file's own line ends. Knows nothing of what the keys mean. Internal. Every change is read back and
+compared with what it should say; a text that cannot be changed so is left to the person.
 """
 
 from __future__ import annotations
@@ -74,6 +74,38 @@ def clear_list(text: str, key: str, *, name: str) -> str:
     return _first_that_reads(_cleared(_Text(text), key), {**value, key: []}, key, name)
 
 
+def set_values(text: str, values: Mapping[str, str], *, name: str) -> str:
+    """Give top-level keys other texts as values, in place, or at the top where they are not yet there.
+
+    Parameters
+    ----------
+    text : str
+        A mapping as strict YAML, or nothing but comments.
+    values : mapping of str to str
+    name : str
+        The file's name, for messages.
+
+    Raises
+    ------
+    BadYaml, BadStudy
+    """
+    value = load(text, name=name).value
+    if value is None:
+        newline = _newline(text)
+        return "".join(f"{key}: {scalar(said)}{newline}" for key, said in values.items()) + text
+    # The last one first: each goes to the top.
+    for key, said in reversed(list(values.items())):
+        if value.get(key) != said:
+            value = {**value, key: said}
+            text = _first_that_reads(_set(_Text(text), key, scalar(said)), value, key, name)
+    return text
+
+
+def _newline(text: str) -> str:
+    found = _BREAK.search(text)
+    return found[0] if found else "\n"
+
+
 def _first_that_reads(attempts: Iterator[str], wanted: dict[str, Any], key: str, name: str) -> str:
     for attempt in attempts:
         try:
@@ -88,8 +120,8 @@ def _first_that_reads(attempts: Iterator[str], wanted: dict[str, Any], key: str,
                     where=name,
                 ) from exc
     raise BadStudy(
-        f"'{key}' is written in a way that cannot be added to",
-        hint=f"write it as '{key}: []' on a line of its own, at the end of the file",
+        f"'{key}' is written in a way that cannot be changed here",
+        hint=f"take '{key}' and what belongs to it out of the file, and try again",
         where=name,
     )
 
@@ -121,8 +153,7 @@ class _Text:
         while not isinstance(next(events), pyyaml.DocumentStartEvent):
             pass
         self.root = _node(next(events), events)
-        found = _BREAK.search(text)
-        self.newline = found[0] if found else "\n"
+        self.newline = _newline(text)
 
     def pair(self, key: str) -> tuple[_Node, _Node] | None:
         """Return a top-level key and its value."""
@@ -211,3 +242,19 @@ def _cleared(text: _Text, key: str) -> Iterator[str]:
     name, value = pair
     head = whole[: value.start] if value.flow else whole[: whole.index(":", name.end) + 1] + " "
     yield head + "[]" + whole[value.said :]
+
+
+def _set(text: _Text, key: str, said: str) -> Iterator[str]:
+    pair, whole, root = text.pair(key), text.text, text.root
+    if pair is not None:
+        _, value = pair
+        head, tail = whole[: value.start].rstrip(" "), whole[value.end :]
+        # A key without its colon, and text over several lines, whose end is the next line's beginning.
+        for colon, end in ((" ", ""), (": ", ""), (" ", text.newline)):
+            yield head + colon + said + end + tail
+    elif root.flow:
+        at = root.start + 1
+        yield f"{whole[:at]}{key}: {said}{', ' if root.inner else ''}{whole[at:]}"
+    else:
+        at = text.line_start(root.start)
+        yield f"{whole[:at]}{' ' * root.column}{key}: {said}{text.newline}{whole[at:]}"

@@ -12,7 +12,7 @@ from fedcli.study.yaml import load
 from fedcli.workflow import study as study_commands
 from fedcli.workflow.study import study_add_silo, study_freeze, study_init
 from tests.workflow.conftest import At
-from tests.workflow.play import REGISTRY, SILOS, Town, agreement, snapshot
+from tests.workflow.play import REGISTRY, SILOS, Town, agreement, command, snapshot
 
 PLAIN = agreement().replace("study: heart\n", "# A line of ours.\nstudy: heart  # and another\n")
 IN_BRACES = yaml.safe_dump(load(PLAIN, name="x").value, default_flow_style=True, sort_keys=False)
@@ -95,3 +95,26 @@ def test_a_disk_that_fills_up_leaves_no_half_enrolment(empty: Town, monkeypatch:
     assert snapshot(empty.registry) == before
     monkeypatch.undo()
     enrol(empty, *SILOS)
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        "# ours\ncolumns:\n  age: {column: years}\n",
+        "{columns: {age: {column: years}}}\n",
+        "{key: old.fedkey, data: old.csv, columns: {age: {column: years}}}  # of another study\n",
+        "  key: old.fedkey\n  columns: {age: {column: years}}\n  data: old.csv",
+    ],
+)
+def test_a_mapping_given_to_join_is_kept_in_any_form(town: At, own: str) -> None:
+    place = town("joined")
+    given, space = place.root / "own.yaml", place.root / "again"
+    given.write_text(own)
+    place.table("north").write_text(place.table("north").read_text().replace("age,", "years,", 1))
+    digits = command("study", "show", place.study, "--json").json["fingerprint"]
+    where = ("--key", place.key("north"), "--data", place.table("north"), "-C", space)
+    said = place.run("join", place.study, *where, "--mapping", given, "--fingerprint", digits)
+    assert said.status == 0, said.err
+    # Its table has no column of the agreed name.
+    checked = command("check", "-C", space)
+    assert checked.status == 0, checked.err

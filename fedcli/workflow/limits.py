@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from fedcli.fileformat.statistics import State
 from fedcli.models.batch import empty_state
 from fedcli.preparing.estimators import parameters
 from fedcli.preparing.plan import Plan
-from fedcli.privacy.disclosure import Disclosure, examine, level_problems
+from fedcli.privacy.disclosure import Disclosure, Levels, examine, level_problems
 from fedcli.privacy.ring import fraction_bits
 from fedcli.study.document import Rules, Study
 from fedcli.workflow.memory import SiloMemory
@@ -96,7 +97,7 @@ def spread_problems(study: Study, extent: Mapping[str, tuple[float, float]]) -> 
     return tuple(found)
 
 
-def examine_rows(plan: Plan, spool: Spool, mask: NDArray[np.bool_]) -> Disclosure:
+def examine_rows(plan: Plan, spool: Spool, mask: NDArray[np.bool_], earlier: Levels | None = None) -> Disclosure:
     """Merge small levels where that is agreed, then test a silo's rows against the agreement's rules.
 
     Both here, so that `check` and every trip of `train` see the same levels.
@@ -108,11 +109,13 @@ def examine_rows(plan: Plan, spool: Spool, mask: NDArray[np.bool_]) -> Disclosur
         All checked rows of the silo. Its later passes show the merged levels, so rows are hashed before.
     mask : ndarray of bool (n_rows,)
         Rows held out.
+    earlier : Levels, optional
+        What updates of this study have merged and shown before.
     """
     rules = plan.study.rules
     held_out = int(mask.sum())
-    merged = merge_small(plan, spool, mask)
-    return examine(
+    merging = merge_small(plan, spool, mask, earlier)
+    found = examine(
         count_cells(plan, spool, mask),
         n_rows=len(spool) - held_out,
         n_held_out=held_out,
@@ -128,8 +131,11 @@ def examine_rows(plan: Plan, spool: Spool, mask: NDArray[np.bool_]) -> Disclosur
         levels_per_row=rules.levels_per_row,
         shares=largest_shares(plan, spool, mask) if rules.largest_share is not None else (),
         largest_share=rules.largest_share,
-        merged=merged,
+        merged=merging.merged,
     )
+    levels = Levels(frozenset((level.column, level.level) for level in merging.merged), merging.shown)
+    # Before the small group that such a level is: this says why it may not be counted as another.
+    return replace(found, problems=(*merging.problems, *found.problems), levels=levels)
 
 
 def within_rules(max_rounds: int, memory: SiloMemory, number: int, attempt: int, parent: str) -> None:

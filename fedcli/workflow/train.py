@@ -127,7 +127,7 @@ def train(
             raise problem
         hashes = hash_rows(spool, memory.secret())
         mask = held_out(hashes, side.study.study.evaluation.holdout, memory.secret())
-        disclosure = examine_rows(plan, spool, mask)
+        disclosure = examine_rows(plan, spool, mask, memory.levels())
         if disclosure.problems:
             raise disclosure.problems[0]
         digest = rows_digest(hashes, memory.secret())
@@ -189,6 +189,7 @@ def train(
         # The ledger before the memory: a run that stops in between is recorded twice, never not at all.
         side.append(ledger_entry(side, found, release, update=made, sheet=sheet.digest(), reviewer=reviewer, now=now))
         memory.remember_rows(digest, attempt)
+        memory.remember_levels(disclosure.levels)
         summed.remember(hashes[~mask])
         if number > 1 and mask.any() and not sums.silent_holdout:
             evaluated.remember(hashes[mask])

@@ -122,6 +122,7 @@ def train(
     tell("reading and checking the table")
     reader = side.reader()
     with Spool(reader, side.workspace.private) as spool:
+        spool.sort()
         tell("testing what would leave")
         for problem in spread_problems(side.study.study, reader.report.extent):
             raise problem

@@ -96,10 +96,15 @@ def federate(
     study = enrolled(study, tables)
     plan = Plan(study)
     spools = {name: spool_of(study, path, (mappings or {}).get(name)) for name, path in tables.items()}
-    masks = {
-        name: mask_of(spool, study.evaluation.holdout, (secrets or {}).get(name, name.encode()))
-        for name, spool in spools.items()
-    }
+
+    def chosen() -> dict[str, NDArray[np.bool_]]:
+        share = study.evaluation.holdout
+        return {n: mask_of(spool, share, (secrets or {}).get(n, n.encode())) for n, spool in spools.items()}
+
+    as_in_table = chosen()
+    for spool in spools.values():
+        spool.sort()
+    masks = chosen()
     # Silos with enough rows for the study; one with fewer is here to test the mathematics alone.
     trails: dict[str, list[State]] = {name: [] for name in spools if enough_rows(plan, spools[name], masks[name])}
     memories: dict[str, Memory] = {}
@@ -118,7 +123,7 @@ def federate(
         for name in trails.keys() & updates.keys() if "candidates" in states[-1].arrays else ():
             trails[name].append(State({}, {**states[-1].arrays, "own": updates[name].own}))
         states.append(plan.advance(total, states[-1], same_silos=same_silos))
-    return Federation(plan, tuple(states[1:]), reason, masks)
+    return Federation(plan, tuple(states[1:]), reason, as_in_table)
 
 
 def spool_of(study: Study, path: Path, mapping: str | None = None) -> Spool:

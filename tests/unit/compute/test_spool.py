@@ -44,6 +44,37 @@ def test_blocks_do_not_depend_on_how_rows_arrived(tmp_path: Path, memory_bytes: 
     assert places == [slice(0, BLOCK_ROWS), slice(BLOCK_ROWS, BLOCK_ROWS + 500)]
 
 
+@pytest.mark.parametrize("memory_bytes", [2**30, 300_000, 0])
+def test_sorted_rows_are_the_same_in_the_same_order_however_they_came(tmp_path: Path, memory_bytes: int) -> None:
+    n = BLOCK_ROWS * 3 + 17
+    rows = table(n)
+    # Copies of rows, and zeros of either sign.
+    rows = rows.take(np.r_[0:n, 5:300, 40:60])
+    rows.offset[::3] = 0.0
+    found = []
+    for seed in range(3):
+        mixed = rows.take(np.random.default_rng(seed).permutation(len(rows)))
+        mixed.offset[mixed.offset == 0] = -0.0 if seed else 0.0
+        with Spool([mixed], tmp_path, memory_bytes=memory_bytes) as spool:
+            spool.sort()
+            found.append(whole(spool))
+            assert list(tmp_path.iterdir()) == []
+    for other in found[1:]:
+        for field in ("numbers", "codes", "target", "offset", "weight"):
+            np.testing.assert_array_equal(getattr(other, field), getattr(found[0], field))
+    for field in ("target", "weight"):
+        np.testing.assert_array_equal(np.sort(getattr(found[0], field)), np.sort(getattr(rows, field)))
+    keyed = {tuple(row) for row in np.c_[rows.target, rows.weight, rows.numbers[:, 0]].tolist()}
+    assert keyed == {tuple(row) for row in np.c_[found[0].target, found[0].weight, found[0].numbers[:, 0]].tolist()}
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_no_row_and_one_row_are_sorted(tmp_path: Path, n: int) -> None:
+    with Spool([table(1)] if n else [], tmp_path, memory_bytes=0) as spool:
+        spool.sort()
+        assert len(spool) == n
+
+
 def test_the_scratch_file_has_no_name(tmp_path: Path) -> None:
     with Spool([table(100)], tmp_path, memory_bytes=0) as spool:
         assert len(whole(spool)) == 100

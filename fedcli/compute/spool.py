@@ -69,38 +69,56 @@ class Spool:
 
     def blocks(self) -> Iterator[tuple[slice, Rows]]:
         """Pass over all rows in order, `BLOCK_ROWS` at a time, with their positions."""
-        for start in range(0, len(self), BLOCK_ROWS):
-            stop = min(start + BLOCK_ROWS, len(self))
-            rows = _unpack(self._read(start, stop), self._n_numbers, self._n_codes)
-            if self._relabelled is not None:
-                chosen, as_read = self._relabelled[start:stop], rows.codes.copy()
-                for (column, code), other in self._replaced.items():
-                    rows.codes[chosen & (as_read[:, column] == code), column] = other
-            yield slice(start, stop), rows
+        for start, table in self._raw():
+            rows = _unpack(table, self._n_numbers, self._n_codes)
+            where = slice(start, start + len(rows))
+            self._show_others(rows.codes, where)
+            yield where, rows
 
-    def sort(self) -> None:
-        """Put the rows into an order that they alone decide: the same table gives the same sums, however it is written.
+    def sort(self, last: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Put the rows into an order that they alone decide: the same rows give the same sums, however they came.
 
-        Float sums round differently in another order. Equal rows are alike, so theirs does not matter. Not for rows
-        that are relabelled already.
+        Float sums round differently in another order. Equal rows are alike, so theirs does not matter. Levels count as
+        they are shown, so that rows relabelled give the same sums as rows written so.
+
+        Parameters
+        ----------
+        last : ndarray of bool (n_rows,)
+            Rows that come behind all others, in the same kind of order.
+
+        Returns
+        -------
+        ndarray of int64 (n_rows,)
+            Where each row was before.
         """
-        n_rows, width = self._shape
-        if n_rows < 2:
-            return
-        keys = np.concatenate([_keys(table) for table in self._raw()])
-        order = np.argsort(keys, kind="stable")
+        keys = np.empty(len(self), dtype=np.uint64)
+        for start, table in self._raw():
+            where, shown = slice(start, start + len(table)), table.copy()
+            self._show_others(shown[:, self._n_numbers : self._n_numbers + self._n_codes], where)
+            keys[where] = _keys(shown)
+        order = np.argsort((keys >> np.uint64(1)) | (last.astype(np.uint64) << np.uint64(63)), kind="stable")
+        if self._relabelled is not None:
+            self._relabelled = self._relabelled[order]
         if self._table is not None:
-            self._table = self._table[order]
-            return
+            self._table = self._table[order] if len(order) else self._table
+            return order
         place = np.empty_like(order)
-        place[order] = np.arange(n_rows)
+        place[order] = np.arange(len(order))
         # A share is held twice, and the keys and places of all rows beside it.
-        self._sort_file(place, max(self._memory_bytes // (32 * width), BLOCK_ROWS))
+        self._sort_file(place, max(self._memory_bytes // (32 * self._shape[1]), BLOCK_ROWS))
+        return order
 
-    def _raw(self) -> Iterator[np.ndarray]:
-        """Pass over the rows as they are kept, `BLOCK_ROWS` at a time."""
+    def _show_others(self, codes: np.ndarray, where: slice) -> None:
+        """Put other levels in the place of those that are relabelled, (n, n_categories), in place."""
+        if self._relabelled is not None:
+            chosen, as_read = self._relabelled[where], codes.copy()
+            for (column, code), other in self._replaced.items():
+                codes[chosen & (as_read[:, column] == code), column] = other
+
+    def _raw(self) -> Iterator[tuple[int, np.ndarray]]:
+        """Pass over the rows as they are kept, `BLOCK_ROWS` at a time, with the position of the first."""
         for start in range(0, len(self), BLOCK_ROWS):
-            yield self._read(start, min(start + BLOCK_ROWS, len(self)))
+            yield start, self._read(start, min(start + BLOCK_ROWS, len(self)))
 
     def _read(self, start: int, stop: int) -> np.ndarray:
         if self._table is not None:
@@ -120,7 +138,7 @@ class Spool:
         n_rows, width = self._shape
         other = tempfile.TemporaryFile(dir=self._scratch)  # noqa: SIM115 - closed by `close`
         filled = np.arange(0, n_rows, most)
-        for start, table in zip(range(0, n_rows, BLOCK_ROWS), self._raw(), strict=True):
+        for start, table in self._raw():
             shares = place[start : start + len(table)] // most
             for share in np.unique(shares).tolist():
                 part = table[shares == share]

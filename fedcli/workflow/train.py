@@ -122,7 +122,6 @@ def train(
     tell("reading and checking the table")
     reader = side.reader()
     with Spool(reader, side.workspace.private) as spool:
-        spool.sort()
         tell("testing what would leave")
         for problem in spread_problems(side.study.study, reader.report.extent):
             raise problem
@@ -131,6 +130,8 @@ def train(
         disclosure = examine_rows(plan, spool, mask, memory.levels())
         if disclosure.problems:
             raise disclosure.problems[0]
+        order = spool.sort(mask)
+        hashes, mask = hashes[order], mask[order]
         digest = rows_digest(hashes, memory.secret())
         changed = rows_changed(memory, digest, number)
         summed, evaluated = Released(memory.folder, SUMMED), Released(memory.folder, EVALUATED)

@@ -96,15 +96,11 @@ def federate(
     study = enrolled(study, tables)
     plan = Plan(study)
     spools = {name: spool_of(study, path, (mappings or {}).get(name)) for name, path in tables.items()}
-
-    def chosen() -> dict[str, NDArray[np.bool_]]:
-        share = study.evaluation.holdout
-        return {n: mask_of(spool, share, (secrets or {}).get(n, n.encode())) for n, spool in spools.items()}
-
-    as_in_table = chosen()
-    for spool in spools.values():
-        spool.sort()
-    masks = chosen()
+    as_in_table = {
+        name: mask_of(spool, study.evaluation.holdout, (secrets or {}).get(name, name.encode()))
+        for name, spool in spools.items()
+    }
+    masks = {name: mask[spools[name].sort(mask)] for name, mask in as_in_table.items()}
     # Silos with enough rows for the study; one with fewer is here to test the mathematics alone.
     trails: dict[str, list[State]] = {name: [] for name in spools if enough_rows(plan, spools[name], masks[name])}
     memories: dict[str, Memory] = {}

@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 
 ROOT = Path(__file__).resolve().parents[1]
 PYTHON = sys.executable
@@ -32,9 +33,13 @@ evaluation: {{holdout: 0}}
 silos: []
 """
 
+READ = "import polars, sys; polars.read_csv(sys.argv[1])"
+LARGE_GOAL = 600e6
+
 POOLED = """\
 import sys
 import numpy as np
+import polars as pl
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -50,6 +55,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--columns", type=int, default=50)
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--large", action="store_true", help="also 5,000,000 rows x 30 columns: 3 GB of disk, minutes")
     options = parser.parse_args()
     print(f"Python {sys.version.split()[0]}, {os.cpu_count()} cores, best of {options.runs} runs taken in turns\n")
     with tempfile.TemporaryDirectory(prefix="fedcli-bench-") as name:
@@ -57,6 +63,8 @@ def main() -> None:
         start_up(options.runs)
         imports(folder)
         training(folder, options.rows, options.columns, max(options.runs // 2, 2))
+        if options.large:
+            large(folder, 5_000_000, 30)
 
 
 def start_up(runs: int) -> None:
@@ -102,11 +110,49 @@ def small_study(folder: Path) -> dict[str, list[str]]:
 
 
 def training(folder: Path, rows: int, columns: int, runs: int) -> None:
-    """Compare one silo's first trip with scikit-learn's own fit of the same rows, reading included in both."""
+    """Compare one silo's check and first trip with reading its table, and with scikit-learn's own fit of it."""
     table = folder / "north.csv"
     make_table(table, rows, columns)
+    silo, secret = joined_silo(folder, table, columns)
+    size = f"{rows:,} rows x {columns} columns, {table.stat().st_size / 1e6:.0f} MB"
+    check = [*FEDCLI, "check", "-C", str(silo), "-q"]
+    ours, theirs = turns(check, [PYTHON, "-c", READ, str(table)], runs=runs + 2)
+    report(f"fedcli check ({size})", ours, "Polars' own read of the file", theirs, wanted=3)
     pooled = folder / "pooled.py"
     pooled.write_text(POOLED)
+    train = [*FEDCLI, "train", "-C", str(silo), "--dry-run", "-q", *secret]
+    ours, theirs = turns(train, [PYTHON, str(pooled), str(table)], runs=runs)
+    report(f"fedcli train, trip 1 ({size})", ours, "scikit-learn's pooled fit, read included", theirs)
+
+
+def large(folder: Path, rows: int, columns: int) -> None:
+    """Print the peak memory of one silo's check and first trip on a table that is larger than either may be."""
+    table = folder / "large.csv"
+    make_table(table, rows, columns)
+    silo, secret = joined_silo(folder / "large", table, columns)
+    print(f"{rows:,} rows x {columns} columns, {table.stat().st_size / 1e6:,.0f} MB, peak memory (goal: below 600 MB):")
+    for title, command in (("check", ["check", "-q"]), ("train", ["train", "--dry-run", "-q", *secret])):
+        started = time.perf_counter()
+        peak = peak_memory([*FEDCLI, command[0], "-C", str(silo), *command[1:]])
+        verdict = "yes" if peak < LARGE_GOAL else "NO"
+        print(f"  {title}: {peak / 1e6:.0f} MB ({verdict}), {time.perf_counter() - started:.0f} s")
+    print()
+
+
+def peak_memory(command: list[str]) -> int:
+    """Run a command that must succeed; return the most memory that it held [bytes]."""
+    code = (
+        "import resource, subprocess, sys\n"
+        "done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)\n"
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)\n"
+        "sys.exit(done.returncode)\n"
+    )
+    return int(run([PYTHON, "-c", code, *command]))
+
+
+def joined_silo(folder: Path, table: Path, columns: int) -> tuple[Path, list[str]]:
+    """Agree on a study of two silos and let one join with ``table``; return its workspace and the passphrase option."""
+    folder.mkdir(exist_ok=True)
     passphrase = folder / "passphrase"
     passphrase.write_text("correct horse battery staple\n")
     secret = ["--passphrase-file", str(passphrase)]
@@ -125,20 +171,18 @@ def training(folder: Path, rows: int, columns: int, runs: int) -> None:
     key, heard = str(folder / "north.fedkey"), field(frozen, "fingerprint")
     where = ["--key", key, "--data", str(table), "-C", str(silo), "--fingerprint", heard]
     run([*FEDCLI, "join", str(home / "outbox/bench.fedstudy"), *where, *secret])
-    train = [*FEDCLI, "train", "-C", str(silo), "--dry-run", "-q", *secret]
-    ours, theirs = turns(train, [PYTHON, str(pooled), str(table)], runs=runs)
-    size = f"{rows:,} rows x {columns} columns, {table.stat().st_size / 1e6:.0f} MB"
-    report(f"fedcli train, trip 1 ({size})", ours, "scikit-learn's pooled fit, read included", theirs)
+    return silo, secret
 
 
 def make_table(path: Path, rows: int, columns: int) -> None:
-    """Write a table of random numbers with an outcome that five of its columns explain."""
+    """Write a table of random numbers with an outcome that five of its columns explain, a part at a time."""
     rng = np.random.default_rng(0)
-    X = rng.normal(size=(rows, columns)).clip(-7.9, 7.9)
-    y = rng.random(rows) < 1 / (1 + np.exp(-(X[:, :5].sum(axis=1) - 1)))
-    with path.open("w") as file:
-        file.write(",".join([*(f"x{i}" for i in range(columns)), "y"]) + "\n")
-        np.savetxt(file, np.column_stack([X, y]), fmt=["%.6f"] * columns + ["%d"], delimiter=",")
+    with path.open("wb") as file:
+        for start in range(0, rows, 250_000):
+            X = rng.normal(size=(min(250_000, rows - start), columns)).clip(-7.9, 7.9)
+            y = rng.random(len(X)) < 1 / (1 + np.exp(-(X[:, :5].sum(axis=1) - 1)))
+            part = pl.DataFrame({**{f"x{i}": X[:, i] for i in range(columns)}, "y": y.astype(int)})
+            part.write_csv(file, include_header=start == 0, float_precision=6)
 
 
 def run(command: list[str]) -> str:

@@ -15,6 +15,7 @@ import pytest
 import typer
 
 from fedcli.errors import all_errors
+from fedcli.errors.doubts import all_doubts
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "fedcli"
@@ -156,9 +157,17 @@ def test_every_error_page_says_why_and_what_to_do() -> None:
     assert not short
 
 
+def test_every_warning_has_a_page_and_every_page_a_warning() -> None:
+    text = (DOCS / "warnings.md").read_text("utf-8")
+    assert re.findall(r"^## (W\d{3}) \S", text, re.MULTILINE) == list(all_doubts())
+    for section in re.split(r"^## ", text, flags=re.MULTILINE)[1:]:
+        assert "**Why.**" in section, section[:4]
+        assert "**What to do.**" in section, section[:4]
+
+
 def test_error_codes_are_never_used_twice() -> None:
     text = "".join(path.read_text("utf-8") for path in sorted((SOURCE / "errors").glob("*.py")))
-    codes = re.findall(r'code = "(E[1-9]\d\d)"', text)
+    codes = re.findall(r'code = "([EW][1-9]\d\d)"', text)
     assert codes
     assert len(codes) == len(set(codes))
 

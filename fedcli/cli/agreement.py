@@ -9,19 +9,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fedcli.study.document import Feature, Profile, Rules, Study, Term
+    from fedcli.study.document import Feature, Profile, Rules, Study, Target, Term
 
 
 def plain_words(study: Study, trips: tuple[int, int]) -> list[tuple[str, str]]:
     """Return the agreement as names and sentences."""
     rules = study.rules
     target = study.target
-    unit = f" in {target.unit}" if target.type == "number" and target.unit else ""
-    if target.type == "binary":
-        outcome = f"{target.column}: {_said('yes', target.positive)} or {_said('no', target.negative)}"
-    else:
-        outcome = f"{target.column}: a {target.type} from {target.range[0]:g} to {target.range[1]:g}{unit}"
-    rows = [("study", study.title or study.study), ("outcome", outcome)]
+    rows = [("study", study.title or study.study), ("outcome", _outcome(target))]
     for number, (name, column) in enumerate(study.features.items()):
         rows.append(("columns" if number == 0 else "", f"{name}: {_column(column)}"))
     for number, (name, term) in enumerate(study.terms.items()):
@@ -80,6 +75,17 @@ def _said(answer: str, values: Sequence[object]) -> str:
     """Return what stands for an answer in the tables, in brackets unless it is the word itself."""
     spellings = ", ".join(map(str, values))
     return answer if spellings.casefold() == answer else f"{answer} ({spellings})"
+
+
+def _outcome(target: Target) -> str:
+    if target.type == "none":
+        return "none: the model describes the columns alone"
+    if target.type == "binary":
+        return f"{target.column}: {_said('yes', target.positive)} or {_said('no', target.negative)}"
+    if target.type == "category":
+        return f"{target.column}: one of {', '.join(target.levels)}"
+    unit = f" in {target.unit}" if target.type == "number" and target.unit else ""
+    return f"{target.column}: a {target.type} from {target.range[0]:g} to {target.range[1]:g}{unit}"
 
 
 def _column(column: Feature) -> str:

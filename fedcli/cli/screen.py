@@ -171,7 +171,16 @@ def _hear_ctrl_c() -> None:
 
 def complain(code: str, message: str, hint: str = "") -> None:
     """Print an error and what to do about it, on stderr."""
-    tell(f"fedcli: error[{code}]: {clean(message)}", indent=8)
+    _said("error", code, message, hint)
+
+
+def look_at(code: str, message: str, hint: str = "") -> None:
+    """Print what looks odd and what to do if it is wrong, on stderr."""
+    _said("warning", code, message, hint)
+
+
+def _said(what: str, code: str, message: str, hint: str) -> None:
+    tell(f"fedcli: {what}[{code}]: {clean(message)}", indent=8)
     if hint:
         tell(f"fedcli: hint: {clean(hint)} (fedcli explain {code})", indent=8)
 

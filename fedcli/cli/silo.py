@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fedcli.cli.agreement import plain_words
-from fedcli.cli.commands import in_workspace, quoted
+from fedcli.cli.checking import check
+from fedcli.cli.commands import quoted
 from fedcli.cli.options import (
     AT_A_SILO,
     Force,
@@ -23,7 +24,7 @@ from fedcli.cli.options import (
     Verbose,
     WorkspaceDir,
 )
-from fedcli.cli.screen import Screen, complain, passphrase_source
+from fedcli.cli.screen import Screen, passphrase_source
 
 if TYPE_CHECKING:
     from fedcli.workflow.results import Release, StudyShown
@@ -109,65 +110,6 @@ def join(
     if joined.notes:
         screen.say(f"Confirm or correct these in {joined.mapping}; a line that begins with # is not in force")
     screen.next("fedcli check")
-
-
-def check(
-    data: Annotated[
-        str | None, typer.Argument(metavar="[TABLE]", help="Your table; else the one named in silo.yaml.")
-    ] = None,
-    query: Query = None,
-    workspace: WorkspaceDir = Path(),
-    as_json: Json = False,
-    quiet: Quiet = False,
-) -> None:
-    """Say whether your rows fit the agreement, and what would be refused. Writes nothing.
-
-    Example: fedcli check north.csv
-    """
-    from fedcli.workflow.check import check as run
-
-    screen = Screen("check", as_json, quiet, workspace=workspace)
-    checked = run(data, workspace=workspace, query=query)
-    screen.object(
-        ok=checked.ok,
-        study=checked.study,
-        table=checked.table,
-        rows_read=checked.rows_read,
-        rows_used=checked.rows_used,
-        rows_dropped=checked.rows_dropped,
-        rows_held_out=checked.rows_held_out,
-        columns=[vars(column) for column in checked.columns],
-        smallest=checked.smallest,
-        merged=checked.merged,
-        problems=[{"code": e.code, "message": e.message, "hint": e.hint, "where": e.where} for e in checked.problems],
-    )
-    rows = [
-        ("study", checked.study),
-        ("table", ", ".join(checked.table)),
-        ("rows", f"{checked.rows_read:,} read, {checked.rows_used:,} used, {checked.rows_dropped:,} dropped"),
-    ]
-    if checked.rows_held_out:
-        rows.append(("held out", f"{checked.rows_held_out:,} of them, for evaluation"))
-    for number, column in enumerate(checked.columns):
-        local = f" (here: {column.local_name})" if column.local_name != column.name else ""
-        rows.append(
-            (
-                "columns" if number == 0 else "",
-                f"{column.name}{local}: {column.used:,} values, {column.missing:,} missing"
-                + (f", {column.outside:,} outside, {column.outside_are}" if column.outside else ""),
-            )
-        )
-    rows += [("merged" if number == 0 else "", words) for number, words in enumerate(checked.merged)]
-    if checked.smallest:
-        rows.append(("smallest group", f"{checked.smallest[0]}: {checked.smallest[1]:,} rows"))
-    screen.table(rows)
-    for problem in checked.problems:
-        complain(problem.code, str(problem), in_workspace(problem.hint, workspace))
-    if not checked.ok:
-        screen.say("Not ready. Nothing was written.")
-        raise typer.Exit(1)
-    screen.done("ready. Nothing was written.")
-    screen.next(f"fedcli train {quoted(data)}" if data else "fedcli train")
 
 
 def train(

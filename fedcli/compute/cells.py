@@ -19,7 +19,15 @@ from fedcli.compute.spool import Spool
 from fedcli.preparing.plan import Plan
 from fedcli.preparing.rows import Rows
 from fedcli.privacy.disclosure import Cell, Largest
-from fedcli.study.document import BinaryTarget, CountTarget, Interaction, NumberTarget, Spline
+from fedcli.study.document import (
+    BinaryTarget,
+    CategoryTarget,
+    ClassTarget,
+    CountTarget,
+    Interaction,
+    NumberTarget,
+    Spline,
+)
 
 Codes = NDArray[np.int64]
 Labels = tuple[str, ...]
@@ -40,7 +48,9 @@ _BY_WEIGHT: dict[str, Group] = {
 }
 
 
-def count_cells(plan: Plan, spool: Spool, mask: NDArray[np.bool_]) -> list[Cell]:
+def count_cells(
+    plan: Plan, spool: Spool, mask: NDArray[np.bool_], folds: NDArray[np.int64] | None = None
+) -> list[Cell]:
     """Count every one-way and two-way cell over the training rows.
 
     Parameters
@@ -49,6 +59,8 @@ def count_cells(plan: Plan, spool: Spool, mask: NDArray[np.bool_]) -> list[Cell]
     spool : Spool
     mask : ndarray of bool (n_rows,)
         Rows held out; they are not counted.
+    folds : ndarray of int of shape (n_rows,), optional
+        Which fold of a cross-validation each row is in: sums leave by fold, so cells are counted by fold, too.
 
     Returns
     -------
@@ -62,7 +74,45 @@ def count_cells(plan: Plan, spool: Spool, mask: NDArray[np.bool_]) -> list[Cell]
     if plan.study.weight is not None:
         for among, group in _BY_WEIGHT.items():
             cells += [Cell(f"{cell.says}, {among}", cell.count) for cell in _count(plan, spool, mask, group)]
+    for number in range(plan.study.model.cv or 0) if folds is not None else ():
+        inside = _count(plan, spool, mask | (folds != number), _every)
+        cells += [Cell(f"{cell.says}, in fold {number + 1}", cell.count) for cell in inside]
     return cells
+
+
+def smallest_product_group(
+    plan: Plan, spool: Spool, mask: NDArray[np.bool_], folds: NDArray[np.int64] | None = None
+) -> Cell | None:
+    """Return the group of fewest training rows whose products of columns are summed apart; None where all are one.
+
+    Parameters
+    ----------
+    plan : Plan
+    spool : Spool
+    mask : ndarray of bool (n_rows,)
+        Rows held out.
+    folds : ndarray of int of shape (n_rows,), optional
+    """
+    grouping = plan.grouping
+    if grouping is None or grouping.product_groups == 1:
+        return None
+    n_classes = grouping.n_classes if grouping.by_class else 1
+    counts = np.zeros(grouping.product_groups, dtype=np.int64)
+    for where, rows in spool.blocks():
+        fold = folds[where] if folds is not None else np.zeros(len(rows), dtype=np.int64)
+        group = fold * n_classes + (rows.target.astype(np.int64) if grouping.by_class else 0)
+        counts += np.bincount(group[~mask[where]], minlength=len(counts))
+    filled = np.flatnonzero(counts)
+    if not len(filled):
+        return None
+    least = int(filled[np.argmin(counts[filled])])
+    number, kind = divmod(least, n_classes)
+    target, words = plan.study.target, []
+    if isinstance(target, ClassTarget) and n_classes > 1:
+        words.append(f"{target.column} = {target.class_names[kind]}")
+    if grouping.folds > 1:
+        words.append(f"fold {number + 1}")
+    return Cell(", ".join(words), int(counts[least]))
 
 
 @dataclass(frozen=True)
@@ -138,7 +188,8 @@ class _Table:
 
 def _train(spool: Spool, mask: NDArray[np.bool_], group: Group) -> Iterator[Rows]:
     for where, rows in spool.blocks():
-        yield rows.take(~mask[where] & group(rows.weight))
+        chosen = ~mask[where] & group(rows.weight)
+        yield rows if chosen.all() else rows.take(chosen)
 
 
 def _two_valued(plan: Plan, spool: Spool, mask: NDArray[np.bool_], group: Group) -> dict[int, tuple[float, float]]:
@@ -185,6 +236,9 @@ def _variables(plan: Plan, two_valued: dict[int, tuple[float, float]]) -> list[_
     if isinstance(target, BinaryTarget):
         words: Labels = (f"{target.column} negative", f"{target.column} positive")
         found.append(_Variable(target.column, words, lambda rows: (rows.target > 0).astype(np.int64)))
+    elif isinstance(target, CategoryTarget):
+        words = tuple(f"{target.column} = {level}" for level in target.levels)
+        found.append(_Variable(target.column, words, lambda rows: rows.target.astype(np.int64)))
     elif isinstance(target, CountTarget):
         words = (f"{target.column} = 0", f"{target.column} above 0")
         found.append(_Variable(target.column, words, lambda rows: (rows.target > 0).astype(np.int64)))
@@ -238,10 +292,12 @@ def largest_shares(plan: Plan, spool: Spool, mask: NDArray[np.bool_]) -> list[La
     """
     study, target = plan.study, plan.study.target
     middles = {j: column.middle for j, column in enumerate(study.numbers.values())}
-    if not isinstance(target, BinaryTarget):
-        middles[TARGET] = 0.0 if isinstance(target, CountTarget) else (target.range[0] + target.range[1]) / 2
+    if isinstance(target, CountTarget):
+        middles[TARGET] = 0.0
+    elif isinstance(target, NumberTarget):
+        middles[TARGET] = (target.range[0] + target.range[1]) / 2
     for j in _two_valued(plan, spool, mask, _every):
-        del middles[j]
+        middles.pop(j, None)
     # The target stands last in `_with_target`, where -1 finds it.
     places, middle = list(middles), np.array(list(middles.values()))
     total, most = np.zeros(len(places)), np.zeros(len(places))
@@ -262,10 +318,17 @@ def effective_rows(spool: Spool, mask: NDArray[np.bool_]) -> float:
     return total * total / squares if squares > 0 else 0.0
 
 
-def small_outcome(spool: Spool, mask: NDArray[np.bool_], min_cell: int) -> bool:
-    """Return whether either class of a binary outcome has a small cell among the rows held out."""
-    positive = total = 0
+def small_outcome(spool: Spool, mask: NDArray[np.bool_], min_cell: int, n_classes: int) -> bool:
+    """Return whether any class of the outcome has a small cell among the rows held out.
+
+    Parameters
+    ----------
+    spool : Spool
+    mask : ndarray of bool (n_rows,)
+        Rows held out.
+    min_cell, n_classes : int
+    """
+    counts = np.zeros(n_classes, dtype=np.int64)
     for where, rows in spool.blocks():
-        held = rows.target[mask[where]]
-        positive, total = positive + int((held > 0).sum()), total + len(held)
-    return any(0 < count < min_cell for count in (positive, total - positive, total))
+        counts += np.bincount(rows.target[mask[where]].astype(np.int64), minlength=n_classes)
+    return any(0 < count < min_cell for count in (*counts.tolist(), int(counts.sum())))

@@ -75,7 +75,7 @@ class Spool:
             self._show_others(rows.codes, where)
             yield where, rows
 
-    def sort(self, last: NDArray[np.bool_]) -> NDArray[np.int64]:
+    def sort(self, last: NDArray[np.bool_], folds: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
         """Put the rows into an order that they alone decide: the same rows give the same sums, however they came.
 
         Float sums round differently in another order. Equal rows are alike, so theirs does not matter. Levels count as
@@ -85,6 +85,8 @@ class Spool:
         ----------
         last : ndarray of bool (n_rows,)
             Rows that come behind all others, in the same kind of order.
+        folds : ndarray of int of shape (n_rows,), optional
+            Of equal rows, the one of the lower fold comes first.
 
         Returns
         -------
@@ -96,7 +98,8 @@ class Spool:
             where, shown = slice(start, start + len(table)), table.copy()
             self._show_others(shown[:, self._n_numbers : self._n_numbers + self._n_codes], where)
             keys[where] = _keys(shown)
-        order = np.argsort((keys >> np.uint64(1)) | (last.astype(np.uint64) << np.uint64(63)), kind="stable")
+        keys = (keys >> np.uint64(1)) | (last.astype(np.uint64) << np.uint64(63))
+        order = np.argsort(keys, kind="stable") if folds is None else np.lexsort((folds, keys))
         if self._relabelled is not None:
             self._relabelled = self._relabelled[order]
         if self._table is not None:

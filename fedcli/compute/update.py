@@ -77,6 +77,7 @@ def sum_update(
     *,
     silent: bool = False,
     trail: Sequence[State] | None = None,
+    folds: NDArray[np.int64] | None = None,
 ) -> Sums:
     """Sum one silo's update.
 
@@ -96,6 +97,8 @@ def sum_update(
     trail : sequence of State, optional
         The states that this silo has answered, each with its own point then as the array ``own``. Without it, which is
         for sums that do not leave, no point is tested for a row that stands out.
+    folds : ndarray of int of shape (n_rows,), optional
+        Which fold of a cross-validation each row belongs to, where the study has one.
 
     Raises
     ------
@@ -107,19 +110,27 @@ def sum_update(
     limits = threadpool_limits(limits=1) if plan.columns.n_columns < WIDE else threadpool_limits(limits=None)
     with limits:
         if state.document["round"] == 0:
-            return _first(plan, state, spool, mask, guarded=trail is not None)
+            return _first(plan, state, spool, mask, guarded=trail is not None, folds=folds)
         return _later(plan, state, spool, mask, memory, silent=silent, trail=trail)
 
 
-def _first(plan: Plan, state: State, spool: Spool, mask: NDArray[np.bool_], *, guarded: bool) -> Sums:
+def _first(
+    plan: Plan,
+    state: State,
+    spool: Spool,
+    mask: NDArray[np.bool_],
+    *,
+    guarded: bool,
+    folds: NDArray[np.int64] | None,
+) -> Sums:
     means, modes = _own_imputation(plan, spool, mask)
     centre = np.round(means * 2.0**20) / 2.0**20
     fill = _agreed(plan, means)
 
-    def batch(rows: Rows) -> Batch:
-        return plan.first_batch(rows, fill, modes)
+    def batch(rows: Rows, fold: NDArray[np.int64] | None) -> Batch:
+        return plan.first_batch(rows, fill, modes, fold)
 
-    source = _Source(spool, mask, batch)
+    source = _Source(spool, mask, batch, folds)
     guard = _guard(plan, state, [], lambda _: source) if guarded else None
     point = plan.family.locate(source, state, None)
     if guard is not None:
@@ -147,9 +158,9 @@ def _later(
     silent: bool,
     trail: Sequence[State] | None,
 ) -> Sums:
-    def batch_of(state: State) -> Callable[[Rows], Batch]:
+    def batch_of(state: State) -> MakeBatch:
         preparation = plan.preparation(state)
-        return lambda rows: plan.later_batch(rows, preparation)
+        return lambda rows, fold: plan.later_batch(rows, preparation)
 
     batch = batch_of(state)
     source = _Source(spool, mask, batch)
@@ -168,13 +179,13 @@ def _later(
         for (where, rows), design in zip(spool.blocks(), source, strict=True):
             out = mask[where]
             arrays = dict(plan.family.statistics(design, point, state).arrays)
-            if plan.study.evaluation.holdout > 0:
-                held = batch(rows.take(nobody[: len(rows)] if silent else out))
+            if plan.evaluated:
+                held = batch(rows.take(nobody[: len(rows)] if silent else out), None)
                 arrays |= evaluate(plan.study.target.type, held, coef, plan.poisson).arrays
             yield Statistics(arrays)
 
     total = plan.family.settle(_accumulate(plan, state, parts()), point, state)
-    return replace(_encoded(plan, state, total, point), silent_holdout=silent and plan.study.evaluation.holdout > 0)
+    return replace(_encoded(plan, state, total, point), silent_holdout=silent and plan.evaluated)
 
 
 def _guard(plan: Plan, state: State, trail: Sequence[State], prepared: Callable[[State], Source]) -> Guard | None:
@@ -205,11 +216,17 @@ def _same_preparation(one: State, other: State) -> bool:
     return all(name in other.arrays and np.array_equal(one.arrays[name], other.arrays[name]) for name in names)
 
 
+# From rows, and the fold of each, to the design.
+MakeBatch = Callable[[Rows, NDArray[np.int64] | None], Batch]
+
+
 class _Source:
     """The training rows as design batches; kept after the first pass while they fit into memory."""
 
-    def __init__(self, spool: Spool, mask: NDArray[np.bool_], batch: Callable[[Rows], Batch]) -> None:
-        self._spool, self._mask, self._batch = spool, mask, batch
+    def __init__(
+        self, spool: Spool, mask: NDArray[np.bool_], batch: MakeBatch, folds: NDArray[np.int64] | None = None
+    ) -> None:
+        self._spool, self._mask, self._batch, self._folds = spool, mask, batch, folds
         self._kept: list[Batch] | None = None
 
     def __iter__(self) -> Iterator[Batch]:
@@ -218,8 +235,10 @@ class _Source:
             return
         kept: list[Batch] | None = []
         size = 0
-        for rows in _train(self._spool, self._mask):
-            batch = self._batch(rows)
+        for where, rows in self._spool.blocks():
+            train = ~self._mask[where]
+            fold = self._folds[where][train] if self._folds is not None else None
+            batch = self._batch(rows if train.all() else rows.take(train), fold)
             size += batch.X.nbytes
             if size > MEMORY_BYTES:
                 kept = None

@@ -6,7 +6,7 @@ Internal.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -14,13 +14,15 @@ from fedcli.data.cells import number_of
 from fedcli.data.converting import Converter
 from fedcli.data.mapping import Mapping, agreed_columns, nearest
 from fedcli.data.reading_report import ReadingReport
+from fedcli.data.saying import said_places
 from fedcli.data.table import Table
 from fedcli.errors import EmptyTable, FedcliError, MissingColumn
 from fedcli.preparing.rows import Rows
-from fedcli.study.document import Study
+from fedcli.study.document import BooleanColumn, CategoryColumn, ClassTarget, DateColumn, Study
 from fedcli.study.yaml import comment, scalar
 
 ROWS_PER_BATCH = 65_536
+_READ_AS_TEXT = (ClassTarget, BooleanColumn, CategoryColumn, DateColumn)
 
 
 def missing_columns(
@@ -94,15 +96,24 @@ class RowReader:
     def __iter__(self) -> Iterator[Rows]:
         return self.batches()
 
-    def batches(self, size: int = ROWS_PER_BATCH) -> Iterator[Rows]:
+    def batches(self, size: int = ROWS_PER_BATCH, *, refuse: bool = True) -> Iterator[Rows]:
         """Read the table once, in batches of ``size`` rows, the last one smaller.
 
         The batches depend on the rows alone, not on how the file is compressed, quoted or cut into blocks, so that
         the same rows give the same sums to the bit.
 
+        Parameters
+        ----------
+        size : int
+        refuse : bool
+            Otherwise what is wrong is left to whoever asks for `errors`, and wrong cells are among the rows: NaN, a
+            value beyond the range, a level or an outcome of `UNKNOWN`.
+
         Raises
         ------
-        BadTable, NotANumber, OutOfRange, UnknownLevel, MissingValue, BadTarget
+        BadTable
+            The file itself cannot be read.
+        NotANumber, OutOfRange, UnknownLevel, MissingValue, BadTarget
             The first error in the study's order of columns, counted over the whole table: from the first wrong row
             on nothing is yielded, but reading goes on.
         EmptyTable
@@ -111,9 +122,9 @@ class RowReader:
         converter = self._converter = self._fresh()
         waiting: list[Rows] = []
         held = 0
-        for batch in self._table.batches(self._wanted):
+        for batch in self._table.batches(self._wanted, self._numbers):
             rows = converter.rows(batch)
-            if converter.findings:
+            if refuse and converter.findings:
                 waiting.clear()
                 continue
             waiting.append(rows)
@@ -124,22 +135,53 @@ class RowReader:
                     yield together.take(slice(at, at + size))
                     at += size
                 waiting, held = [together.take(slice(at, None))], held - at
-        errors = self._errors(converter)
-        if errors:
-            raise errors[0]
+        if refuse and self.errors:
+            raise self.errors[0]
         if held:
             yield _stacked(waiting)
 
+    @property
     def errors(self) -> tuple[FedcliError, ...]:
-        """Read the table once for its errors alone: one per column and kind, in the study's order of columns."""
-        converter = self._converter = self._fresh()
-        for batch in self._table.batches(self._wanted):
-            converter.rows(batch)
-        return self._errors(converter)
+        """What the latest pass found wrong: one per column and kind, in the study's order of columns."""
+        found = self._converter.findings.errors()
+        return found if found or self.report.rows_used else (self._empty(self.report),)
+
+    def places(self, positions: Sequence[int]) -> str:
+        """Say where some of the rows used stand in the table, which is read once more for it.
+
+        Parameters
+        ----------
+        positions : sequence of int
+            Ascending, from 0 over the rows that the latest pass yielded.
+
+        Returns
+        -------
+        str
+            ``lines 4, 17``, each file but one by name.
+        """
+        found: list[tuple[str, str, int]] = []
+        converter, before = self._fresh(), 0
+        for batch in self._table.batches(self._wanted, self._numbers):
+            records = converter.used(batch)
+            inside = [p - before for p in positions if before <= p < before + len(records)]
+            found += [(batch.name, batch.unit, batch.number(int(records[p]))) for p in inside]
+            before += len(records)
+            if len(found) == len(positions):
+                break
+        return said_places(found)
 
     @property
     def _wanted(self) -> list[str]:
         return list(dict.fromkeys(self._mapping.local(column) for column in self._columns))
+
+    @property
+    def _numbers(self) -> list[str]:
+        """Local columns that are read as numbers and as nothing else."""
+        if self._table.decimal_comma:
+            return []
+        texts = {c for c in self._columns if isinstance(self._study.part(c), _READ_AS_TEXT)}
+        as_text = {self._mapping.local(column) for column in texts}
+        return [name for name in self._wanted if name not in as_text]
 
     @property
     def _columns(self) -> tuple[str, ...]:
@@ -154,10 +196,6 @@ class RowReader:
             features_only=self._features_only,
         )
 
-    def _errors(self, converter: Converter) -> tuple[FedcliError, ...]:
-        errors = converter.findings.errors()
-        return errors if errors or converter.report.rows_used else (self._empty(converter.report),)
-
     def _empty(self, report: ReadingReport) -> EmptyTable:
         if not report.rows_read:
             return EmptyTable("the table has a header and no rows", hint="export it again", where=self._table.name)
@@ -170,7 +208,7 @@ class RowReader:
 
 
 def check_table(study: Study, mapping: Mapping, table: Table) -> tuple[ReadingReport, tuple[FedcliError, ...]]:
-    """Find everything that is wrong with a table in one run.
+    """Find everything that is wrong with a table in one run, and keep nothing of its rows.
 
     Returns
     -------
@@ -188,8 +226,9 @@ def check_table(study: Study, mapping: Mapping, table: Table) -> tuple[ReadingRe
     if absent:
         return ReadingReport(), absent
     reader = RowReader(study, mapping, table)
-    errors = reader.errors()
-    return reader.report, errors
+    for _ in reader.batches(refuse=False):
+        pass
+    return reader.report, reader.errors
 
 
 def _stacked(parts: list[Rows]) -> Rows:

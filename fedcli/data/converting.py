@@ -7,7 +7,6 @@ Internal. Codes for a missing value are compared with the cell as written, befor
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -33,16 +32,20 @@ from fedcli.errors import (
 from fedcli.fileformat.statistics import FloatArray
 from fedcli.preparing.rows import Rows
 from fedcli.study.document import (
-    BinaryTarget,
     BooleanColumn,
     CategoryColumn,
+    ClassTarget,
     CountTarget,
     DateColumn,
+    NoTarget,
     NumberFeature,
     Offset,
     Study,
     Weight,
 )
+
+# Numbers whose thousands are parted by some sign; 1,250 may also be a decimal.
+_PARTED = "^[-+]?[1-9][0-9]{0,2}([.,' \u00a0\u2009\u202f][0-9]{3})+([.,][0-9]+)?$"
 
 
 @dataclass(frozen=True)
@@ -86,24 +89,15 @@ class Converter:
             missing=dict.fromkeys(study.features, 0),
             levels={name: dict.fromkeys(column.levels, 0) for name, column in study.categories.items()},
         )
-        if isinstance(study.target, BinaryTarget):
-            self.report.levels[study.target.column] = {"negative": 0, "positive": 0}
-        named = [*study.categories, *([study.target.column] if isinstance(study.target, BinaryTarget) else [])]
+        if isinstance(study.target, ClassTarget):
+            self.report.levels[study.target.column] = dict.fromkeys(study.target.class_names, 0)
+        named = [*study.categories, *([study.target.column] if isinstance(study.target, ClassTarget) else [])]
         self._levels = {name: level_reader(study, name, mapping) for name in named}
         self.findings = Findings(study, mapping)
 
     def rows(self, batch: Records) -> Rows:
         """Turn one batch into the rows that can be used; meaningless where ``findings`` has grown."""
-        filled = ~batch.frame.select(pl.all_horizontal(pl.all().is_null())).to_series().to_numpy()
-        if self._features_only:
-            filled = np.ones_like(filled)
-        kept = _Kept(batch, batch.frame, np.arange(batch.frame.height)).only(filled)
-        self.report.blank += int((~filled).sum())
-        self.report.rows_read += len(kept)
-        target, offset, weight = self._target(kept), self._offset(kept), self._weight(kept)
-        present = self._drop(kept, target, offset, weight)
-        kept, target, offset, weight = kept.only(present), target[present], offset[present], weight[present]
-        self.report.rows_used += len(kept)
+        kept, target, offset, weight = self._used(batch)
         self._count_target(target)
         study = self._study
         numbers = np.empty((len(kept), len(study.numbers)))
@@ -114,17 +108,39 @@ class Converter:
             codes[:, j] = self._category(kept, name)
         return Rows(numbers, codes, target, offset, weight)
 
+    def used(self, batch: Records) -> NDArray[np.int64]:
+        """Return which records (n_rows,) of a batch become rows, in their order."""
+        return self._used(batch)[0].records
+
+    def _used(self, batch: Records) -> tuple[_Kept, FloatArray, FloatArray, FloatArray]:
+        """Return the records that can be used, with target, offset and weight (n_rows,) of each."""
+        filled = np.ones(batch.frame.height, dtype=np.bool_)
+        # A blank record needs a gap in every column, which few batches have.
+        if not self._features_only and all(column.null_count() for column in batch.frame):
+            filled = ~batch.frame.select(pl.all_horizontal(pl.all().is_null())).to_series().to_numpy()
+        kept = _Kept(batch, batch.frame, np.arange(batch.frame.height)).only(filled)
+        self.report.blank += int((~filled).sum())
+        self.report.rows_read += len(kept)
+        target, offset, weight = self._target(kept), self._offset(kept), self._weight(kept)
+        present = self._drop(kept, target, offset, weight)
+        kept = kept.only(present)
+        self.report.rows_used += len(kept)
+        if not present.all():
+            target, offset, weight = target[present], offset[present], weight[present]
+        return kept, target, offset, weight
+
     def _target(self, kept: _Kept) -> FloatArray:
         """Return the target (n,), NaN where missing."""
         target = self._study.target
-        if self._features_only:
+        if self._features_only or isinstance(target, NoTarget):
             return np.zeros(len(kept))
-        if isinstance(target, BinaryTarget):
+        if isinstance(target, ClassTarget):
             codes = self._read_levels(kept, target.column, BadTarget)
             return np.where(codes == MISSING, np.nan, codes)
         values, bad = self._read_numbers(kept, target.column)
         if isinstance(target, CountTarget):
             self._note(kept, BadTarget, target.column, np.isfinite(values) & (values != np.floor(values)))
+        self.report.seen[target.column].add(values)
         self._note_outside(kept, target.column, values, target.range)
         return _with_bad_as_present(values, bad)
 
@@ -147,6 +163,7 @@ class Converter:
 
     def _beside(self, kept: _Kept, part: Offset | Weight) -> FloatArray:
         values, bad = self._read_numbers(kept, part.column)
+        self.report.seen[part.column].add(values)
         self._note_outside(kept, part.column, values, part.range)
         return _with_bad_as_present(values, bad)
 
@@ -156,7 +173,8 @@ class Converter:
         present = np.ones(len(kept), dtype=np.bool_)
         if self._features_only:
             return present
-        for part, values in ((study.target, target), (study.offset, offset), (study.weight, weight)):
+        outcome = None if isinstance(study.target, NoTarget) else study.target
+        for part, values in ((outcome, target), (study.offset, offset), (study.weight, weight)):
             if part is not None:
                 absent = present & np.isnan(values)
                 self.report.dropped[part.column] = self.report.dropped.get(part.column, 0) + int(absent.sum())
@@ -164,13 +182,13 @@ class Converter:
         return present
 
     def _count_target(self, target: FloatArray) -> None:
-        column = self._study.target.column
-        if isinstance(self._study.target, BinaryTarget):
-            positive = int(target.sum())
-            self.report.levels[column]["positive"] += positive
-            self.report.levels[column]["negative"] += len(target) - positive
-        else:
-            self._extend(column, target)
+        outcome = self._study.target
+        if isinstance(outcome, ClassTarget):
+            counts = self.report.levels[outcome.column]
+            for code, name in enumerate(counts):
+                counts[name] += int((target == code).sum())
+        elif not isinstance(outcome, NoTarget):
+            self._extend(outcome.column, target)
 
     def _number(self, kept: _Kept, name: str, column: NumberFeature) -> FloatArray:
         """Return a feature (n,) in agreed units, NaN where missing."""
@@ -178,12 +196,13 @@ class Converter:
             values, bad = self._read_days(kept, name, column)
         else:
             values, bad = self._read_numbers(kept, name)
+        self.report.seen[name].add(values)
         if column.whole:
             self._note(kept, NotWhole, name, np.isfinite(values) & (values != np.floor(values)))
-        low, high = column.interval
         if column.outside == "error":
             self._note_outside(kept, name, values, column.interval)
         else:
+            low, high = column.interval
             outside = (values < low) | (values > high)
             self.report.outside[name] = self.report.outside.get(name, 0) + int(outside.sum())
             values = np.clip(values, low, high) if column.outside == "clip" else np.where(outside, np.nan, values)
@@ -209,7 +228,8 @@ class Converter:
             finding = self.findings.add(NotANumber, column, kept.batch, kept.records, bad)
             text = as_text(cells.filter(pl.Series(bad))).str.strip_chars()
             finding.add_cells(_counted(text))
-            finding.other_decimal |= bool(text.str.contains(r"^[-+]?[0-9]*[.,][0-9]+$").all())
+            finding.parted |= bool(text.str.contains(_PARTED).any())
+            finding.other_decimal &= bool(text.str.contains(r"^[-+]?[0-9]*[.,][0-9]+$").all())
         conversion = self._mapping.of(column)
         if conversion.multiply != 1.0 or conversion.add != 0.0:
             values = values * conversion.multiply + conversion.add
@@ -239,6 +259,9 @@ class Converter:
         return self.findings.add(kind, column, kept.batch, kept.records, wrong) if wrong.any() else None
 
     def _note_outside(self, kept: _Kept, column: str, values: FloatArray, span: tuple[float, float]) -> None:
+        low, high = _extent(values)
+        if span[0] <= low and high <= span[1]:
+            return
         outside = (values < span[0]) | (values > span[1])
         finding = self._note(kept, OutOfRange, column, outside)
         if finding is not None:
@@ -251,28 +274,32 @@ class Converter:
             self._note(kept, MissingValue, name, missing)
 
     def _extend(self, column: str, values: FloatArray) -> None:
-        present = values[~np.isnan(values)]
-        if present.size:
-            low, high = self.report.extent.get(column, (np.inf, -np.inf))
-            self.report.extent[column] = (min(low, float(present.min())), max(high, float(present.max())))
+        low, high = _extent(values)
+        if low <= high:
+            before = self.report.extent.get(column, (low, high))
+            self.report.extent[column] = (min(low, before[0]), max(high, before[1]))
+
+
+def _extent(values: FloatArray) -> tuple[float, float]:
+    """Return the smallest and the largest value, infinity and its negative where all are missing."""
+    return float(np.fmin.reduce(values, initial=np.inf)), float(np.fmax.reduce(values, initial=-np.inf))
 
 
 def missing_codes(study: Study, column: str, mapping: Mapping) -> Codes:
     """Return what means 'not known' in an agreed column, by the study and by the silo."""
-    parts: dict[str, Any] = {p.column: p for p in (study.target, study.offset, study.weight) if p is not None}
-    part = parts.get(column) or study.features[column]
+    part = study.part(column)
     return Codes.of((*getattr(part, "missing", ()), *mapping.of(column).missing))
 
 
 def level_reader(study: Study, column: str, mapping: Mapping) -> LevelReader:
-    """Return the reader of a category's levels, or of a binary target's two classes."""
+    """Return the reader of a category's levels, or of an outcome's classes."""
     feature, target = study.features.get(column), study.target
     if isinstance(feature, BooleanColumn):
         pairs = list(YES_OR_NO)
     elif isinstance(feature, CategoryColumn):
         pairs = [(level, i) for i, level in enumerate(feature.levels)]
-    elif isinstance(target, BinaryTarget):
-        pairs = [(str(v), 1) for v in target.positive] + [(str(v), 0) for v in target.negative]
+    elif isinstance(target, ClassTarget):
+        pairs = list(target.spellings)
     else:
         raise ValueError(f"{column} has no levels")
     spellings, missing = mapping.of(column).levels, missing_codes(study, column, mapping)

@@ -17,6 +17,7 @@ from fedcli.data.cells import BoolArray
 from fedcli.data.codes import known_code
 from fedcli.data.dates import candidates
 from fedcli.data.mapping import Mapping, agreed_columns
+from fedcli.data.saying import called, said_places, silo_line
 from fedcli.data.table import Records
 from fedcli.errors import (
     BadTarget,
@@ -28,7 +29,7 @@ from fedcli.errors import (
     OutOfRange,
     UnknownLevel,
 )
-from fedcli.study.document import BinaryTarget, Category, DateColumn, Study
+from fedcli.study.document import Category, ClassTarget, DateColumn, Study
 from fedcli.study.yaml import comment, scalar
 
 _LINES = 5
@@ -50,7 +51,8 @@ class Finding:
     places: list[tuple[str, str, int]] = field(default_factory=list)
     labels: set[str] = field(default_factory=set)
     seen: int = 0
-    other_decimal: bool = False
+    other_decimal: bool = True
+    parted: bool = False
     codes: dict[str, int] = field(default_factory=dict)
     same: set[str] = field(default_factory=set)
     spellings: tuple[str, ...] | None = None
@@ -120,21 +122,24 @@ class Findings:
             BadTarget: self._bad_target,
         }
         message, hint = say[finding.kind](finding)
-        name, _, number = finding.places[0]
-        return finding.kind(f"{message}, {_at(finding)}", hint=hint, where=f"{name}:{number}")
+        where, more = finding.places[0][0], finding.rows > len(finding.places)
+        return finding.kind(message, hint=hint, where=where, rows=said_places(finding.places, more=more))
 
     def _called(self, column: str) -> str:
-        local = self._mapping.local(column)
-        return f"column '{comment(column)}'" + (f" (here '{comment(local)}')" if local != column else "")
+        return called(self._mapping, column)
 
     def _line(self, column: str, key: str, value: str) -> str:
-        """Return the line for silo.yaml under which a column is adapted."""
-        local = self._mapping.of(column).column
-        name = f"column: {scalar(local)}, " if local else ""
-        return f"{comment(scalar(column))}: {{{comment(name)}{key}: {value}}}"
+        return silo_line(self._mapping, column, key, value)
 
     def _not_a_number(self, f: Finding) -> tuple[str, str]:
         message = f"{self._called(f.column)} is not a number in {_count(f.rows, 'row')}"
+        if f.parted:
+            return (
+                message,
+                "correct the cells: some have a sign between groups of three digits; where it parts thousands, export "
+                "the numbers without it; where it is the decimal sign, say so in silo.yaml: table: {decimal: comma} "
+                "or point",
+            )
         if f.other_decimal:
             return (
                 message,
@@ -170,9 +175,7 @@ class Findings:
         )
 
     def _out_of_range(self, f: Finding) -> tuple[str, str]:
-        study = self._study
-        parts: dict[str, Any] = {p.column: p for p in (study.target, study.offset, study.weight) if p is not None}
-        part = {**study.features, **parts}[f.column]
+        part: Any = self._study.part(f.column)
         low, high = part.range
         unit = f" {comment(part.unit)}" if getattr(part, "unit", None) else ""
         span = f"{low} to {high}" if isinstance(part, DateColumn) else f"{low:g} to {high:g}{unit}"
@@ -216,12 +219,12 @@ class Findings:
 
     def _bad_target(self, f: Finding) -> tuple[str, str]:
         target = self._study.target
-        if not isinstance(target, BinaryTarget):
+        if not isinstance(target, ClassTarget):
             return (
                 f"target {self._called(f.column)} is not a whole number in {_count(f.rows, 'row')}",
                 "a count is 0, 1, 2 ...: correct the cells, or ask the coordinator for type: number",
             )
-        return self._spellings(f, "value", [str(v) for v in (*target.positive, *target.negative)])
+        return self._spellings(f, "value", [value for value, _ in target.spellings])
 
     def _spellings(self, f: Finding, what: str, agreed: Iterable[str]) -> tuple[str, str]:
         agreed = list(agreed)
@@ -258,14 +261,3 @@ def _short(label: str) -> str:
 
 def _count(n: int, word: str) -> str:
     return f"{n:,} {word}{'' if n == 1 else 's'}"
-
-
-def _at(f: Finding) -> str:
-    """Say where: lines of a text file, rows of another; the first file is named by the error itself."""
-    first, unit, _ = f.places[0]
-    by_file: dict[str, list[str]] = {}
-    for name, _, number in f.places:
-        by_file.setdefault(name, []).append(str(number))
-    said = [", ".join(numbers) + ("" if name == first else f" of {name}") for name, numbers in by_file.items()]
-    more = " ..." if f.rows > len(f.places) else ""
-    return f"{unit} {said[0]}" if f.rows == 1 else f"{unit}s {', '.join(said)}{more}"

@@ -18,10 +18,10 @@ from fedcli.data.dates import Spelling
 from fedcli.data.units import QUANTITIES, Conversion, UnknownConversion, conversion
 from fedcli.errors import BadMapping
 from fedcli.study.document import (
-    BinaryTarget,
     BooleanColumn,
     Category,
     Cell,
+    ClassTarget,
     CountColumn,
     CountTarget,
     DateColumn,
@@ -117,7 +117,7 @@ def agreed_columns(study: Study, *, features_only: bool = False) -> tuple[str, .
 
     With ``features_only``, those that a prediction needs: the offset and the features.
     """
-    parts = (study.offset,) if features_only else (study.target, study.offset, study.weight)
+    parts = (study.offset,) if features_only else study.roles
     return (*(part.column for part in parts if part is not None), *study.features)
 
 
@@ -309,7 +309,7 @@ class _Reader:
     def _is_category(self, column: str) -> bool:
         target = self.study.target
         return isinstance(self.study.features.get(column), Category) or (
-            column == target.column and isinstance(target, BinaryTarget)
+            column == target.column and isinstance(target, ClassTarget)
         )
 
     def _is_count(self, column: str) -> bool:
@@ -325,8 +325,8 @@ class _Reader:
         feature, target = self.study.features.get(column), self.study.target
         if isinstance(feature, Category):
             return feature.agreed
-        if isinstance(target, BinaryTarget) and column == target.column:
-            return tuple(str(v) for v in (*target.positive, *target.negative))
+        if isinstance(target, ClassTarget) and column == target.column:
+            return tuple(value for value, _ in target.spellings)
         return ()
 
 

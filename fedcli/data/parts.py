@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import glob
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,12 +56,12 @@ class PartedTable:
         found = dict.fromkeys(fact for part in self.parts for fact in part.facts)
         return (f"{n:,} file{'' if n == 1 else 's'}", *found)
 
-    def batches(self, columns: Sequence[str]) -> Iterator[Records]:
+    def batches(self, columns: Sequence[str], numbers: Collection[str] = ()) -> Iterator[Records]:
         """Read the parts one after the other, only these columns."""
         for part, constants in zip(self.parts, self.constants, strict=True):
             own = [column for column in columns if column not in constants]
             # Something must be read to know how many rows there are.
-            for batch in part.batches(own or part.columns[:1]):
+            for batch in part.batches(own or part.columns[:1], [c for c in numbers if c in own]):
                 added = [pl.lit(constants[c], dtype=pl.String).alias(c) for c in columns if c in constants]
                 yield Records(batch.frame.with_columns(added).select(columns), batch.number, batch.name, batch.unit)
 
@@ -140,7 +140,15 @@ def together(path: Path, files: Sequence[Path], tables: Sequence[Table]) -> Part
                 where=_shown(file, path),
             )
     _check_kinds(path, files, tables)
-    return PartedTable(path.name, tuple(tables), constants)
+    return PartedTable(path.name, _with_one_sign(tables), constants)
+
+
+def _with_one_sign(tables: Sequence[Table]) -> tuple[Table, ...]:
+    """Let a part whose numbers leave the decimal sign open take it from the others: one export has one."""
+    doubtful = [getattr(table, "sign_open", False) for table in tables]
+    if all(doubtful):
+        return tuple(tables)
+    return tuple(table.settled() if hasattr(table, "settled") else table for table in tables)
 
 
 def _check_kinds(path: Path, files: Sequence[Path], tables: Sequence[Table]) -> None:

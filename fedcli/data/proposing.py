@@ -21,18 +21,16 @@ from fedcli.data.codes import known_code
 from fedcli.data.converting import level_reader, missing_codes
 from fedcli.data.dates import Spelling, candidates, read_days
 from fedcli.data.mapping import Mapping, agreed_columns, nearest
+from fedcli.data.plausible import units_that_fit
 from fedcli.data.table import Table
 from fedcli.data.typed import as_text
-from fedcli.data.units import conversion, others, spelled
 from fedcli.errors import FedcliError
-from fedcli.fileformat.statistics import FloatArray
-from fedcli.study.document import BinaryTarget, Category, DateColumn, Study
+from fedcli.study.document import Category, ClassTarget, DateColumn, Study
 from fedcli.study.yaml import comment, scalar
 
 SAMPLE_ROWS = 5000
 # More spellings than this, or longer ones, are no levels: the column is another one, or free text.
 _FEW, _SHORT = 20, 40
-_MOST_UNITS = 3
 
 
 @dataclass(frozen=True)
@@ -185,7 +183,7 @@ def _look(study: Study, column: str, cells: pl.Series, decimal_comma: bool) -> _
     """Compare a column's first rows with the agreement."""
     feature, target = study.features.get(column), study.target
     doubts = _Doubts()
-    if isinstance(feature, Category) or (column == target.column and isinstance(target, BinaryTarget)):
+    if isinstance(feature, Category) or (column == target.column and isinstance(target, ClassTarget)):
         _look_at_levels(study, column, cells, doubts)
     elif isinstance(feature, DateColumn):
         _look_at_days(study, column, feature, cells, doubts)
@@ -204,8 +202,8 @@ def _look_at_levels(study: Study, column: str, cells: pl.Series, doubts: _Doubts
         return
     feature, target = study.features.get(column), study.target
     agreed = list(feature.agreed) if isinstance(feature, Category) else []
-    if isinstance(target, BinaryTarget) and feature is None:
-        agreed = [str(v) for v in (*target.positive, *target.negative)]
+    if isinstance(target, ClassTarget) and feature is None:
+        agreed = [value for value, _ in target.spellings]
     pairs = ", ".join(f"{scalar(text)}: LEVEL" for text in spellings)
     count = "1 spelling is" if len(spellings) == 1 else f"{len(spellings)} spellings are"
     doubts.add(
@@ -231,8 +229,7 @@ def _look_at_days(study: Study, column: str, feature: DateColumn, cells: pl.Seri
 
 
 def _look_at_numbers(study: Study, column: str, cells: pl.Series, decimal_comma: bool, doubts: _Doubts) -> None:
-    roles: dict[str, Any] = {p.column: p for p in (study.target, study.offset, study.weight) if p is not None}
-    part: Any = roles.get(column) or study.features[column]
+    part: Any = study.part(column)
     values, bad = read_numbers(cells, missing_codes(study, column, Mapping.identity()), decimal_comma=decimal_comma)
     texts = sorted(set(as_text(cells.filter(pl.Series(bad))).str.strip_chars().to_list()))
     codes = [code for code in map(known_code, texts) if code is not None]
@@ -245,7 +242,7 @@ def _look_at_numbers(study: Study, column: str, cells: pl.Series, decimal_comma:
     low, high = part.range
     if unit is None or not present.size or low <= np.median(present) <= high:
         return
-    ways = _units(present, (low, high), unit, getattr(part, "quantity", None))
+    ways = units_that_fit(present, (low, high), unit, getattr(part, "quantity", None))
     if not ways:
         doubts.notes.append(f"most values lie outside {low:g} to {high:g} {comment(unit)}: in which unit are they?")
         return
@@ -259,17 +256,3 @@ def _choice(ways: Sequence[str], blank: str) -> tuple[str, str]:
     if len(ways) == 1:
         return scalar(ways[0]), "is this right"
     return blank, f"for {blank} one of: {', '.join(ways)}"
-
-
-def _units(present: FloatArray, span: tuple[float, float], unit: str, quantity: str | None) -> list[str]:
-    """Return the units in which the median would lie in the agreed range, best first: by how many values then do."""
-    found: dict[tuple[float, float], tuple[float, str]] = {}
-    for other in others(unit, quantity):
-        way = conversion(other, unit, quantity)
-        there = present * way.multiply + way.add
-        if span[0] <= np.median(there) <= span[1]:
-            inside = float(np.mean((there >= span[0]) & (there <= span[1])))
-            found.setdefault((way.multiply, way.add), (inside, other))
-    best = max((inside for inside, _ in found.values()), default=0.0)
-    ways = sorted((way for way in found.values() if way[0] >= 0.9 * best), key=lambda way: -way[0])
-    return [spelled(other) for _, other in ways][:_MOST_UNITS]

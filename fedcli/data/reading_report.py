@@ -5,7 +5,10 @@ Owns the dataclass. Must not know how it is shown. Internal.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
+
+from fedcli.data.thinned import Thinned
 
 
 @dataclass
@@ -29,6 +32,8 @@ class ReadingReport:
         Rows of each level of each category, and of a binary target's ``positive`` and ``negative``.
     extent : dict of str to (float, float)
         Smallest and largest value of each number among the rows used, agreed units.
+    seen : dict of str to Thinned
+        Values of each number, agreed units, before any is clipped or taken for missing; NaN where there is none.
     """
 
     rows_read: int = 0
@@ -39,3 +44,4 @@ class ReadingReport:
     outside: dict[str, int] = field(default_factory=dict)
     levels: dict[str, dict[str, int]] = field(default_factory=dict)
     extent: dict[str, tuple[float, float]] = field(default_factory=dict)
+    seen: dict[str, Thinned] = field(default_factory=lambda: defaultdict(Thinned), compare=False)

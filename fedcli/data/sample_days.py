@@ -78,11 +78,20 @@ def not_quite_days(values: Collection[str]) -> str:
 
 
 def _readings(texts: list[str]) -> dict[str, list[datetime.date]]:
-    """Return the days that the texts are, for each known spelling in which all are."""
+    """Return the days that the texts are, for each known spelling in which all are that are not ISO 8601.
+
+    A workbook's true dates stand beside those that were typed, and are read with any spelling but the one that they
+    could be mistaken for.
+    """
     cells = pl.Series(texts, dtype=pl.String)
+    iso = Spelling.ISO.days(cells)
+    if texts and iso.null_count() == 0:
+        return {Spelling.ISO.text: iso.to_list()}
     found = {}
     for spelling in KNOWN if texts else ():
         days = spelling.days(cells)
+        if spelling.beside_iso and days.null_count() < len(days):
+            days = days.fill_null(iso)
         if days.null_count() == 0 and (not spelling.text.isalpha() or _likely(days.to_list())):
             found[spelling.text] = days.to_list()
     return found

@@ -7,7 +7,7 @@ passes through here: an address that holds a password is refused, and drivers fi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -58,7 +58,7 @@ class SqlTable:
         kind, n = self.url.get_backend_name(), len(self.columns)
         return (_KINDS.get(kind, kind), f"a query of {n} column{'' if n == 1 else 's'}")
 
-    def batches(self, columns: Sequence[str]) -> Iterator[Records]:
+    def batches(self, columns: Sequence[str], numbers: Collection[str] = ()) -> Iterator[Records]:
         """Run the query once, and keep only these columns.
 
         Raises

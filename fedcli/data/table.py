@@ -6,7 +6,7 @@ Internal; a further format joins by offering what `Table` does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -55,5 +55,13 @@ class Table(Protocol):
     def facts(self) -> tuple[str, ...]:
         """What was found out about the table, or stated of it, in words for the silo's own screen."""
 
-    def batches(self, columns: Sequence[str]) -> Iterator[Records]:
-        """Read the table once, from the start, only these columns."""
+    def batches(self, columns: Sequence[str], numbers: Collection[str] = ()) -> Iterator[Records]:
+        """Read the table once, from the start, only these columns.
+
+        Parameters
+        ----------
+        columns : sequence of str
+        numbers : collection of str
+            Those that the caller reads as numbers alone. A format of text may hand these out as float64 where every
+            cell is a number or empty, which saves half of the time; others pay no heed.
+        """

@@ -61,7 +61,7 @@ def days_alone(text: pl.Series) -> pl.Series:
 def as_floats(cells: pl.Series) -> pl.Series | None:
     """Return typed cells (n,) as float64, exactly as their text would read; None for a type that has no numbers.
 
-    True is 1 and false 0. Null and NaN are NaN.
+    True is 1 and false 0. Null stays null, which NumPy takes for NaN.
 
     Notes
     -----
@@ -72,7 +72,7 @@ def as_floats(cells: pl.Series) -> pl.Series | None:
         return None
     if cells.dtype.is_decimal() or (cells.dtype.is_float() and cells.dtype != pl.Float64):
         cells = as_text(cells)
-    return cells.cast(pl.Float64).fill_null(float("nan"))
+    return cells.cast(pl.Float64)
 
 
 def unreadable(column: str, name: str) -> BadTable:

@@ -20,20 +20,24 @@ class FedcliError(Exception):
         The next thing to do: a command, or the person to call.
     where : path or str, optional
         The file, and the line where one is known (``study.yaml:12``).
+    rows : str
+        Which rows of a silo's table, in words: for its own screen alone, never for a file or an object that travels.
     """
 
     code: ClassVar[str] = "E000"
     exit_status: ClassVar[int] = 70
     default_hint: ClassVar[str] = ""
 
-    def __init__(self, message: str, *, hint: str = "", where: Path | str | None = None) -> None:
+    def __init__(self, message: str, *, hint: str = "", where: Path | str | None = None, rows: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint or self.default_hint
         self.where = None if where is None else str(where)
+        self.rows = rows
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.message}" if self.where else self.message
+        said = f"{self.message}, {self.rows}" if self.rows else self.message
+        return f"{self.where}: {said}" if self.where else said
 
 
 class FileError(FedcliError):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fedcli.fileformat.statistics import FloatArray, Layout, State, Statistics, Total
 
@@ -27,12 +28,15 @@ class Batch:
         Added to the linear predictor.
     weight : ndarray of shape (n_samples,)
         scikit-learn's ``sample_weight``.
+    fold : ndarray of int of shape (n_samples,), optional
+        Which part of a cross-validation each row belongs to; None without one.
     """
 
     X: FloatArray
     y: FloatArray
     offset: FloatArray
     weight: FloatArray
+    fold: NDArray[np.int64] | None = None
 
 
 class Source(Protocol):
@@ -85,6 +89,24 @@ class Reason:
 
 class Family(Protocol):
     """Models fitted the same way. At a given point ``statistics(A) + statistics(B) == statistics(A and B)``."""
+
+    @property
+    def expanded(self) -> bool:
+        """Whether it sums expanded columns: then imputation and standardisation are decided from the same sums."""
+
+    @property
+    def linear(self) -> bool:
+        """Whether `coefficients` are its result; else a fitted estimator's attributes in the state, ``fitted.*``."""
+
+    def shapes(self, state: State, *, final: bool) -> Mapping[str, tuple[int | None, ...]]:
+        """Return the arrays that a state of at least one round must have, None where a size is free.
+
+        Parameters
+        ----------
+        state : State
+        final : bool
+            Whether the study has ended: no sums are in the model then.
+        """
 
     def layout(self, state: State) -> Layout:
         """Lay down the next update's blocks."""

@@ -16,6 +16,7 @@ variational inference (Ashman et al. 2022, arXiv:2202.12275) is its relative for
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,9 +37,9 @@ from fedcli.models.discriminant import discriminant
 from fedcli.models.local_fit import Quadratic, first_fit, minimise
 from fedcli.models.losses import Logistic, Loss, Poisson
 from fedcli.models.solve import solve_symmetric
-from fedcli.models.steps import coordinates, decrement, relative, remaining
+from fedcli.models.steps import coordinates, decrement, mismatch, relative, remaining
 
-# Share of the decrement by which the merged expansions may misjudge the incoming point's gradient (see `_mismatch`).
+# Share of the decrement by which the merged expansions may misjudge the incoming point's gradient (see `mismatch`).
 MISMATCH = 0.25
 
 
@@ -83,6 +84,28 @@ class Cavity:
     max_rounds: int
     closing_trip: bool
     weighted: bool = False
+
+    @property
+    def expanded(self) -> bool:
+        """See `Family.expanded`."""
+        return False
+
+    @property
+    def linear(self) -> bool:
+        """See `Family.linear`."""
+        return True
+
+    def shapes(self, state: State, *, final: bool) -> Mapping[str, tuple[int | None, ...]]:
+        """See `Family.shapes`."""
+        n = 1 + len(self.names)
+        free = n if self.fit_intercept else n - 1
+        shapes: dict[str, tuple[int | None, ...]] = {"coef": (n,), "steps": (None,), "penalty": (n,)}
+        if not final:
+            shapes |= {"curvature": (n, n), "rhs": (n,), "candidates": (None, n), "taken": (1,)}
+            optional = {"parent.candidates": (None, n), "edge": (1,), "lowest": (1,)}
+            optional |= {"lowest.coef": (free,), "lowest.gradient": (free,)}
+            shapes |= {name: shape for name, shape in optional.items() if name in state.arrays}
+        return shapes
 
     # ---- what leaves -----------------------------------------------------------------------------------------------
 
@@ -239,7 +262,7 @@ class Cavity:
         if state.document["phase"] == "solving":
             if points.shape[0] > 1 and (
                 values[0] - values[1] > 4.0 * decrement(gradients[1], hessian) + noise
-                or self._mismatch(state, hessian, free[0], gradients[0], basis) > MISMATCH
+                or mismatch(hessian, free[0], basis.T @ state.arrays["rhs"], gradients[0]) > MISMATCH
             ):
                 # The candidate is far closer than the incoming point, or the silos' own points lie so far apart that
                 # their sum does not even describe the incoming one. The candidate's expansion replaces the merged
@@ -254,7 +277,7 @@ class Cavity:
                 origin, slope = state.arrays["lowest.coef"], state.arrays["lowest.gradient"]
                 direction, _ = solve_symmetric(hessian, -slope)
                 coef, candidate = basis @ (origin + 0.5 * direction), basis @ (origin + direction)
-            elif number > 2 and self._mismatch(state, hessian, free[0], gradients[0], basis) > MISMATCH:
+            elif number > 2 and mismatch(hessian, free[0], basis.T @ state.arrays["rhs"], gradients[0]) > MISMATCH:
                 # Expansions that rest at another point than the optimum (of a silo that subtracts nothing, or the wrong
                 # part) betray themselves so. The exact gradient rests nowhere else.
                 coef = basis @ newton
@@ -373,15 +396,3 @@ class Cavity:
             hint="add a penalty (C), leave the column out, narrow its range, or raise rules.max_coefficient, "
             "in a new study",
         )
-
-    def _mismatch(
-        self, state: State, hessian: FloatArray, b: FloatArray, gradient: FloatArray, basis: FloatArray
-    ) -> float:
-        """Compare the merged expansions' gradient at the incoming point with the exact one, as a share of decrements.
-
-        It measures what the sum of second-order expansions, each taken elsewhere, knows of the point where the exact
-        gradient is known too. Measured: at most 0.2 on splits where the merged step was good, at least 0.3 where every
-        silo held one class and the merged step was useless.
-        """
-        model = hessian @ b - basis.T @ state.arrays["rhs"]
-        return decrement(model - gradient, hessian) / max(decrement(gradient, hessian), 1e-300)

@@ -1,53 +1,54 @@
 """From the scikit-learn class and parameters named in a study to the family that fits them.
 
-Owns the table of estimators and their parameters. Knows nothing of files or rows. Internal; the names are public.
+Owns the table of estimators, which each module of `models` adds to, and what of a study a family may know. Knows
+nothing of files or rows. Internal; the names are public.
+
 """
 
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from fedcli.errors import ContradictoryStudy, UnsupportedModel
+from fedcli.models import bayesian, discriminant_analysis, generalized, greedy, least_squares, ridge, sparse
 from fedcli.models.batch import Family
-from fedcli.models.cavity import Cavity
-from fedcli.models.gram import Gram
-from fedcli.models.losses import Logistic, Poisson
+from fedcli.models.registry import Estimator
+from fedcli.models.setting import Setting
 from fedcli.preparing.columns import Columns
-from fedcli.study.document import BinaryTarget, CountTarget, NumberTarget, Study
+from fedcli.preparing.target import TargetScale
+from fedcli.study.document import ClassTarget, CountTarget, Study
 
 # Parameters that steer scikit-learn's own optimiser: here the optimum is reached whatever they say.
 _SOLVER_ONLY = {"tol", "solver", "max_iter", "warm_start", "verbose", "n_jobs", "random_state", "copy_X", "dual"}
 
-
-@dataclass(frozen=True)
-class Estimator:
-    """What a study may say of one estimator.
-
-    Parameters
-    ----------
-    target : type
-        The target it needs.
-    defaults : dict
-        Its parameters and scikit-learn's defaults for them.
-    trips : tuple of int
-        Typical and largest number of trips seen on the project's reference data.
-    """
-
-    target: type
-    defaults: dict[str, Any]
-    trips: tuple[int, int]
-
-
-ESTIMATORS = {
-    "LinearRegression": Estimator(NumberTarget, {"fit_intercept": True}, (1, 1)),
-    "Ridge": Estimator(NumberTarget, {"alpha": 1.0, "fit_intercept": True}, (1, 1)),
-    "LogisticRegression": Estimator(BinaryTarget, {"C": 1.0, "penalty": "l2", "fit_intercept": True}, (4, 6)),
-    "PoissonRegressor": Estimator(CountTarget, {"alpha": 1.0, "fit_intercept": True}, (3, 5)),
+ESTIMATORS: dict[str, Estimator] = {
+    **least_squares.ESTIMATORS,
+    **ridge.ESTIMATORS,
+    **sparse.ESTIMATORS,
+    **greedy.ESTIMATORS,
+    **bayesian.ESTIMATORS,
+    **discriminant_analysis.ESTIMATORS,
+    **generalized.ESTIMATORS,
 }
+
+
+def estimator_of(study: Study) -> Estimator:
+    """Return the entry of the study's estimator.
+
+    Raises
+    ------
+    UnsupportedModel
+        It is not one that fedcli fits.
+    """
+    name = study.model.estimator
+    if name not in ESTIMATORS:
+        near = difflib.get_close_matches(name, ESTIMATORS, n=1)
+        raise UnsupportedModel(
+            f"estimator '{name}' is not one that fedcli fits: {', '.join(ESTIMATORS)}",
+            hint=f"did you mean {near[0]}?" if near else "name one of these in study.yaml under model: estimator:",
+        )
+    return ESTIMATORS[name]
 
 
 def parameters(study: Study) -> dict[str, Any]:
@@ -58,53 +59,69 @@ def parameters(study: Study) -> dict[str, Any]:
     UnsupportedModel
         The estimator, a parameter or a value is not one that fedcli fits.
     ContradictoryStudy
-        The target does not suit the estimator.
+        The target, an offset or the folds do not suit the estimator.
     """
-    name = study.model.estimator
-    if name not in ESTIMATORS:
-        near = difflib.get_close_matches(name, ESTIMATORS, n=1)
-        raise UnsupportedModel(
-            f"estimator '{name}' is not one that fedcli fits: {', '.join(ESTIMATORS)}",
-            hint=f"did you mean {near[0]}?" if near else "name one of these in study.yaml under model: estimator:",
-        )
-    known = ESTIMATORS[name]
-    if not isinstance(study.target, known.target):
-        wanted = "binary" if known.target is BinaryTarget else "number" if known.target is NumberTarget else "count"
+    name, known = study.model.estimator, estimator_of(study)
+    if study.target.type not in known.targets:
+        wanted = " or ".join(known.targets)
         raise ContradictoryStudy(
             f"{name} needs a target of type {wanted}, the study's is {study.target.type}",
-            hint=f"write target: {{type: {wanted}, ...}} in study.yaml, or name another estimator",
+            hint="leave the target out of study.yaml, or name another estimator"
+            if known.targets == ("none",)
+            else f"write target: {{type: {known.targets[0]}, ...}} in study.yaml, or name another estimator",
+        )
+    if study.offset is not None and not known.offset:
+        raise ContradictoryStudy(f"{name} takes no offset", hint="subtract it from the target before the study")
+    if study.weight is not None and not known.weights:
+        raise ContradictoryStudy(
+            f"scikit-learn's {name} takes no sample weights",
+            hint="remove weight from study.yaml, or name another class",
+        )
+    if known.cv and study.model.cv is None:
+        raise ContradictoryStudy(
+            f"{name} chooses by cross-validation, and the study names no folds",
+            hint="write cv: 5 in study.yaml under model: (each silo divides its rows by a keyed hash)",
+        )
+    if study.model.cv is not None and not known.cv:
+        raise ContradictoryStudy(
+            f"{name} chooses nothing by cross-validation", hint="remove cv from study.yaml, or name the class with CV"
         )
     values = dict(known.defaults)
     for key, value in study.model.params.items():
-        if key in _SOLVER_ONLY:
+        if key in _SOLVER_ONLY and key not in known.defaults:
             raise UnsupportedModel(
                 f"parameter '{key}' steers scikit-learn's own solver and has no meaning here",
                 hint="remove it: the optimum is reached to rules.tolerance",
             )
         if key not in known.defaults:
             raise UnsupportedModel(
-                f"{name} has no parameter '{key}' here; known: {', '.join(known.defaults)}",
+                f"{name} has no parameter '{key}' here; known: {', '.join(known.defaults) or 'none'}",
                 hint="remove it from model: params: in study.yaml",
             )
         values[key] = value
-    _check_values(name, values)
+    for key, check in known.checks.items():
+        wrong = check(values[key])
+        if wrong:
+            raise UnsupportedModel(f"{name}: {key} {wrong}", hint=f"mend {key} in study.yaml")
+    wrong = known.conflicts(values)
+    if wrong:
+        raise UnsupportedModel(f"{name}: {wrong}", hint="mend model: params: in study.yaml")
+    priors = values.get("priors")
+    if priors is not None:
+        _check_priors(study, priors)
     return values
 
 
-def _check_values(name: str, values: dict[str, Any]) -> None:
-    for key, least in (("C", 0.0), ("alpha", 0.0)):
-        if key in values:
-            value = values[key]
-            number = isinstance(value, (int, float)) and not isinstance(value, bool)
-            if not number or not value >= least or (key == "C" and value == 0):
-                above = "above 0" if key == "C" else "0 or above"
-                raise UnsupportedModel(f"{name}: {key} must be a number {above}", hint=f"mend {key} in study.yaml")
-    if "penalty" in values and values["penalty"] not in ("l2", None, "none"):
+def _check_priors(study: Study, priors: Any) -> None:
+    target = study.target
+    n_classes = target.n_classes if isinstance(target, ClassTarget) else 0
+    good = isinstance(priors, tuple) and len(priors) == n_classes
+    if not good or not all(isinstance(p, (int, float)) and p >= 0 for p in priors) or abs(sum(priors) - 1) > 1e-9:
         raise UnsupportedModel(
-            f"{name}: penalty '{values['penalty']}' is not one that fedcli fits", hint="write penalty: l2, or null"
+            f"{study.model.estimator}: priors must be {n_classes} numbers from 0 that add up to 1, in the order of the "
+            "study's classes",
+            hint="mend priors in study.yaml",
         )
-    if not isinstance(values["fit_intercept"], bool):
-        raise UnsupportedModel(f"{name}: fit_intercept must be true or false", hint="mend it in study.yaml")
 
 
 def pool_rows(study: Study) -> float:
@@ -112,43 +129,43 @@ def pool_rows(study: Study) -> float:
     return float(study.rules.max_rows * max(len(study.silos), study.rules.min_silos))
 
 
-def family_of(study: Study, columns: Columns) -> Family:
-    """Build the family that fits the study's estimator."""
-    values = parameters(study)
-    weight = study.weight.range[1] if study.weight else 1.0
-    if study.model.estimator in ("LinearRegression", "Ridge"):
-        if study.offset is not None:
-            raise ContradictoryStudy(
-                f"{study.model.estimator} takes no offset", hint="subtract it from the target before the study"
-            )
-        return Gram(
-            n_expanded=1 + len(columns.expanded_names),
-            alpha=float(values.get("alpha", 0.0)),
-            fit_intercept=values["fit_intercept"],
-            max_rows=study.rules.max_rows,
-            largest_weight=weight,
-            closing_trip=study.evaluation.closing_trip,
-        )
-    if isinstance(study.target, CountTarget):
-        loss: Logistic | Poisson = Poisson(study.target.range[1], pool_rows(study))
-        penalty = float(values["alpha"])
-    else:
-        loss = Logistic()
-        unpenalised = values["penalty"] in (None, "none") or np.isinf(values["C"])
-        penalty = 0.0 if unpenalised else 1.0 / float(values["C"])
-    return Cavity(
-        loss=loss,
+def setting_of(study: Study, columns: Columns) -> Setting:
+    """Return what a family may know of the study."""
+    target, rules = study.target, study.rules
+    return Setting(
         names=columns.names,
-        penalty=penalty,
-        penalty_per_weight=isinstance(loss, Poisson),
-        fit_intercept=values["fit_intercept"],
-        n_silos=max(len(study.silos), 1),
-        max_rows=study.rules.max_rows,
-        largest_weight=weight,
+        n_expanded=1 + len(columns.expanded_names),
+        target=target.type,
+        n_classes=target.n_classes if isinstance(target, ClassTarget) else 0,
+        largest_y=target.range[1] if isinstance(target, CountTarget) else 1.0,
+        target_half=TargetScale.of(study).half,
+        max_rows=rules.max_rows,
+        pool_rows=pool_rows(study),
+        largest_weight=study.weight.range[1] if study.weight else 1.0,
         largest_offset=max(map(abs, study.offset.interval)) if study.offset else 0.0,
-        max_coefficient=study.rules.max_coefficient,
-        tolerance=study.rules.tolerance,
-        max_rounds=study.rules.max_rounds,
-        closing_trip=study.evaluation.closing_trip,
         weighted=study.weight is not None,
+        n_silos=len(study.silos),
+        max_coefficient=rules.max_coefficient,
+        tolerance=rules.tolerance,
+        max_rounds=rules.max_rounds,
+        closing_trip=study.evaluation.closing_trip,
+        folds=study.model.cv or 1,
+        standardize=study.model.standardize,
     )
+
+
+def family_of(study: Study, columns: Columns) -> Family:
+    """Build the family that fits the study's estimator; see `parameters` for what it raises.
+
+    Raises
+    ------
+    ContradictoryStudy
+        A closing trip is asked for, and this estimator's figures on held-out rows are no sums yet.
+    """
+    family = estimator_of(study).build(setting_of(study, columns), parameters(study))
+    if not family.linear and study.evaluation.closing_trip:
+        raise ContradictoryStudy(
+            f"{study.model.estimator} has no figures of held-out rows to close with",
+            hint="remove closing_trip from study.yaml",
+        )
+    return family

@@ -47,6 +47,27 @@ def held_out(hashes: NDArray[np.uint64], share: float, secret: bytes) -> NDArray
     """
     if share <= 0:
         return np.zeros(len(hashes), dtype=np.bool_)
+    return np.asarray(_of_each(hashes, secret) < np.uint64(min(int(share * 2.0**64), 2**64 - 1)))
+
+
+def folds_of(hashes: NDArray[np.uint64], n_folds: int, secret: bytes) -> NDArray[np.int64]:
+    """Divide the rows among the folds of a cross-validation, shape (n_rows,), from 0.
+
+    Which fold a row falls into follows from the same keyed hash as the hold-out, by its last bits, where that looks at
+    the first: the same row is in the same fold in every trip, and nobody without the secret can tell in which.
+
+    Parameters
+    ----------
+    hashes : ndarray of uint64
+        From `row_hashes`, over the whole table.
+    n_folds : int
+    secret : bytes
+    """
+    return np.asarray(_of_each(hashes, secret) % np.uint64(n_folds), dtype=np.int64)
+
+
+def _of_each(hashes: NDArray[np.uint64], secret: bytes) -> NDArray[np.uint64]:
+    """Return a hash of each row (n_rows,) that differs between equal rows."""
     final = hashes.copy()
     order = np.argsort(hashes, kind="stable")
     ranked = hashes[order]
@@ -56,4 +77,4 @@ def held_out(hashes: NDArray[np.uint64], share: float, secret: bytes) -> NDArray
     for at in np.flatnonzero(occurrence):
         message = int(ranked[at]).to_bytes(8, "big") + int(occurrence[at]).to_bytes(8, "big")
         final[order[at]] = np.uint64(int.from_bytes(hmac.digest(secret, message, "sha256")[:8], "big"))
-    return np.asarray(final < np.uint64(min(int(share * 2.0**64), 2**64 - 1)))
+    return final

@@ -10,15 +10,17 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fedcli.fileformat.statistics import FloatArray, Layout, State, Total
 from fedcli.models.batch import Batch, Family, Reason
 from fedcli.models.cavity import Cavity
-from fedcli.models.gram import Gram
+from fedcli.models.closed import Closed
 from fedcli.models.losses import Logistic, Poisson
+from fedcli.models.moments import Grouping
 from fedcli.preparing.columns import Columns
 from fedcli.preparing.estimators import family_of, pool_rows
-from fedcli.preparing.evaluation import evaluation_layout, pooled_figures
+from fedcli.preparing.evaluation import FIGURES, evaluation_layout, pooled_figures
 from fedcli.preparing.preparation import Preparation, moments_layout
 from fedcli.preparing.profile import ProfileSums
 from fedcli.preparing.profile_table import profile_arrays
@@ -51,15 +53,19 @@ class Plan:
     @cached_property
     def profile(self) -> ProfileSums:
         """What describes the pool, as far as the study wants it; it rides on trip 1."""
-        # A closed form's own products serve, unless they are weighted.
-        return ProfileSums(
-            self.columns, own_products=not isinstance(self.family, Gram) or self.study.weight is not None
-        )
+        # A closed form's own products serve, unless they are weighted, or kept apart by class or fold.
+        whole = isinstance(self.family, Closed) and self.family.whole_products and self.study.weight is None
+        return ProfileSums(self.columns, own_products=not whole)
+
+    @property
+    def grouping(self) -> Grouping | None:
+        """Which sums of a closed form are kept apart; None for other families."""
+        return self.family.form.grouping if isinstance(self.family, Closed) else None
 
     @property
     def n_summed(self) -> int:
         """Columns whose products are summed, the intercept included: what the rule on rows per column counts."""
-        expanded = isinstance(self.family, Gram) or self.profile.products
+        expanded = self.family.expanded or self.profile.products
         return 1 + len(self.columns.expanded_names) if expanded else self.columns.n_columns
 
     @cached_property
@@ -80,9 +86,14 @@ class Plan:
             own = moments_layout(self.columns, rules.max_rows) + self.family.layout(state)
             return own + self.profile.layout()
         layout = self.family.layout(state)
-        if self.study.evaluation.holdout > 0:
+        if self.evaluated:
             layout = layout + evaluation_layout(self.study.target.type, rules.max_rows, self._largest_term)
         return layout
+
+    @property
+    def evaluated(self) -> bool:
+        """Whether later trips measure the incoming model on rows held out."""
+        return self.study.evaluation.holdout > 0 and self.family.linear and self.study.target.type in FIGURES
 
     @property
     def _largest_term(self) -> float:
@@ -92,19 +103,21 @@ class Plan:
         if kind == "binary":
             return Logistic().bounds(eta)[0]
         if kind == "number":
-            return (1.0 + eta) ** 2 if isinstance(self.family, Gram) else 1.0
+            return (1.0 + eta) ** 2
         return 4.0 * self.poisson.bounds(eta)[0]
 
     # ---- rows to matrices ------------------------------------------------------------------------------------------
 
-    def first_batch(self, rows: Rows, fill: FloatArray, modes: tuple[int, ...]) -> Batch:
+    def first_batch(
+        self, rows: Rows, fill: FloatArray, modes: tuple[int, ...], fold: NDArray[np.int64] | None = None
+    ) -> Batch:
         """Build trip 1's batch: expanded columns for closed forms, else the design imputed by the silo's own values.
 
         A likelihood's first trip is a warm start, so any imputation serves; the silo's own mean is the nearest that is
         known to it. Summing over expanded columns there would cost rows per column and buy no trip.
         """
-        X = self.columns.expanded(rows) if isinstance(self.family, Gram) else self.columns.matrix(rows, fill, modes)
-        return Batch(X, self.target.reference(rows.target), rows.offset, rows.weight)
+        X = self.columns.expanded(rows) if self.family.expanded else self.columns.matrix(rows, fill, modes)
+        return Batch(X, self.target.reference(rows.target), rows.offset, rows.weight, fold)
 
     def later_batch(self, rows: Rows, preparation: Preparation) -> Batch:
         """Build a later trip's batch: the design with pooled imputation."""
@@ -134,7 +147,7 @@ class Plan:
         if state.document["round"] == 0:
             preparation, constant = Preparation.from_moments(self.columns, total)
             arrays = preparation.to_state() | {"to_reference": preparation.to_reference(constant)}
-            if isinstance(self.family, Gram):
+            if self.family.expanded:
                 arrays["design_from_expanded"] = preparation.from_expanded(constant)
             arrays["n_samples"] = arrays["preparation.n_samples"]
             arrays |= profile_arrays(self.profile, total, preparation, constant)
@@ -167,6 +180,9 @@ class Plan:
         return Preparation.from_state(self.columns, state)
 
     def coefficients(self, state: State) -> FloatArray:
-        """Return the coefficients (n_columns,) on the columns' own scale and the target's unit, intercept first."""
+        """Return the coefficients on the columns' own scale and the target's unit, intercept first.
+
+        Shape (n_columns,), or (n_outputs, n_columns) where there are several outputs.
+        """
         coef = self.preparation(state).to_original(self.family.coefficients(state))
         return self.target.original(coef)

@@ -303,8 +303,9 @@ class Preparation:
         )
 
     def to_original(self, coef: FloatArray) -> FloatArray:
-        """Carry coefficients (n_columns,) from the reference scale to the columns' own: intercept first."""
+        """Carry coefficients (..., n_columns) from the reference scale to the columns' own: intercept first."""
         original = coef.copy()
-        original[1:] = coef[1:] / self.columns.design_half
-        original[0] = coef[0] - (coef[1:] * self.columns.design_middle / self.columns.design_half).sum()
+        original[..., 1:] = coef[..., 1:] / self.columns.design_half
+        moved = (coef[..., 1:] * self.columns.design_middle / self.columns.design_half).sum(axis=-1)
+        original[..., 0] = coef[..., 0] - moved
         return original

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from fedcli.fileformat.statistics import Block, FloatArray, Layout, Total, pack_upper
 from fedcli.models.batch import weighted_cross
-from fedcli.models.gram import CENTRE_BITS, shift_products
+from fedcli.models.exact import CENTRE_BITS, shift_products
 from fedcli.preparing.columns import Columns
 from fedcli.preparing.grids import Grids, counted
 from fedcli.preparing.histogram import IntArray

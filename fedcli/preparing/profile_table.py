@@ -15,7 +15,7 @@ from fractions import Fraction
 import numpy as np
 
 from fedcli.fileformat.statistics import FloatArray, Total
-from fedcli.models.gram import covariance
+from fedcli.models.exact import covariance
 from fedcli.preparing.grids import counted
 from fedcli.preparing.histogram import Bounds, IntArray
 from fedcli.preparing.preparation import BoolArray, Preparation

@@ -46,7 +46,6 @@ def check_state(plan: Plan, state: State, *, final: bool) -> None:
     _check_evaluation(plan, state)
     n, numbers = plan.columns.n_columns, len(plan.columns.numbers)
     shapes: dict[str, tuple[int | None, ...]] = {
-        "coef": (n,),
         "to_reference": (n, n),
         "preparation.n_samples": (1,),
         "preparation.fill": (numbers,),
@@ -56,14 +55,7 @@ def check_state(plan: Plan, state: State, *, final: bool) -> None:
     }
     shapes |= profile_shapes(plan.profile)
     shapes |= {name: (1,) for name in ("n_samples",) if name in state.arrays}
-    if isinstance(plan.family, Cavity):
-        free = n if plan.family.fit_intercept else n - 1
-        shapes |= {"steps": (None,), "penalty": (n,)}
-        if not final:
-            shapes |= {"curvature": (n, n), "rhs": (n,), "candidates": (None, n), "taken": (1,)}
-            optional = {"parent.candidates": (None, n), "edge": (1,), "lowest": (1,)}
-            optional |= {"lowest.coef": (free,), "lowest.gradient": (free,)}
-            shapes |= {name: shape for name, shape in optional.items() if name in state.arrays}
+    shapes |= plan.family.shapes(state, final=final)
     for name, shape in shapes.items():
         if name not in state.arrays:
             raise BadTensors(f"the model lacks its array '{name}'", hint=_HINT)

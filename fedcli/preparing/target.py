@@ -36,7 +36,7 @@ class TargetScale:
         return np.asarray((y - self.middle) / self.half)
 
     def original(self, coef: FloatArray) -> FloatArray:
-        """Carry coefficients (n_columns,), intercept first, to predictions in the target's own unit."""
+        """Carry coefficients (..., n_columns), intercept first, to predictions in the target's own unit."""
         coef = coef * self.half
-        coef[0] += self.middle
+        coef[..., 0] += self.middle
         return coef

@@ -123,6 +123,7 @@ def examine(
     shares: Sequence[Largest] = (),
     largest_share: float | None = None,
     merged: tuple[Merged, ...] = (),
+    smallest_group: Cell | None = None,
 ) -> Disclosure:
     """Test an update that the coordinator will be able to read singly.
 
@@ -146,6 +147,8 @@ def examine(
         One per column.
     merged : tuple of Merged
         What was done to the levels before ``cells`` were counted.
+    smallest_group : Cell, optional
+        The group of fewest rows whose products of columns are summed apart from those of others.
 
     Returns
     -------
@@ -175,6 +178,16 @@ def examine(
                 f"column ({rows_per_column * n_columns:,.0f}): from fewer, sums of products can give single rows back",
                 hint="ask the coordinator to leave columns out, to lower rules.rows_per_column knowingly, or to wait "
                 "for masked aggregation, in a new study",
+            )
+        )
+    elif smallest_group is not None and smallest_group.count < rows_per_column * n_columns:
+        problems.append(
+            TooManyColumns(
+                f"{smallest_group.count:,} training rows with {smallest_group.says} for {n_columns} columns, whose "
+                f"products are summed apart; the study requires {rows_per_column:g} per column "
+                f"({rows_per_column * n_columns:,.0f}): from fewer, sums of products can give single rows back",
+                hint="ask the coordinator to leave columns out, to take fewer folds or another estimator, or to lower "
+                "rules.rows_per_column knowingly, in a new study",
             )
         )
     worth_rows = min(n_rows, effective_rows)

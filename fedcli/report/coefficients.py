@@ -5,63 +5,114 @@ Owns the table that `export` writes. Knows nothing of disk. Stable: the JSON for
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
-from fedcli.fileformat.statistics import State
+from fedcli.fileformat.statistics import FloatArray, State
+from fedcli.models.closed import FITTED
 from fedcli.preparing.plan import Plan
-from fedcli.study.document import BinaryTarget, Category
+from fedcli.study.document import BinaryTarget, Category, CategoryTarget
+
+# By column; for several outputs by class first.
+Coefficients = dict[str, float]
 
 
 @dataclass(frozen=True)
 class CoefficientTable:
-    """A linear model as names and numbers.
+    """A finished model as names and numbers.
 
     Parameters
     ----------
     study, estimator : str
     classes : tuple
-        The two values of a binary target, negative first; empty for others.
-    coefficients : dict of str to float
+        The outcome's classes, of a binary one negative first; empty for others.
+    coefficients : dict of str to float, or of str to such dicts
         ``age``, ``sex[male]``, ``chol[missing]``, ``age by sex[male]``: per unit of the column as agreed in the study.
-    intercept : float
+        Of several outputs one dict per class. Empty for a model without coefficients.
+    intercept : float, or dict of str to float
     n_samples, trips : int
+    attributes : dict of str to list
+        What else the estimator has learnt, by scikit-learn's names, on the prepared columns in ``columns``' order.
+    columns : tuple of str
     """
 
     study: str
     estimator: str
     classes: tuple[str | int | float, ...]
-    coefficients: dict[str, float]
-    intercept: float
+    coefficients: Coefficients | dict[str, Coefficients]
+    intercept: float | Coefficients
     n_samples: int
     trips: int
+    attributes: dict[str, Any] = field(default_factory=dict)
+    columns: tuple[str, ...] = ()
+
+    def lines(self) -> list[tuple[str, float]]:
+        """Return every coefficient with its name, the intercept first; ``class: name`` for several outputs."""
+        if not self.coefficients:
+            return []
+        if not isinstance(self.intercept, dict):
+            return [("intercept", self.intercept), *self.coefficients.items()]
+        found = []
+        for label, own in self.coefficients.items():
+            assert isinstance(own, dict)  # noqa: S101 - one per class, as the intercepts are
+            found += [
+                (f"{label}: {name}", value) for name, value in (("intercept", self.intercept[label]), *own.items())
+            ]
+        return found
 
 
 def coefficient_table(plan: Plan, state: State) -> CoefficientTable:
     """Form the table of a final model: the features in the study's order, then missing indicators and derived terms."""
-    coef = dict(zip(plan.columns.names, plan.coefficients(state)[1:].tolist(), strict=True))
-    ordered: dict[str, float] = {}
+    labels = class_labels(plan)
+    coefficients: Coefficients | dict[str, Coefficients] = {}
+    intercept: float | Coefficients = 0.0
+    if plan.family.linear:
+        values = plan.coefficients(state)
+        if values.ndim == 1:
+            coefficients, intercept = _ordered(plan, values), float(values[0])
+        else:
+            coefficients = {str(label): _ordered(plan, row) for label, row in zip(labels, values, strict=True)}
+            intercept = {str(label): float(row[0]) for label, row in zip(labels, values, strict=True)}
+    attributes = {
+        name.removeprefix(FITTED): array.tolist() for name, array in state.arrays.items() if name.startswith(FITTED)
+    }
+    return CoefficientTable(
+        study=plan.study.study,
+        estimator=plan.study.model.estimator,
+        classes=labels,
+        coefficients=coefficients,
+        intercept=intercept,
+        n_samples=plan.n_samples(state),
+        trips=int(state.document["round"]),
+        attributes=attributes,
+        columns=plan.columns.names if attributes else (),
+    )
+
+
+def _ordered(plan: Plan, values: FloatArray) -> Coefficients:
+    coef = dict(zip(plan.columns.names, values[1:].tolist(), strict=True))
+    ordered: Coefficients = {}
     for name, column in plan.study.features.items():
         names = [f"{name}[{level}]" for level in column.levels[1:]] if isinstance(column, Category) else [name]
         # A number whose logarithm or spline stands in its place has no coefficient of its own.
         ordered |= {key: coef[key] for key in names if key in coef}
-    ordered |= coef
-    return CoefficientTable(
-        study=plan.study.study,
-        estimator=plan.study.model.estimator,
-        classes=class_labels(plan),
-        coefficients=ordered,
-        intercept=float(plan.coefficients(state)[0]),
-        n_samples=plan.n_samples(state),
-        trips=int(state.document["round"]),
-    )
+    return ordered | coef
 
 
 def class_labels(plan: Plan) -> tuple[str | int | float, ...]:
-    """Return the labels of a binary target, negative first.
+    """Return the labels of an outcome's classes, of a binary one negative first; none for other outcomes.
 
     A class that is several values in the table has no single one to predict: its labels are 0 and 1 then.
     """
     target = plan.study.target
+    if isinstance(target, CategoryTarget):
+        # A data frame holds classes that are numbers as numbers.
+        for kind in (int, float):
+            try:
+                return tuple(kind(level) for level in target.levels)
+            except ValueError:
+                continue
+        return target.levels
     if not isinstance(target, BinaryTarget):
         return ()
     if len(target.positive) == 1 and len(target.negative) == 1:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fedcli.models.gram import Gram
+from fedcli.models.closed import Closed
 from fedcli.preparing.plan import Plan
 from fedcli.protocol.payloads import ModelDocument
 
@@ -40,7 +40,7 @@ def rests_on(plan: Plan, document: ModelDocument) -> RestsOn:
     everybody = plan.study.silo_names
     prepared = tuple(name for name in everybody if f"{name} (round 1)" not in document.without)
     last = tuple(name for name in everybody if name in document.members)
-    closed_form = isinstance(plan.family, Gram)
+    closed_form = isinstance(plan.family, Closed)
     fit = prepared if closed_form else last
     if fit == everybody and last == everybody and prepared == everybody:
         return RestsOn(fit, prepared, "")

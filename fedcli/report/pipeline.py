@@ -7,13 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from fedcli.data.cells import NO_VALUE, Codes, number_of
-from fedcli.errors import UnsupportedModel
 from fedcli.fileformat.statistics import State
 from fedcli.preparing.plan import Plan
-from fedcli.report.coefficients import class_labels
+from fedcli.report.estimator import fitted_estimator
 from fedcli.report.transformers import settled_transformer, spoken_levels
 from fedcli.study.document import BooleanColumn, DateColumn, Study
 
@@ -34,14 +31,7 @@ def build_pipeline(plan: Plan, state: State) -> Any:
 
     preparation = plan.preparation(state)
     transformer = settled_transformer(plan, preparation)
-    coef = state.arrays["coef"]
-    # On the standardised scale, where the estimator stands behind the transformer.
-    slopes = coef[1:] * preparation.scale
-    intercept = coef[0] + coef[1:] @ preparation.mean
-    estimator = _estimator(plan, slopes * plan.target.half, intercept * plan.target.half + plan.target.middle)
-    if not plan.study.model.params.get("fit_intercept", True):
-        estimator.intercept_ = np.zeros_like(estimator.intercept_)
-    return Pipeline([("columns", transformer), ("model", estimator)])
+    return Pipeline([("columns", transformer), ("model", fitted_estimator(plan, state))])
 
 
 def pipeline_limits(study: Study) -> tuple[str, ...]:
@@ -83,31 +73,3 @@ def _foreign_codes(study: Study, name: str) -> list[str]:
     if name in study.categories and isinstance(spoken_levels(study.categories[name])[0], str):
         return []
     return [code for code in Codes.of(column.missing).texts if number_of(code) is None and code.lower() not in NO_VALUE]
-
-
-def _estimator(plan: Plan, slopes: Any, intercept: float) -> Any:
-    from sklearn import linear_model
-
-    name = plan.study.model.estimator
-    params = dict(plan.study.model.params)
-    if name == "LogisticRegression":
-        penalty = params.pop("penalty", "l2")
-        if penalty in (None, "none"):
-            params["C"] = np.inf
-    cls = getattr(linear_model, name, None)
-    if cls is None:
-        raise UnsupportedModel(f"the installed scikit-learn has no {name}", hint="upgrade scikit-learn")
-    estimator = cls(**params)
-    X = np.zeros((2, len(slopes)))
-    labels = class_labels(plan)
-    estimator.fit(X, np.array(labels) if labels else np.array([1.0, 2.0]))
-    if labels and estimator.classes_[0] != labels[0]:
-        # scikit-learn sorts the classes, and its coefficients speak for the last.
-        slopes, intercept = -slopes, -intercept
-    estimator.coef_ = slopes[None, :] if labels else slopes
-    estimator.intercept_ = np.array([intercept]) if labels else float(intercept)
-    for attribute in ("n_iter_", "rank_", "singular_"):
-        if hasattr(estimator, attribute):
-            # They described the made-up fit.
-            delattr(estimator, attribute)
-    return estimator

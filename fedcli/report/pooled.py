@@ -1,6 +1,7 @@
 """Pooled training with scikit-learn, for a simulation to compare with.
 
-Owns the pooled fit. Knows nothing of files or silos. Internal; only a simulation ever has the rows in one place.
+Owns the pooled fit and the comparison. Knows nothing of files or silos. Internal; only a simulation ever has the rows
+in one place.
 
 The preparation is scikit-learn's own parts (see `transformers`), fitted on the pooled rows. The fit is run to its
 optimum: with scikit-learn's default tolerances it stops up to 1e-2 short of it.
@@ -14,25 +15,39 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fedcli.fileformat.statistics import FloatArray, State
-from fedcli.preparing.estimators import parameters
+from fedcli.preparing.estimators import estimator_of
 from fedcli.preparing.plan import Plan
 from fedcli.preparing.rows import Rows
+from fedcli.report.coefficients import class_labels, coefficient_table
+from fedcli.report.estimator import fitted_attributes, new_estimator, standardised_coefficients
 from fedcli.report.transformers import Transformers
-from fedcli.study.document import BinaryTarget, CountTarget
+from fedcli.study.document import ClassTarget, CountTarget, NoTarget
 
 
 @dataclass(frozen=True)
-class Coefficients:
-    """Intercept first: on the scale of the fit, and on the columns' own."""
+class Comparison:
+    """The federated model beside the pooled one.
 
-    fitted: FloatArray
-    original: FloatArray
+    Parameters
+    ----------
+    numbers : tuple of (str, float, float)
+        Name, federated and pooled: coefficients on the columns' own scale, or what else the estimator has learnt.
+    relative_error : float
+        ``norm(federated - pooled) / norm(pooled)`` over all coefficients on the scale of the fit; of attributes the
+        largest such figure.
+    """
+
+    numbers: tuple[tuple[str, float, float], ...]
+    relative_error: float
 
 
-def fit_pooled(plan: Plan, state: State, silos: Mapping[str, Rows]) -> tuple[Coefficients, Coefficients]:
-    """Return the federated and the pooled coefficients.
+def compare_pooled(
+    plan: Plan, state: State, silos: Mapping[str, Rows], folds: NDArray[np.int64] | None = None
+) -> Comparison:
+    """Fit the pooled rows with scikit-learn, and set the federated model beside it.
 
     Parameters
     ----------
@@ -41,22 +56,57 @@ def fit_pooled(plan: Plan, state: State, silos: Mapping[str, Rows]) -> tuple[Coe
         Of the final model.
     silos : mapping of str to Rows
         Each silo's training rows.
+    folds : ndarray of int, optional
+        Of each pooled row, where the study has a cross-validation.
     """
     rows = [silos[name] for name in silos]
-    X, scales = _prepared(plan, state, rows)
-    y = np.concatenate([r.target for r in rows])
-    weight = np.concatenate([r.weight for r in rows])
-    offset = np.concatenate([r.offset for r in rows])
-    pooled = _fit(plan, X, y, weight, offset)
-    preparation = plan.preparation(state)
-    own = state.arrays["coef"]
-    mine = np.concatenate([[own[0] + own[1:] @ preparation.mean], own[1:] * preparation.scale]) * plan.target.half
-    mine[0] += plan.target.middle
-    centre, unit = scales
-    original = pooled.copy()
-    original[1:] = pooled[1:] / unit
-    original[0] = pooled[0] - pooled[1:] @ (centre / unit)
-    return Coefficients(mine, plan.coefficients(state)), Coefficients(pooled, original)
+    X, (centre, unit) = _prepared(plan, state, rows)
+    pooled = _fit(plan, X, rows, folds)
+    if not plan.family.linear:
+        return _attributes(plan, state, pooled)
+    labels = class_labels(plan)
+    slopes, intercept = np.asarray(pooled.coef_), np.asarray(pooled.intercept_)
+    own_slopes, own_intercept = standardised_coefficients(plan, state)
+    slopes, intercept = slopes.reshape(own_slopes.shape), intercept.reshape(own_intercept.shape)
+    if labels and slopes.ndim > 1:
+        order = [list(pooled.classes_).index(code) for code in range(len(labels))]
+        slopes, intercept = slopes[order], intercept[order]
+    ours = np.concatenate([own_intercept.ravel(), own_slopes.ravel()])
+    theirs = np.concatenate([intercept.ravel(), slopes.ravel()])
+    original = np.concatenate([(intercept - (slopes * centre / unit).sum(axis=-1))[..., None], slopes / unit], axis=-1)
+    table = coefficient_table(plan, state)
+    names = ["intercept", *plan.columns.names]
+    by_name = {
+        (f"{label}: {name}" if label is not None else name): value
+        for label, row in zip(labels if original.ndim > 1 else [None], np.atleast_2d(original), strict=True)
+        for name, value in zip(names, row.tolist(), strict=True)
+    }
+    numbers = tuple((name, value, by_name[name]) for name, value in table.lines())
+    return Comparison(numbers, _relative(ours, theirs))
+
+
+def _attributes(plan: Plan, state: State, pooled: Any) -> Comparison:
+    numbers: list[tuple[str, float, float]] = []
+    worst, turning = 0.0, estimator_of(plan.study).up_to_sign
+    for attribute, value in fitted_attributes(state).items():
+        name = f"{attribute}_"
+        if not hasattr(pooled, name):
+            continue
+        ours, theirs = (_flat(found, turning=attribute in turning) for found in (value, getattr(pooled, name)))
+        named = [name] if len(ours) == 1 else [f"{name}[{i}]" for i in range(len(ours))]
+        numbers += list(zip(named, ours.tolist(), theirs.tolist(), strict=True))
+        worst = max(worst, _relative(ours, theirs))
+    return Comparison(tuple(numbers), worst)
+
+
+def _flat(value: Any, *, turning: bool) -> FloatArray:
+    parts = value if isinstance(value, list) else [value]
+    flat = np.concatenate([np.ravel(np.asarray(part, dtype=np.float64)) for part in parts])
+    return np.abs(flat) if turning else flat
+
+
+def _relative(ours: FloatArray, theirs: FloatArray) -> float:
+    return float(np.linalg.norm(ours - theirs) / (np.linalg.norm(theirs) or 1.0))
 
 
 def _prepared(plan: Plan, state: State, rows: list[Rows]) -> tuple[FloatArray, tuple[FloatArray, FloatArray]]:
@@ -89,24 +139,25 @@ def _frame(plan: Plan, rows: list[Rows]) -> Any:
     return pl.DataFrame(table)
 
 
-def _fit(plan: Plan, X: FloatArray, y: FloatArray, weight: FloatArray, offset: FloatArray) -> FloatArray:
-    from sklearn import linear_model
-
-    values = parameters(plan.study)
-    name = plan.study.model.estimator
-    tight: dict[str, Any] = {}
-    if isinstance(plan.study.target, BinaryTarget):
-        unpenalised = values.pop("penalty") in (None, "none")
-        values["C"] = np.inf if unpenalised else values["C"]
-        tight = {"solver": "newton-cholesky", "tol": 1e-12, "max_iter": 1000}
-    elif isinstance(plan.study.target, CountTarget):
+def _fit(plan: Plan, X: FloatArray, rows: list[Rows], folds: NDArray[np.int64] | None) -> Any:
+    """Fit the study's own class to its optimum; classes are numbered as in the study."""
+    y = np.concatenate([r.target for r in rows])
+    weight = np.concatenate([r.weight for r in rows])
+    offset = np.concatenate([r.offset for r in rows])
+    study = plan.study
+    estimator = new_estimator(study, **estimator_of(study).tight)
+    if isinstance(study.target, CountTarget):
         # An offset is scikit-learn's weighted fit of rates; its alpha is then per unit of exposure, ours per row.
         exposure = np.exp(offset)
-        values["alpha"] = values["alpha"] * weight.sum() / (weight * exposure).sum()
+        estimator.set_params(alpha=estimator.alpha * weight.sum() / (weight * exposure).sum())
         y, weight = y / exposure, weight * exposure
-        tight = {"solver": "newton-cholesky", "tol": 1e-12, "max_iter": 1000}
-    estimator = getattr(linear_model, name)(**values, **tight)
+    elif isinstance(study.target, ClassTarget):
+        y = y.astype(np.int64)
+    if folds is not None:
+        from sklearn.model_selection import PredefinedSplit
+
+        estimator.set_params(cv=PredefinedSplit(folds))
+    options = {"sample_weight": weight} if study.weight is not None or study.offset is not None else {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it says that 1e-12 was not reached when rounding stops it first
-        estimator.fit(X, y, sample_weight=weight)
-    return np.concatenate([np.ravel(estimator.intercept_), np.ravel(estimator.coef_)])
+        return estimator.fit(X) if isinstance(study.target, NoTarget) else estimator.fit(X, y, **options)

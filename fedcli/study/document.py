@@ -24,7 +24,8 @@ from fedcli.study.columns import (
     NumberColumn,
     NumberFeature,
 )
-from fedcli.study.part import Cell, Cells, Part, Range, check_range, settled
+from fedcli.study.part import Cell, Part, Range, check_range, settled
+from fedcli.study.targets import BinaryTarget, CategoryTarget, ClassTarget, CountTarget, NoTarget, NumberTarget, Target
 from fedcli.study.terms import Interaction, Log, Spline, Term, check_terms
 
 __all__ = [
@@ -33,7 +34,9 @@ __all__ = [
     "Category",
     "CategoryColumn",
     "CategoryFeature",
+    "CategoryTarget",
     "Cell",
+    "ClassTarget",
     "CountColumn",
     "CountTarget",
     "DateColumn",
@@ -43,6 +46,7 @@ __all__ = [
     "Log",
     "Member",
     "Model",
+    "NoTarget",
     "Number",
     "NumberColumn",
     "NumberFeature",
@@ -60,63 +64,6 @@ __all__ = [
 
 NAME = r"^[a-z0-9][a-z0-9-]{0,39}$"
 Name = Annotated[str, Field(pattern=NAME)]
-
-
-class BinaryTarget(Part):
-    """The outcome is yes or no; ``positive`` and ``negative`` each name one value, or a list of values."""
-
-    type: Literal["binary"]
-    column: str
-    positive: Cells = (1,)
-    negative: Cells = ()
-    missing: Cells = ()
-
-    @model_validator(mode="after")
-    def _negative_known(self) -> Self:
-        if not self.positive:
-            raise ValueError("positive names no value")
-        if not self.negative:
-            if [str(v) for v in self.positive] != ["1"]:
-                raise ValueError("say which value is the other one: negative: ...")
-            object.__setattr__(self, "negative", (0,))
-        if {str(v) for v in self.positive} & {str(v) for v in self.negative}:
-            raise ValueError("a value is both positive and negative")
-        return self
-
-
-class NumberTarget(Part):
-    """The outcome is a number in an agreed range; ``quantity`` as in `NumberColumn`."""
-
-    LATER = frozenset({"quantity"})
-
-    type: Literal["number"]
-    column: str
-    unit: str | None = None
-    quantity: str | None = None
-    range: Range
-    missing: Cells = ()
-
-    _range = field_validator("range")(check_range)
-
-
-class CountTarget(Part):
-    """The outcome is a count, 0 or more, in an agreed range."""
-
-    type: Literal["count"]
-    column: str
-    range: Range
-    missing: Cells = ()
-
-    _range = field_validator("range")(check_range)
-
-    @model_validator(mode="after")
-    def _not_negative(self) -> Self:
-        if self.range[0] < 0:
-            raise ValueError("a count's range starts at 0 or above")
-        return self
-
-
-Target = Annotated[BinaryTarget | NumberTarget | CountTarget, Field(discriminator="type")]
 
 
 class Offset(Part):
@@ -156,21 +103,31 @@ class Weight(Part):
         return self
 
 
+Role = BinaryTarget | CategoryTarget | NumberTarget | CountTarget | Offset | Weight
+
+
 class Model(Part):
-    """A scikit-learn class, with that class's own parameter names."""
+    """A scikit-learn class, with that class's own parameter names.
+
+    ``cv`` is the number of folds among which a class that chooses a parameter by cross-validation divides the rows.
+    """
 
     # scikit-learn spells "no penalty" as C=inf.
     model_config = ConfigDict(allow_inf_nan=True)
+    LATER = frozenset({"cv"})
 
     estimator: str
-    params: dict[str, str | bool | int | float | None] = Field(default_factory=dict)
+    params: dict[str, str | bool | int | float | tuple[str | bool | int | float, ...] | None] = Field(
+        default_factory=dict
+    )
     standardize: bool = True
+    cv: int | None = Field(default=None, ge=2, le=20)
 
     @field_validator("params", mode="before")
     @classmethod
     def _numbers(cls, value: Any) -> Any:
         if isinstance(value, dict):
-            return {key: settled(item, infinite=True) for key, item in value.items()}
+            return {key: _settled(item) for key, item in value.items()}
         return value
 
     @field_validator("params")
@@ -263,7 +220,7 @@ class Study(Part):
 
     study: Name
     title: str = ""
-    target: Target
+    target: Target = NoTarget()
     features: dict[str, Feature] = Field(min_length=1)
     terms: dict[str, Term] = Field(default_factory=dict)
     offset: Offset | None = None
@@ -277,7 +234,7 @@ class Study(Part):
 
     @model_validator(mode="after")
     def _columns_once(self) -> Self:
-        others = [part.column for part in (self.target, self.offset, self.weight) if part is not None]
+        others = [part.column for part in self.roles]
         for column in others:
             if column in self.features or others.count(column) > 1:
                 raise ValueError(f"column '{column}' has two roles")
@@ -288,6 +245,26 @@ class Study(Part):
             raise ValueError(f"'{self.coordinator.name}' is both coordinator and silo")
         check_terms(self.terms, self.features)
         return self
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """The parts that name a column beside the features: outcome, offset, weight, as far as there are any."""
+        target = None if isinstance(self.target, NoTarget) else self.target
+        return tuple(part for part in (target, self.offset, self.weight) if part is not None)
+
+    def part(
+        self, column: str
+    ) -> Feature | BinaryTarget | CategoryTarget | NumberTarget | CountTarget | Offset | Weight:
+        """Return what the study says of a column, whatever its role.
+
+        Raises
+        ------
+        KeyError
+        """
+        for part in self.roles:
+            if part.column == column:
+                return part
+        return self.features[column]
 
     @property
     def numbers(self) -> dict[str, NumberFeature]:
@@ -303,6 +280,13 @@ class Study(Part):
     def silo_names(self) -> tuple[str, ...]:
         """Names of the silos, in the order of the roster."""
         return tuple(silo.name for silo in self.silos)
+
+
+def _settled(value: Any) -> Any:
+    """Settle one parameter's value, or each of a list of them."""
+    if isinstance(value, (list, tuple)):
+        return tuple(settled(item, infinite=True) for item in value)
+    return settled(value, infinite=True)
 
 
 def valid_name(name: str) -> bool:

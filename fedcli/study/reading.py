@@ -23,6 +23,8 @@ _TARGETS: dict[str, type[BaseModel]] = {
     "binary": document.BinaryTarget,
     "number": document.NumberTarget,
     "count": document.CountTarget,
+    "category": document.CategoryTarget,
+    "none": document.NoTarget,
 }
 _FEATURES: dict[str, type[BaseModel]] = {
     "number": document.NumberColumn,

@@ -129,7 +129,7 @@ def aggregate(
     names = str(state.document.get("evaluation", ""))
     figures = dict(zip(names.split(","), state.arrays["evaluation"].tolist(), strict=True)) if names else {}
     warnings = [] if reason or not basis.says else [f"were this the last round: {basis.says}"]
-    if state.arrays["null"].shape[1]:
+    if "null" in state.arrays and state.arrays["null"].shape[1]:
         warnings.append(_collinear(plan, state))
     return Aggregated(
         round=number,

@@ -14,9 +14,14 @@ from numpy.typing import NDArray
 
 from fedcli.compute.spool import Spool
 from fedcli.compute.update import hash_rows, rows_digest
-from fedcli.data.checking import check_table
+from fedcli.data.checking import RowReader, missing_columns
+from fedcli.data.copies import Copied
+from fedcli.data.looking import look
+from fedcli.data.reading_report import ReadingReport
+from fedcli.data.table import Table
 from fedcli.errors import FedcliError
-from fedcli.preparing.holdout import held_out
+from fedcli.errors.doubts import Doubt
+from fedcli.preparing.holdout import folds_of, held_out
 from fedcli.preparing.plan import Plan
 from fedcli.privacy.differencing import too_few_differ
 from fedcli.privacy.disclosure import Disclosure
@@ -53,7 +58,8 @@ def check(data: Path | str | None = None, *, workspace: Path | str = ".", query:
     Returns
     -------
     Checked
-        ``problems`` holds every problem found, in the order in which `train` would meet them.
+        ``problems`` holds every problem found, in the order in which `train` would meet them; ``doubts`` what a person
+        should look at, for which nothing is refused.
 
     Raises
     ------
@@ -70,23 +76,9 @@ def check(data: Path | str | None = None, *, workspace: Path | str = ".", query:
     except FedcliError as error:
         problems.append(error)
     table = side.table()
-    report, findings = check_table(side.study.study, side.mapping, table)
-    misfits: list[FedcliError] = [*findings, *spread_problems(side.study.study, report.extent)]
-    disclosure: Disclosure | None = None
-    n_held_out = 0
-    if not misfits:
-        with Spool(side.reader(), side.workspace.private) as spool:
-            plan = Plan(side.study.study)
-            hashes = hash_rows(spool, memory.secret())
-            mask = held_out(hashes, side.study.study.evaluation.holdout, memory.secret())
-            n_held_out = int(mask.sum())
-            disclosure = examine_rows(plan, spool, mask)
-            misfits += disclosure.problems
-            if asked is not None:
-                digest = rows_digest(hashes, memory.secret())
-                least = least_difference(side.study.study.rules)
-                misfits += _against_earlier(memory, asked, digest, hashes[~mask], least)
-    problems += misfits
+    found = _rows(side, memory, table, asked)
+    report, disclosure = found.report, found.disclosure
+    problems += found.problems
     columns = tuple(
         ColumnCheck(
             name,
@@ -105,13 +97,54 @@ def check(data: Path | str | None = None, *, workspace: Path | str = ".", query:
         rows_read=report.rows_read,
         rows_used=report.rows_used,
         rows_dropped=report.rows_read - report.rows_used,
-        rows_held_out=n_held_out,
+        rows_held_out=disclosure.n_held_out if disclosure else 0,
         columns=columns,
         smallest=(smallest.says, smallest.count) if smallest else None,
         problems=tuple(problems),
         table=table.facts,
         merged=tuple(map(str, disclosure.merged)) if disclosure else (),
+        doubts=found.doubts,
     )
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What one reading of the table gave; ``disclosure`` where nothing is wrong with it."""
+
+    report: ReadingReport
+    problems: tuple[FedcliError, ...] = ()
+    doubts: tuple[Doubt, ...] = ()
+    disclosure: Disclosure | None = None
+
+
+def _rows(side: SiloSide, memory: SiloMemory, table: Table, asked: _Asked | None) -> _Found:
+    """Read the table once, and hold its rows to the agreement, to the rules, and to what a person should look at."""
+    study = side.study.study
+    absent = missing_columns(study, side.mapping, table)
+    if absent:
+        return _Found(ReadingReport(), absent)
+    reader = RowReader(study, side.mapping, table)
+    with Spool(reader.batches(refuse=False), side.workspace.private) as spool:
+        report = reader.report
+        misfits: list[FedcliError] = [*reader.errors, *spread_problems(study, report.extent)]
+        doubts = look(study, side.mapping, report, lambda: (rows for _, rows in spool.blocks()))
+        for doubt in doubts:
+            if isinstance(doubt, Copied):
+                doubt.rows = f"see {reader.places(doubt.positions)}"
+        if misfits:
+            return _Found(report, tuple(misfits), doubts)
+        secret, hashes, mask = memory.secret(), None, np.zeros(len(spool), dtype=np.bool_)
+        # Hashing takes as long as reading: only where rows are held out, or compared with what has left.
+        if study.evaluation.holdout > 0 or study.model.cv or memory.rows_of_study() is not None:
+            hashes = hash_rows(spool, secret)
+            mask = held_out(hashes, study.evaluation.holdout, secret)
+        folds = folds_of(hashes, study.model.cv, secret) if study.model.cv and hashes is not None else None
+        disclosure = examine_rows(Plan(study), spool, mask, folds)
+        misfits += disclosure.problems
+        if asked is not None and hashes is not None:
+            digest = rows_digest(hashes, secret)
+            misfits += _against_earlier(memory, asked, digest, hashes[~mask], least_difference(study.rules))
+        return _Found(report, tuple(misfits), doubts, disclosure)
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,7 @@ def _near(wanted: str, pages: dict[str, str]) -> list[str]:
 def _topic(heading: str) -> str:
     """Return what is typed for a section: a code, or its title's first word."""
     first = heading.split(" ")[0].rstrip(":")
-    return first if re.fullmatch(r"E\d{3}", first) else first.lower()
+    return first if re.fullmatch(r"[EW]\d{3}", first) else first.lower()
 
 
 def _pages() -> dict[str, str]:
@@ -97,5 +97,5 @@ def _contents(pages: dict[str, str]) -> str:
         title = text.split("\n", 1)[0].lstrip("# ").strip()
         lines.append(f"  {name:<12} {title}")
     lines.append("")
-    lines.append("Any error code (fedcli explain E404) or word of the glossary (fedcli explain silo).")
+    lines.append("Any code of an error or warning (fedcli explain E404) or word of the glossary (fedcli explain silo).")
     return "\n".join(lines)

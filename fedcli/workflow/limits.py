@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fedcli.compute.cells import count_cells, effective_rows, largest_shares
+from fedcli.compute.cells import count_cells, effective_rows, largest_shares, smallest_product_group
 from fedcli.compute.merging import merge_small
 from fedcli.compute.spool import Spool
 from fedcli.data.units import QUANTITIES, named
@@ -97,7 +97,13 @@ def spread_problems(study: Study, extent: Mapping[str, tuple[float, float]]) -> 
     return tuple(found)
 
 
-def examine_rows(plan: Plan, spool: Spool, mask: NDArray[np.bool_], earlier: Levels | None = None) -> Disclosure:
+def examine_rows(
+    plan: Plan,
+    spool: Spool,
+    mask: NDArray[np.bool_],
+    folds: NDArray[np.int64] | None = None,
+    earlier: Levels | None = None,
+) -> Disclosure:
     """Merge small levels where that is agreed, then test a silo's rows against the agreement's rules.
 
     Both here, so that `check` and every trip of `train` see the same levels.
@@ -109,6 +115,8 @@ def examine_rows(plan: Plan, spool: Spool, mask: NDArray[np.bool_], earlier: Lev
         All checked rows of the silo. Its later passes show the merged levels, so rows are hashed before.
     mask : ndarray of bool (n_rows,)
         Rows held out.
+    folds : ndarray of int of shape (n_rows,), optional
+        Of a cross-validation.
     earlier : Levels, optional
         What updates of this study have merged and shown before.
     """
@@ -116,7 +124,7 @@ def examine_rows(plan: Plan, spool: Spool, mask: NDArray[np.bool_], earlier: Lev
     held_out = int(mask.sum())
     merging = merge_small(plan, spool, mask, earlier)
     found = examine(
-        count_cells(plan, spool, mask),
+        count_cells(plan, spool, mask, folds),
         n_rows=len(spool) - held_out,
         n_held_out=held_out,
         n_columns=plan.n_summed,
@@ -132,6 +140,7 @@ def examine_rows(plan: Plan, spool: Spool, mask: NDArray[np.bool_], earlier: Lev
         shares=largest_shares(plan, spool, mask) if rules.largest_share is not None else (),
         largest_share=rules.largest_share,
         merged=merging.merged,
+        smallest_group=smallest_product_group(plan, spool, mask, folds),
     )
     levels = Levels(frozenset((level.column, level.level) for level in merging.merged), merging.shown)
     # Before the small group that such a level is: this says why it may not be counted as another.

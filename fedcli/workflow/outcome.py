@@ -20,10 +20,9 @@ from fedcli.data.mapping import Mapping, read_mapping
 from fedcli.data.reading import read_query
 from fedcli.data.source import is_address, is_pattern
 from fedcli.errors import CannotWrite, NotFinal, NotFrozen, OtherStudy, OutputExists
-from fedcli.fileformat.statistics import FloatArray
-from fedcli.models.losses import Logistic
 from fedcli.preparing.plan import Plan
-from fedcli.report.coefficients import class_labels, coefficient_table
+from fedcli.report import scoring
+from fedcli.report.coefficients import coefficient_table
 from fedcli.report.members import rests_on
 from fedcli.study.yaml import decode
 from fedcli.workflow.files import OpenedStudy, kind_of, open_study
@@ -70,7 +69,7 @@ def predict(
     plan = Plan(study.study)
     mapping = replace(_mapping(study, Path(workspace)), query=read_query(query, Path()))
     reader = RowReader(study.study, mapping, opened_table(data, mapping), features_only=True)
-    header, rows = ["row", *_headings(plan)], 0
+    header, rows = ["row", *scoring.headings(plan)], 0
     target = Path(out) if out is not None else _beside(data)
     if target.exists() and not is_address(data) and not is_pattern(Path(data)) and target.samefile(data):
         raise OutputExists(f"'{target}' is the table itself", hint="name another file with --out")
@@ -100,26 +99,10 @@ def _beside(data: Path | str) -> Path:
     return Path(data).with_name(f"{Path(data).stem}-predictions.csv")
 
 
-def _headings(plan: Plan) -> list[str]:
-    return ["prediction", "probability"] if plan.study.target.type == "binary" else ["prediction"]
-
-
 def _scores(plan: Plan, model: OpenedModel, reader: RowReader) -> Iterator[list[list[object]]]:
-    preparation = plan.preparation(model.state)
-    coef: FloatArray = model.state.arrays["coef"]
-    labels = class_labels(plan)
+    score = scoring.scorer(plan, model.state)
     for rows in reader:
-        eta = preparation.matrix(rows) @ coef + rows.offset
-        if labels:
-            p = Logistic().mean(eta)
-            yield [
-                [labels[int(k)], repr(float(q))] if not np.isnan(q) else ["", ""]
-                for k, q in zip(eta > 0, p, strict=True)
-            ]
-        elif plan.study.target.type == "count":
-            yield [[repr(float(mean))] for mean in plan.poisson.mean(eta)]
-        else:
-            yield [[repr(float(v))] for v in plan.target.middle + plan.target.half * eta]
+        yield score(rows)
 
 
 def export(
@@ -163,8 +146,7 @@ def export(
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(["name", "coefficient"])
-        writer.writerow(["intercept", repr(table.intercept)])
-        writer.writerows([name, repr(value)] for name, value in table.coefficients.items())
+        writer.writerows([name, repr(value)] for name, value in table.lines())
         data, ending = text.getvalue().encode("utf-8"), ".csv"
     else:
         document = {
@@ -172,8 +154,8 @@ def export(
             "study": table.study,
             "estimator": table.estimator,
             "classes": list(table.classes),
-            "coefficients": table.coefficients,
-            "intercept": table.intercept,
+            **({"coefficients": table.coefficients, "intercept": table.intercept} if table.coefficients else {}),
+            **({"attributes": table.attributes, "columns": list(table.columns)} if table.attributes else {}),
             "n_samples": table.n_samples,
             "trips": table.trips,
             "params": {

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fedcli.errors import FedcliError
+from fedcli.errors.doubts import Doubt
 from fedcli.report.table_one import TableOne
 from fedcli.study.document import Study
 
@@ -109,7 +110,7 @@ class Checked:
     """Result of `check`: nothing was written. ``ok`` is false when `train` would refuse.
 
     ``table`` says what was found out about the table: its format, delimiter, encoding. ``merged`` says which levels are
-    counted as others.
+    counted as others, ``doubts`` what a person should look at although nothing is refused for it.
     """
 
     ok: bool
@@ -123,6 +124,7 @@ class Checked:
     problems: tuple[FedcliError, ...]
     table: tuple[str, ...] = ()
     merged: tuple[str, ...] = ()
+    doubts: tuple[Doubt, ...] = ()
 
 
 @dataclass(frozen=True)

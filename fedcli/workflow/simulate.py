@@ -15,16 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fedcli.crypto.keys import SecretKey
 from fedcli.data.checking import RowReader
 from fedcli.data.mapping import Mapping, read_mapping
 from fedcli.errors import BadStudy, FedcliError, FileMissing, UnsupportedModel, WorkspaceExists
-from fedcli.preparing.holdout import held_out, row_hashes
+from fedcli.preparing.holdout import folds_of, held_out, row_hashes
 from fedcli.preparing.plan import Plan
 from fedcli.preparing.rows import Rows
-from fedcli.report.coefficients import coefficient_table
-from fedcli.report.pooled import fit_pooled
+from fedcli.report.pooled import compare_pooled
 from fedcli.study.document import Study
 from fedcli.study.reading import read_study
 from fedcli.study.yaml import decode
@@ -105,20 +105,15 @@ def simulate(
         tell("fitting the pooled rows with scikit-learn", 0, 0)
         opened, model = open_final(final.model)
         plan = Plan(opened.study)
-        rows = _pooled_rows(root, folder, tables, opened.study)
-        ours, theirs = fit_pooled(plan, model.state, rows)
-        table = coefficient_table(plan, model.state)
-        names = ["intercept", *plan.columns.names]
-        order = ["intercept", *table.coefficients]
-        original_ours = dict(zip(names, ours.original.tolist(), strict=True))
-        original_theirs = dict(zip(names, theirs.original.tolist(), strict=True))
+        rows, folds = _pooled_rows(root, folder, tables, opened.study)
+        found = compare_pooled(plan, model.state, rows, folds)
         return Simulated(
             study=opened.study.title or opened.study.study,
             estimator=opened.study.model.estimator,
             silos={name: len(rows[name]) for name in opened.study.silo_names},
             trips=final.round,
-            coefficients=tuple(Compared(n, original_ours[n], original_theirs[n]) for n in order),
-            relative_error=float(np.linalg.norm(ours.fitted - theirs.fitted) / np.linalg.norm(theirs.fitted)),
+            coefficients=tuple(Compared(*number) for number in found.numbers),
+            relative_error=found.relative_error,
             steps=tuple(model.state.arrays["steps"].tolist()) if "steps" in model.state.arrays else (),
             bytes_sent=sent,
             seconds=time.perf_counter() - started,
@@ -209,9 +204,11 @@ def _play(
             return result, sent
 
 
-def _pooled_rows(root: Path, folder: Path, tables: dict[str, Path], study: Study) -> dict[str, Rows]:
-    """Read every silo's training rows: only a simulation has them all in one place."""
-    found = {}
+def _pooled_rows(
+    root: Path, folder: Path, tables: dict[str, Path], study: Study
+) -> tuple[dict[str, Rows], NDArray[np.int64] | None]:
+    """Read every silo's training rows, and the fold of each: only a simulation has them all in one place."""
+    found, folds = {}, []
     for name, path in tables.items():
         own = folder / f"{name}.silo.yaml"
         mapping = (
@@ -221,9 +218,12 @@ def _pooled_rows(root: Path, folder: Path, tables: dict[str, Path], study: Study
         )
         rows = _one(list(RowReader(study, mapping, opened_table(path, mapping))))
         secret = SiloMemory(root / name / "study" / "private").secret()
-        mask = held_out(row_hashes(rows, secret), study.evaluation.holdout, secret)
+        hashes = row_hashes(rows, secret)
+        mask = held_out(hashes, study.evaluation.holdout, secret)
         found[name] = rows.take(~mask)
-    return found
+        if study.model.cv:
+            folds.append(folds_of(hashes, study.model.cv, secret)[~mask])
+    return found, np.concatenate(folds) if folds else None
 
 
 def _one(batches: list[Rows]) -> Rows:

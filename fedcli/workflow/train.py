@@ -17,11 +17,12 @@ from fedcli.compute.update import hash_rows, rows_digest, sum_update
 from fedcli.crypto.keys import PublicKey, SecretKey
 from fedcli.errors import BadMapping, NotApproved, NotConfirmed, OtherSilo
 from fedcli.fileformat.manifest import Manifest
-from fedcli.preparing.holdout import held_out
+from fedcli.preparing.holdout import folds_of, held_out
 from fedcli.preparing.plan import Plan
 from fedcli.privacy.differencing import nearest, too_few_differ
 from fedcli.protocol.payloads import update_payload
 from fedcli.report.sheet import Sheet
+from fedcli.study.document import ClassTarget
 from fedcli.workflow.approve import approval_of
 from fedcli.workflow.files import Passphrase, open_key, write_signed
 from fedcli.workflow.limits import (
@@ -127,11 +128,12 @@ def train(
             raise problem
         hashes = hash_rows(spool, memory.secret())
         mask = held_out(hashes, side.study.study.evaluation.holdout, memory.secret())
-        disclosure = examine_rows(plan, spool, mask, memory.levels())
+        folds = folds_of(hashes, plan.study.model.cv, memory.secret()) if plan.study.model.cv else None
+        disclosure = examine_rows(plan, spool, mask, folds, memory.levels())
         if disclosure.problems:
             raise disclosure.problems[0]
-        order = spool.sort(mask)
-        hashes, mask = hashes[order], mask[order]
+        order = spool.sort(mask, folds)
+        hashes, mask, folds = hashes[order], mask[order], folds[order] if folds is not None else None
         digest = rows_digest(hashes, memory.secret())
         changed = rows_changed(memory, digest, number)
         summed, evaluated = Released(memory.folder, SUMMED), Released(memory.folder, EVALUATED)
@@ -139,11 +141,11 @@ def train(
         tell("summing over the rows")
         own = memory.recall(parent.document.members.get(name)) if parent.document else None
         silent = int(mask.sum()) < rules.min_cell
-        if plan.study.target.type == "binary":
-            silent = silent or small_outcome(spool, mask, rules.min_cell)
+        if isinstance(plan.study.target, ClassTarget):
+            silent = silent or small_outcome(spool, mask, rules.min_cell, plan.study.target.n_classes)
         silent = silent or any(found.shows_few(least) for found in evaluated.differences(hashes[mask]))
         trail = points_before(memory.folder, _update(parent, number, attempt))
-        sums = sum_update(plan, parent.state, spool, mask, own, silent=silent, trail=trail)
+        sums = sum_update(plan, parent.state, spool, mask, own, silent=silent, trail=trail, folds=folds)
     differences = summed.differences(hashes[~mask])
     found = Computed(
         silo=name,

@@ -24,7 +24,7 @@ from fedcli.fileformat.statistics import State
 from fedcli.models.batch import Memory, Reason, empty_state
 from fedcli.models.guard import Spread
 from fedcli.models.steps import remaining
-from fedcli.preparing.holdout import held_out
+from fedcli.preparing.holdout import folds_of, held_out
 from fedcli.preparing.plan import Plan
 from fedcli.privacy.disclosure import examine
 from fedcli.study.document import Member, Study
@@ -37,13 +37,15 @@ SHARED = Path(__file__).resolve().parents[2] / ".." / "shared"
 class Federation:
     """A finished study: the plan, the state after each trip (the last is final) and why it ended.
 
-    ``masks`` are the rows that each silo held out, in the order of its table.
+    ``masks`` are the rows that each silo held out, in the order of its table; ``folds`` where each row stands in a
+    cross-validation.
     """
 
     plan: Plan
     states: tuple[State, ...]
     reason: Reason
     masks: dict[str, NDArray[np.bool_]]
+    folds: dict[str, NDArray[np.int64]]
 
     @property
     def state(self) -> State:
@@ -100,7 +102,18 @@ def federate(
         name: mask_of(spool, study.evaluation.holdout, (secrets or {}).get(name, name.encode()))
         for name, spool in spools.items()
     }
-    masks = {name: mask[spools[name].sort(mask)] for name, mask in as_in_table.items()}
+    folds_in_table = {
+        name: folds_of(hash_rows(spool, name.encode()), study.model.cv, name.encode())
+        for name, spool in spools.items()
+        if study.model.cv
+    }
+    masks, folds = {}, {}
+    for name, spool in spools.items():
+        mask, fold = as_in_table[name], folds_in_table.get(name)
+        order = spool.sort(mask, fold)
+        masks[name] = mask[order]
+        if fold is not None:
+            folds[name] = fold[order]
     # Silos with enough rows for the study; one with fewer is here to test the mathematics alone.
     trails: dict[str, list[State]] = {name: [] for name in spools if enough_rows(plan, spools[name], masks[name])}
     memories: dict[str, Memory] = {}
@@ -108,7 +121,15 @@ def federate(
     while (reason := plan.finished(states[-1])) is None:
         missing = (absent or {}).get(len(states), ())
         updates = {
-            name: sum_update(plan, states[-1], spool, masks[name], memories.get(name), trail=trails.get(name))
+            name: sum_update(
+                plan,
+                states[-1],
+                spool,
+                masks[name],
+                memories.get(name),
+                trail=trails.get(name),
+                folds=folds.get(name),
+            )
             for name, spool in spools.items()
             if name not in missing
         }
@@ -119,7 +140,7 @@ def federate(
         for name in trails.keys() & updates.keys() if "candidates" in states[-1].arrays else ():
             trails[name].append(State({}, {**states[-1].arrays, "own": updates[name].own}))
         states.append(plan.advance(total, states[-1], same_silos=same_silos))
-    return Federation(plan, tuple(states[1:]), reason, as_in_table)
+    return Federation(plan, tuple(states[1:]), reason, as_in_table, folds_in_table)
 
 
 def spool_of(study: Study, path: Path, mapping: str | None = None) -> Spool:

@@ -17,7 +17,9 @@ from fedcli.compute.spool import Spool
 from fedcli.compute.update import merge, sum_update
 from fedcli.fileformat.statistics import State, Statistics, Total, pack_upper, unpack_upper
 from fedcli.models.batch import Batch, Memory, Point, empty_state
-from fedcli.models.gram import CENTRE_BITS, Gram
+from fedcli.models.closed import Closed
+from fedcli.models.exact import CENTRE_BITS
+from fedcli.models.least_squares import LeastSquares
 from fedcli.preparing.columns import Columns
 from fedcli.preparing.evaluation import evaluate
 from fedcli.preparing.plan import Plan
@@ -78,7 +80,7 @@ def statistics_of(estimator: str, rows: Rows, trip: int) -> Statistics:
     n_expanded = 1 + len(plan.columns.expanded_names)
     if trip == 1:
         centre = np.array([0.25, -0.5])
-        gram = isinstance(plan.family, Gram)
+        gram = isinstance(plan.family, Closed)
         point = Point(np.linspace(-0.5, 0.5, n_expanded + 1 if gram else plan.columns.n_columns))
         batch = plan.first_batch(rows, np.zeros(2), (0, 0))
         own = plan.family.statistics(batch, point, empty_state())
@@ -180,8 +182,8 @@ def test_the_order_of_silos_changes_no_bit(estimator: str, order: list[int]) -> 
 # ---- carrying sums to the common origin -----------------------------------------------------------------------------
 
 
-def gram_family(n_expanded: int) -> Gram:
-    return Gram(n_expanded, alpha=0.0, fit_intercept=True, max_rows=1e7, largest_weight=1.0, closing_trip=False)
+def gram_family(n_expanded: int) -> Closed:
+    return Closed(LeastSquares(0.0, True), n_expanded, max_rows=1e7, largest_weight=1.0, closing_trip=False)
 
 
 @given(centre=arrays(np.float64, 4, elements=st.floats(-1, 1)), seed=st.integers(0, 99))

@@ -128,6 +128,15 @@ def test_days_become_a_date_of_whole_years(tmp_path: Path, way: str) -> None:
         assert f"c: {{date: {way}}}" in text
 
 
+def test_days_typed_beside_true_dates_are_of_one_spelling(tmp_path: Path) -> None:
+    text, study = with_column(tmp_path, [*days("YYYY-MM-DD"), *days("DD.MM.YYYY", first="2021-01-01")])
+    assert study.features["c"].range == ("2015-01-01", "2024-12-31")
+    assert "c: {date: DD.MM.YYYY}" in text
+    said = Mapping(columns={"c": ColumnMapping(date="DD.MM.YYYY")})
+    _, errors = check_table(study, said, open_table(tmp_path / "s.csv"))
+    assert errors == ()
+
+
 def test_days_that_fit_two_spellings_are_not_guessed_and_both_are_named(tmp_path: Path) -> None:
     cells = [f"{1 + i % 12:02}/{1 + i % 7:02}/{2010 + i % 3}" for i in range(40)]
     text, study = with_column(tmp_path, cells)
@@ -163,7 +172,7 @@ def test_a_day_far_from_all_others_is_named(tmp_path: Path) -> None:
     [
         ([day[:6] + day[8:] for day in days("DD.MM.YYYY")], "days whose years have two digits"),
         ([*days("YYYY-MM-DD"), "soon"], "all but 1 of its 41 texts are days"),
-        ([*days("YYYY-MM-DD"), *days("DD.MM.YYYY")], "days, but not all in one spelling"),
+        ([*days("MM/DD/YYYY"), *days("DD.MM.YYYY")], "days, but not all in one spelling"),
         ([f"person {i}" for i in range(40)], "every row differs"),
     ],
 )

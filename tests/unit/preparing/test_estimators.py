@@ -8,7 +8,7 @@ from sklearn import linear_model
 
 from fedcli.errors import ContradictoryStudy, UnsupportedModel
 from fedcli.models.cavity import Cavity
-from fedcli.models.gram import Gram
+from fedcli.models.closed import Closed
 from fedcli.preparing.estimators import ESTIMATORS, parameters
 from fedcli.preparing.plan import Plan
 from fedcli.study.reading import read_study
@@ -96,14 +96,14 @@ def test_penalties_are_on_scikit_learns_scale() -> None:
         plan_of("PoissonRegressor", {"alpha": 0.5}).family,
     )
     assert isinstance(logistic, Cavity)
-    assert isinstance(ridge, Gram)
+    assert isinstance(ridge, Closed)
     assert isinstance(poisson, Cavity)
     assert (logistic.penalty, logistic.penalty_per_weight) == (4.0, False)
-    assert ridge.alpha == 3.0
+    assert ridge.form.alpha == 3.0
     assert (poisson.penalty, poisson.penalty_per_weight) == (0.5, True)
 
 
 def test_a_linear_regression_has_no_penalty() -> None:
     family = plan_of("LinearRegression").family
-    assert isinstance(family, Gram)
-    assert family.alpha == 0.0
+    assert isinstance(family, Closed)
+    assert family.form.alpha == 0.0

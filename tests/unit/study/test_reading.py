@@ -64,7 +64,7 @@ def test_true_and_false_in_a_table_are_text() -> None:
         ("study: heart", "study: 12", 1, "study must be text", "quotes"),
         ("disease", "age", 1, "column 'age' has two roles", "mend"),
         ("positive: 1", "positive: yes", 2, "negative: ...", "mend"),
-        ("{C: 1.0}", "{C: [1]}", 9, "model.params.C must be text, a number", "draft"),
+        ("{C: 1.0}", "{C: {a: 1}}", 9, "model.params.C must be text, a number", "draft"),
         ("model:", "modell:", 7, "'modell' is not a key of the study", "did you mean 'model'"),
         ("aggregation: plain", "aggregation: plane", 10, "plain or masked", "aggregation: plain"),
         ("aggregation: plain", "min_rows: '10'", 10, "rules.min_rows must be a whole number", "draft"),

@@ -1,0 +1,65 @@
+"""What an agreement fixes for a model, as numbers: sizes, bounds, folds, classes.
+
+Owns the dataclass. Knows nothing of a study's form, of files or silos. Internal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Everything that a family may have to know of the agreement.
+
+    Parameters
+    ----------
+    names : tuple of str
+        The design's columns after the intercept.
+    n_expanded : int
+        Expanded columns, the intercept included (see `preparing.columns`).
+    target : str
+        ``binary``, ``category``, ``number``, ``count`` or ``none``.
+    n_classes : int
+        Of a binary or category target; 0 for others.
+    largest_y : float
+        Upper end of a count target's range; 1 for others.
+    target_half : float
+        Half of a number target's range: what is 1 on the reference scale; 1 for others.
+    max_rows, pool_rows : float
+        Most rows of one silo, and of all together.
+    largest_weight, largest_offset : float
+    weighted : bool
+        Whether rows carry weights of their own.
+    n_silos : int
+    max_coefficient, tolerance : float
+    max_rounds : int
+    closing_trip : bool
+    folds : int
+        Folds of a cross-validation; 1 without one.
+    standardize : bool
+    """
+
+    names: tuple[str, ...]
+    n_expanded: int
+    target: str
+    n_classes: int
+    largest_y: float
+    target_half: float
+    max_rows: float
+    pool_rows: float
+    largest_weight: float
+    largest_offset: float
+    weighted: bool
+    n_silos: int
+    max_coefficient: float
+    tolerance: float
+    max_rounds: int
+    closing_trip: bool
+    folds: int
+    standardize: bool
+
+    @property
+    def n_columns(self) -> int:
+        """Columns of the design, the intercept included."""
+        return 1 + len(self.names)

@@ -1,0 +1,133 @@
+"""The fitted scikit-learn estimator of a finished study, as it stands behind the prepared columns.
+
+Owns bringing pooled results into an object of scikit-learn's own class. Knows nothing of columns, files or silos.
+Internal. The object is fitted by its own class on a few made-up rows, so that every attribute that the installed
+version expects is there, and is then given the pooled values.
+"""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from typing import Any
+
+import numpy as np
+
+from fedcli.errors import UnsupportedModel
+from fedcli.fileformat.statistics import FloatArray, State
+from fedcli.models.closed import FITTED
+from fedcli.preparing.estimators import estimator_of, parameters
+from fedcli.preparing.plan import Plan
+from fedcli.report.coefficients import class_labels
+from fedcli.study.document import Study
+
+
+def fitted_estimator(plan: Plan, state: State) -> Any:
+    """Return the estimator, fitted as on the pooled rows.
+
+    Raises
+    ------
+    UnsupportedModel
+        The installed scikit-learn lacks the class.
+    """
+    estimator = new_estimator(plan.study)
+    labels = class_labels(plan)
+    _fit_on_made_up_rows(estimator, plan, labels)
+    if plan.family.linear:
+        _give_coefficients(estimator, *standardised_coefficients(plan, state), labels)
+    by_class = estimator_of(plan.study).by_class if labels else frozenset()
+    order = _sorted_classes(estimator, labels) if labels else []
+    for name, value in fitted_attributes(state).items():
+        if name in by_class:
+            value = [value[k] for k in order] if isinstance(value, list) else value[order]
+        scalar = not isinstance(value, list) and np.ndim(getattr(estimator, f"{name}_", value)) == 0
+        setattr(estimator, f"{name}_", float(np.ravel(value)[0]) if scalar else value)
+    return estimator
+
+
+def fitted_attributes(state: State) -> dict[str, FloatArray | list[FloatArray]]:
+    """Return what the estimator has learnt, by scikit-learn's names without the last ``_``.
+
+    An attribute that is a list of arrays stands in the state as ``fitted.NAME.0``, ``fitted.NAME.1`` and so on.
+    """
+    found: dict[str, FloatArray | list[FloatArray]] = {}
+    lists: dict[str, dict[int, FloatArray]] = {}
+    for key, array in state.arrays.items():
+        if key.startswith(FITTED):
+            name, _, place = key.removeprefix(FITTED).partition(".")
+            if place:
+                lists.setdefault(name, {})[int(place)] = array
+            else:
+                found[name] = array
+    return {**found, **{name: [places[k] for k in sorted(places)] for name, places in lists.items()}}
+
+
+def standardised_coefficients(plan: Plan, state: State) -> tuple[FloatArray, FloatArray]:
+    """Return slopes (n_columns - 1,) and intercept (), or a row for each output, on the scale of the fit."""
+    preparation, coef = plan.preparation(state), plan.family.coefficients(state)
+    slopes = coef[..., 1:] * preparation.scale
+    intercept = coef[..., 0] + coef[..., 1:] @ preparation.mean
+    if plan.study.model.params.get("fit_intercept", True) is False:
+        intercept = np.zeros_like(intercept)
+    return slopes * plan.target.half, np.asarray(intercept * plan.target.half + plan.target.middle)
+
+
+def new_estimator(study: Study, **more: Any) -> Any:
+    """Return an unfitted object of the study's class, with the study's parameters.
+
+    Parameters
+    ----------
+    study : Study
+    **more : object
+        Further parameters, which have the last word.
+
+    Raises
+    ------
+    UnsupportedModel
+        The installed scikit-learn lacks the class.
+    """
+    name, known = study.model.estimator, estimator_of(study)
+    cls = getattr(importlib.import_module(known.module), name, None) if known.module else None
+    if cls is None:
+        raise UnsupportedModel(f"the installed scikit-learn has no {name}", hint="upgrade scikit-learn")
+    given = {key: value for key, value in parameters(study).items() if key in study.model.params}
+    if name == "LogisticRegression" and given.pop("penalty", "l2") in (None, "none"):
+        given["C"] = np.inf
+    lists = {key: np.array(value) if isinstance(value, tuple) else value for key, value in given.items()}
+    return cls(**{**lists, **more})
+
+
+def _fit_on_made_up_rows(estimator: Any, plan: Plan, labels: tuple[Any, ...]) -> None:
+    n_columns = plan.columns.n_columns - 1
+    # Enough rows for a covariance of full rank in each class.
+    n = max(len(labels), 2) * (n_columns + 6)
+    X = np.abs(np.random.default_rng(0).normal(size=(n, n_columns)))
+    y = np.array(labels, dtype=object)[np.arange(n) % len(labels)] if labels else X.sum(axis=1) + np.arange(n) % 3
+    y = np.array(y.tolist()) if labels else y
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        estimator.fit(X) if plan.study.target.type == "none" else estimator.fit(X, y)
+    for attribute in ("n_iter_", "rank_", "singular_"):
+        if hasattr(estimator, attribute):
+            # They described the made-up fit.
+            delattr(estimator, attribute)
+
+
+def _give_coefficients(estimator: Any, slopes: FloatArray, intercept: FloatArray, labels: tuple[Any, ...]) -> None:
+    if labels and slopes.ndim == 1:
+        if estimator.classes_[0] != labels[0]:
+            # scikit-learn sorts the classes, and its coefficients speak for the last.
+            slopes, intercept = -slopes, -intercept
+    elif labels:
+        order = _sorted_classes(estimator, labels)
+        slopes, intercept = slopes[order], intercept[order]
+    # As the class itself has them: of two classes or without an intercept, forms differ from class to class.
+    estimator.coef_ = slopes.reshape(np.shape(estimator.coef_))
+    form = np.shape(estimator.intercept_)
+    estimator.intercept_ = intercept.reshape(form) if form else float(np.ravel(intercept)[0])
+
+
+def _sorted_classes(estimator: Any, labels: tuple[Any, ...]) -> list[int]:
+    """Return the place among ``labels`` of each class in scikit-learn's order."""
+    places = {label: place for place, label in enumerate(labels)}
+    return [places[label.item() if isinstance(label, np.generic) else label] for label in estimator.classes_]

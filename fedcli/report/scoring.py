@@ -1,0 +1,103 @@
+"""What a finished model says of rows: predictions, probabilities, or the columns that it makes of them.
+
+Owns the headings and the numbers of each kind of model. Knows nothing of files. Internal. A model of coefficients is
+scored by their sum alone; any other by scikit-learn's own object, given the pooled values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from fedcli.fileformat.statistics import FloatArray, State
+from fedcli.models.losses import Logistic
+from fedcli.preparing.plan import Plan
+from fedcli.preparing.rows import Rows
+from fedcli.report.coefficients import class_labels
+
+Score = Callable[[Rows], list[list[object]]]
+
+
+def headings(plan: Plan) -> list[str]:
+    """Return the names of a prediction's columns."""
+    kind, labels = plan.study.target.type, class_labels(plan)
+    if kind == "none":
+        return [] if plan.family.linear else list(_output_names(plan))
+    if kind == "binary":
+        return ["prediction", "probability"] if _has_probabilities(plan) else ["prediction"]
+    if kind == "category" and _has_probabilities(plan):
+        return ["prediction", *(f"probability of {label}" for label in labels)]
+    return ["prediction"]
+
+
+def scorer(plan: Plan, state: State) -> Score:
+    """Return what scores a batch of rows: one list of values for each, empty text where a row lacks something."""
+    if plan.family.linear and state.arrays["coef"].ndim == 1 and plan.study.target.type != "none":
+        return _linear(plan, state)
+    return _by_estimator(plan, state)
+
+
+def _linear(plan: Plan, state: State) -> Score:
+    preparation, coef, labels = plan.preparation(state), state.arrays["coef"], class_labels(plan)
+    probable = _has_probabilities(plan)
+
+    def score(rows: Rows) -> list[list[object]]:
+        eta = preparation.matrix(rows) @ coef + rows.offset
+        if labels and probable:
+            p = Logistic().mean(eta)
+            return [
+                [labels[int(k)], repr(float(q))] if not np.isnan(q) else ["", ""]
+                for k, q in zip(eta > 0, p, strict=True)
+            ]
+        if labels:
+            return [[labels[int(e > 0)]] if not np.isnan(e) else [""] for e in eta]
+        if plan.study.target.type == "count":
+            return [[repr(float(mean))] for mean in plan.poisson.mean(eta)]
+        return [[repr(float(v))] for v in plan.target.middle + plan.target.half * eta]
+
+    return score
+
+
+def _by_estimator(plan: Plan, state: State) -> Score:
+    from fedcli.report.estimator import fitted_estimator
+
+    estimator, preparation = fitted_estimator(plan, state), plan.preparation(state)
+    width = len(headings(plan))
+
+    def score(rows: Rows) -> list[list[object]]:
+        X = (preparation.matrix(rows)[:, 1:] - preparation.mean) / preparation.scale
+        good = np.isfinite(X).all(axis=1)
+        found = [[""] * width for _ in range(len(X))]
+        if good.any():
+            for at, line in zip(np.flatnonzero(good), _said(plan, estimator, X[good]), strict=True):
+                found[at] = line
+        return found  # type: ignore[return-value]
+
+    return score
+
+
+def _said(plan: Plan, estimator: Any, X: FloatArray) -> list[list[Any]]:
+    if plan.study.target.type == "none":
+        return [[repr(float(v)) for v in row] for row in np.asarray(estimator.transform(X))]
+    predicted = estimator.predict(X).tolist()
+    labels = class_labels(plan)
+    if not labels or not _has_probabilities(plan):
+        return [[value if labels else repr(float(value))] for value in predicted]
+    p = estimator.predict_proba(X)
+    order = [list(estimator.classes_).index(label) for label in (labels[1:] if len(labels) == 2 else labels)]
+    return [[value, *(repr(float(q)) for q in row[order])] for value, row in zip(predicted, p, strict=True)]
+
+
+def _has_probabilities(plan: Plan) -> bool:
+    from fedcli.preparing.estimators import estimator_of
+
+    return estimator_of(plan.study).probabilities
+
+
+def _output_names(plan: Plan) -> tuple[str, ...]:
+    """Return the names of what a model without an outcome makes of a row."""
+    form = getattr(plan.family, "form", None)
+    outputs = getattr(form, "outputs", None)
+    return tuple(outputs(plan.columns.names)) if outputs is not None else plan.columns.names

@@ -191,6 +191,20 @@ def test_how_a_silo_keeps_its_table_changes_no_bit(
     assert played(place) == as_they_were[estimator]
 
 
+def test_the_order_of_rows_changes_no_bit_of_a_cross_validation(town: At) -> None:
+    """Equal rows are in folds of their own choosing, whichever of them comes first."""
+    text = agreement(
+        estimator="LassoCV", params="{}", target="{column: y, type: number, range: [0, 100]}", rules="min_cell: 1"
+    ).replace("estimator: LassoCV,", "estimator: LassoCV, cv: 3,")
+    twice = {name: table + table.split("\n", 1)[1] for name, table in tables().items()}
+    found = []
+    for way in (lambda place: None, rows_permuted):
+        place = town(text=text, tables=twice)
+        way(place)
+        found.append(played(place))
+    assert found[0] == found[1]
+
+
 def test_the_same_rows_in_another_order_give_the_same_update_again(town: At) -> None:
     """A database may give them in any order, and a silo may be asked to send its file once more."""
     place = town("collected")

@@ -52,6 +52,8 @@ class Estimator:
         Whether it chooses something by cross-validation: then a study must say ``model: cv: K``, and no other may.
     exact : float
         Within what it equals the pooled fit.
+    ordinal : bool
+        Whether it takes categories as numbers of levels, one column each, instead of a column per level.
     probabilities : bool
         Whether a classifier gives probabilities.
     tight : mapping of str to object
@@ -71,6 +73,7 @@ class Estimator:
     weights: bool = True
     cv: bool = False
     exact: float = 1e-8
+    ordinal: bool = False
     probabilities: bool = False
     tight: Mapping[str, Any] = field(default_factory=dict)
 

@@ -16,6 +16,12 @@ class Setting:
     ----------
     names : tuple of str
         The design's columns after the intercept.
+    kinds : tuple of str
+        What each of these is: ``number``, ``count``, ``level``, ``flag`` (of a missing value) or ``derived``.
+    lows : tuple of float
+        The smallest agreed value of each, on its own scale.
+    levels : tuple of int
+        How many each category has, in the design's order.
     n_expanded : int
         Expanded columns, the intercept included (see `preparing.columns`).
     target : str
@@ -41,6 +47,9 @@ class Setting:
     """
 
     names: tuple[str, ...]
+    kinds: tuple[str, ...]
+    lows: tuple[float, ...]
+    levels: tuple[int, ...]
     n_expanded: int
     target: str
     n_classes: int

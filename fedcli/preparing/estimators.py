@@ -10,8 +10,19 @@ from __future__ import annotations
 import difflib
 from typing import Any
 
+import numpy as np
+
 from fedcli.errors import ContradictoryStudy, UnsupportedModel
-from fedcli.models import bayesian, discriminant_analysis, generalized, greedy, least_squares, ridge, sparse
+from fedcli.models import (
+    bayesian,
+    discriminant_analysis,
+    generalized,
+    greedy,
+    least_squares,
+    naive_bayes,
+    ridge,
+    sparse,
+)
 from fedcli.models.batch import Family
 from fedcli.models.registry import Estimator
 from fedcli.models.setting import Setting
@@ -29,6 +40,7 @@ ESTIMATORS: dict[str, Estimator] = {
     **greedy.ESTIMATORS,
     **bayesian.ESTIMATORS,
     **discriminant_analysis.ESTIMATORS,
+    **naive_bayes.ESTIMATORS,
     **generalized.ESTIMATORS,
 }
 
@@ -106,21 +118,23 @@ def parameters(study: Study) -> dict[str, Any]:
     wrong = known.conflicts(values)
     if wrong:
         raise UnsupportedModel(f"{name}: {wrong}", hint="mend model: params: in study.yaml")
-    priors = values.get("priors")
-    if priors is not None:
-        _check_priors(study, priors)
+    for key in ("priors", "class_prior"):
+        priors = values.get(key)
+        named = ("uniform", "empirical") if isinstance(known.defaults.get(key), str) else ()
+        if priors is not None and priors not in named:
+            _check_priors(study, key, priors)
     return values
 
 
-def _check_priors(study: Study, priors: Any) -> None:
+def _check_priors(study: Study, key: str, priors: Any) -> None:
     target = study.target
     n_classes = target.n_classes if isinstance(target, ClassTarget) else 0
     good = isinstance(priors, tuple) and len(priors) == n_classes
     if not good or not all(isinstance(p, (int, float)) and p >= 0 for p in priors) or abs(sum(priors) - 1) > 1e-9:
         raise UnsupportedModel(
-            f"{study.model.estimator}: priors must be {n_classes} numbers from 0 that add up to 1, in the order of the "
+            f"{study.model.estimator}: {key} must be {n_classes} numbers from 0 that add up to 1, in the order of the "
             "study's classes",
-            hint="mend priors in study.yaml",
+            hint=f"mend {key} in study.yaml",
         )
 
 
@@ -134,6 +148,9 @@ def setting_of(study: Study, columns: Columns) -> Setting:
     target, rules = study.target, study.rules
     return Setting(
         names=columns.names,
+        kinds=columns.kinds,
+        lows=tuple(np.where(columns.scaled, columns.design_middle - columns.design_half, 0.0).tolist()),
+        levels=tuple(len(column.levels) for _, column in columns.categories),
         n_expanded=1 + len(columns.expanded_names),
         target=target.type,
         n_classes=target.n_classes if isinstance(target, ClassTarget) else 0,

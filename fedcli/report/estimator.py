@@ -30,16 +30,21 @@ def fitted_estimator(plan: Plan, state: State) -> Any:
     UnsupportedModel
         The installed scikit-learn lacks the class.
     """
-    estimator = new_estimator(plan.study)
     labels = class_labels(plan)
+    estimator = new_estimator(plan.study, labels)
     _fit_on_made_up_rows(estimator, plan, labels)
     if plan.family.linear:
         _give_coefficients(estimator, *standardised_coefficients(plan, state), labels)
-    by_class = estimator_of(plan.study).by_class if labels else frozenset()
+    known = estimator_of(plan.study)
+    by_class = known.by_class if labels else frozenset()
     order = _sorted_classes(estimator, labels) if labels else []
     for name, value in fitted_attributes(state).items():
         if name in by_class:
-            value = [value[k] for k in order] if isinstance(value, list) else value[order]
+            if isinstance(value, list):
+                # A list is one array for each class; of counted categories one for each column, by class inside.
+                value = [part[order] for part in value] if known.ordinal else [value[k] for k in order]
+            else:
+                value = value[order]
         scalar = not isinstance(value, list) and np.ndim(getattr(estimator, f"{name}_", value)) == 0
         setattr(estimator, f"{name}_", float(np.ravel(value)[0]) if scalar else value)
     return estimator
@@ -72,12 +77,14 @@ def standardised_coefficients(plan: Plan, state: State) -> tuple[FloatArray, Flo
     return slopes * plan.target.half, np.asarray(intercept * plan.target.half + plan.target.middle)
 
 
-def new_estimator(study: Study, **more: Any) -> Any:
+def new_estimator(study: Study, labels: tuple[Any, ...] = (), **more: Any) -> Any:
     """Return an unfitted object of the study's class, with the study's parameters.
 
     Parameters
     ----------
     study : Study
+    labels : tuple
+        The classes as the object will meet them: it sorts them, and so must what is agreed for each.
     **more : object
         Further parameters, which have the last word.
 
@@ -93,6 +100,9 @@ def new_estimator(study: Study, **more: Any) -> Any:
     given = {key: value for key, value in parameters(study).items() if key in study.model.params}
     if name == "LogisticRegression" and given.pop("penalty", "l2") in (None, "none"):
         given["C"] = np.inf
+    for key in ("priors", "class_prior"):
+        if labels and isinstance(given.get(key), tuple):
+            given[key] = tuple(given[key][labels.index(label)] for label in sorted(labels))
     lists = {key: np.array(value) if isinstance(value, tuple) else value for key, value in given.items()}
     return cls(**{**lists, **more})
 
@@ -101,7 +111,12 @@ def _fit_on_made_up_rows(estimator: Any, plan: Plan, labels: tuple[Any, ...]) ->
     n_columns = plan.columns.n_columns - 1
     # Enough rows for a covariance of full rank in each class.
     n = max(len(labels), 2) * (n_columns + 6)
-    X = np.abs(np.random.default_rng(0).normal(size=(n, n_columns)))
+    if estimator_of(plan.study).ordinal:
+        levels = np.array([len(column.levels) for _, column in plan.columns.categories])
+        X = (np.arange(max(n, int(levels.max()) * max(len(labels), 1)))[:, None] // max(len(labels), 1)) % levels
+        n = len(X)
+    else:
+        X = np.abs(np.random.default_rng(0).normal(size=(n, n_columns)))
     y = np.array(labels, dtype=object)[np.arange(n) % len(labels)] if labels else X.sum(axis=1) + np.arange(n) % 3
     y = np.array(y.tolist()) if labels else y
     with warnings.catch_warnings():

@@ -13,7 +13,9 @@ import numpy as np
 
 from fedcli.fileformat.statistics import FloatArray, State
 from fedcli.models.losses import Logistic
+from fedcli.preparing.estimators import estimator_of
 from fedcli.preparing.plan import Plan
+from fedcli.preparing.preparation import Preparation
 from fedcli.preparing.rows import Rows
 from fedcli.report.coefficients import class_labels
 
@@ -67,7 +69,7 @@ def _by_estimator(plan: Plan, state: State) -> Score:
     width = len(headings(plan))
 
     def score(rows: Rows) -> list[list[object]]:
-        X = (preparation.matrix(rows)[:, 1:] - preparation.mean) / preparation.scale
+        X = prepared(plan, preparation, rows)
         good = np.isfinite(X).all(axis=1)
         found = [[""] * width for _ in range(len(X))]
         if good.any():
@@ -76,6 +78,21 @@ def _by_estimator(plan: Plan, state: State) -> Score:
         return found  # type: ignore[return-value]
 
     return score
+
+
+def prepared(plan: Plan, preparation: Preparation, rows: Rows) -> FloatArray:
+    """Return what an estimator sees of rows: standardised columns, or the number of each category's level.
+
+    Parameters
+    ----------
+    plan : Plan
+    preparation : Preparation
+    rows : Rows
+    """
+    if estimator_of(plan.study).ordinal:
+        codes = rows.codes[:, plan.columns.category_order]
+        return np.where(codes < 0, np.array(preparation.modes), codes).astype(np.float64)
+    return np.asarray((preparation.matrix(rows)[:, 1:] - preparation.mean) / preparation.scale)
 
 
 def _said(plan: Plan, estimator: Any, X: FloatArray) -> list[list[Any]]:
@@ -91,8 +108,6 @@ def _said(plan: Plan, estimator: Any, X: FloatArray) -> list[list[Any]]:
 
 
 def _has_probabilities(plan: Plan) -> bool:
-    from fedcli.preparing.estimators import estimator_of
-
     return estimator_of(plan.study).probabilities
 
 

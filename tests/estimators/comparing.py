@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from sklearn.model_selection import PredefinedSplit
 from sklearn.preprocessing import StandardScaler
@@ -69,6 +70,7 @@ def beside(
     *,
     tight: Mapping[str, Any] | None = None,
     standardize: bool = True,
+    prepare: Callable[[pd.DataFrame], NDArray[np.float64]] | None = None,
     **parts: Any,
 ) -> Beside:
     """Federate a world over a split, and fit the class on its rows together.
@@ -85,6 +87,8 @@ def beside(
     tight : mapping, optional
         What makes scikit-learn reach its own optimum.
     standardize : bool
+    prepare : callable, optional
+        From the pooled table to what the class fits, where that is not its columns, standardised.
     """
     frames = {f"s{number}": world.frame.iloc[rows] for number, rows in enumerate(split)}
     with tempfile.TemporaryDirectory() as folder:
@@ -95,8 +99,11 @@ def beside(
         federation = federate(text, tables)
     rows = np.concatenate(split)
     pooled = world.frame.iloc[rows]
-    X = pooled[list(world.features)].to_numpy(dtype=float)
-    X = StandardScaler().fit_transform(X) if standardize else X
+    if prepare is not None:
+        X = prepare(pooled)
+    else:
+        X = pooled[list(world.features)].to_numpy(dtype=float)
+        X = StandardScaler().fit_transform(X) if standardize else X
     folds = np.concatenate([federation.folds[name] for name in frames]) if federation.folds else None
     given = {key: np.array(v) if isinstance(v, (list, tuple)) else v for key, v in (params or {}).items()}
     theirs = cls(**{**given, **(tight or {})})

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis, QuadraticDiscriminantAnalysis
+from sklearn.naive_bayes import GaussianNB
 
 from tests.estimators.comparing import beside
-from tests.estimators.worlds import SPLITS, binary, classes
+from tests.estimators.worlds import SPLITS, World, binary, classes
 
 WORLDS = {"iris": lambda: classes("iris"), "wine": lambda: classes("wine"), "cancer": lambda: binary(columns=8)}
 
@@ -53,3 +54,18 @@ def test_quadratic_discriminants_are_the_pooled_ones(world: str, split: str, par
         assert found.error(attribute) <= 1e-8, attribute
     if params.get("store_covariance"):
         assert found.error("covariance_") <= 1e-8
+
+
+def test_agreed_priors_go_with_their_classes_whatever_their_order() -> None:
+    made = classes("iris")
+    turned = World(made.frame, {**made.target, "levels": ["c2", "c0", "c1"]}, made.features)
+    params = {"priors": [0.5, 0.2, 0.3]}
+    for name, cls in (
+        ("LinearDiscriminantAnalysis", LinearDiscriminantAnalysis),
+        ("QuadraticDiscriminantAnalysis", QuadraticDiscriminantAnalysis),
+        ("GaussianNB", GaussianNB),
+    ):
+        # scikit-learn sorts the classes: c0, c1, c2.
+        found = beside(turned, SPLITS["even"](turned), name, cls, params, tight={"priors": np.array([0.2, 0.3, 0.5])})
+        assert found.ours.priors.tolist() == [0.2, 0.3, 0.5]
+        assert found.error(lambda e: e.predict_proba(found.X)) <= 1e-8, name  # noqa: B023

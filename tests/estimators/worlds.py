@@ -61,6 +61,31 @@ def binary(name: str = "breast_cancer", columns: int | None = None) -> World:
 
 
 @cache
+def levels(name: str, n_levels: int = 3) -> World:
+    """The same with each measurement cut into levels, of which the last column has one that few rows have."""
+    world = classes(name, 5)
+    frame = world.frame[["y"]].copy()
+    for column in world.features:
+        cut = pd.qcut(world.frame[column], n_levels, labels=False, duplicates="drop")
+        frame[column] = [f"l{k}" for k in cut]
+    last = list(world.features)[-1]
+    frame.loc[frame.index[:4], last] = "rare"
+    features = {c: {"type": "category", "levels": sorted(set(frame[c]), reverse=True)} for c in world.features}
+    return World(frame, world.target, features)
+
+
+@cache
+def counts() -> World:
+    """Handwritten digits as counts from 0 to 16, the borders that are always 0 left out."""
+    data = datasets.load_digits(as_frame=True)
+    chosen = data.data.columns[[2, 10, 18, 20, 27, 34, 36, 42, 43, 60]]
+    frame = data.data[chosen].astype(int).rename(columns=str)
+    target = {"column": "y", "type": "category", "levels": [str(k) for k in range(10)]}
+    features = {str(c): {"type": "count", "range": [0, 16]} for c in chosen}
+    return World(frame.assign(y=data.target), target, features)
+
+
+@cache
 def numbers(name: str) -> World:
     """A table with a number as outcome: ``diabetes``, or a measurement predicted from others."""
     if name == "diabetes":
@@ -94,7 +119,7 @@ def by_label(world: World, n_silos: int = 4) -> list[Rows]:
 
 def by_covariate(world: World, n_silos: int = 3) -> list[Rows]:
     """Sorted along the first principal component of the numbers."""
-    X = world.frame[world.numbers].to_numpy(dtype=float)
+    X = pd.get_dummies(world.frame.drop(columns="y"), dtype=float).to_numpy()
     X = (X - X.mean(axis=0)) / X.std(axis=0)
     order = np.argsort(X @ np.linalg.svd(X, full_matrices=False)[2][0], kind="stable")
     return [np.sort(part) for part in np.array_split(order, n_silos)]
@@ -108,9 +133,9 @@ def pathological(world: World) -> list[Rows]:
     y = world.frame["y"].to_numpy()
     few = y[rest] == y[rest[0]] if len(set(y)) < 10 else y[rest] <= np.quantile(y, 0.2)
     single, rest = rest[few][: len(rest) // 4], np.concatenate([rest[few][len(rest) // 4 :], rest[~few]])
-    column = world.frame[world.numbers[0]].to_numpy()
-    common = pd.Series(column[rest]).round(1).mode()[0]
-    constant = rest[np.abs(column[rest] - common) < 0.06]
+    column = world.frame[next(iter(world.features))]
+    column = (column.round(1) if pd.api.types.is_numeric_dtype(column) else column).to_numpy()
+    constant = rest[column[rest] == pd.Series(column[rest]).mode()[0]]
     rest = np.setdiff1d(rest, constant)
     return [np.sort(part) for part in (small, single, constant, *np.array_split(rng.permutation(rest), 2)) if len(part)]
 

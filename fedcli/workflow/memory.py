@@ -20,9 +20,11 @@ from fedcli.crypto.secretfile import read_secret, write_secret
 from fedcli.errors import FileMissing
 from fedcli.fileformat import canonical, tensors
 from fedcli.models.batch import Memory
+from fedcli.privacy.disclosure import Levels
 from fedcli.workflow.workspace import write_bytes
 
 _HOLDOUT = "holdout.secret"
+_LEVELS = ("merged", "shown")
 _LIMIT = 1 << 20
 
 
@@ -94,6 +96,25 @@ class SiloMemory:
         """Record the rows of this study's current start."""
         data = canonical.dumps({"rows": digest, "attempt": attempt})
         write_bytes(self.folder / "rows.json", data, force=True, mode=0o600)
+
+    # ---- levels ----------------------------------------------------------------------------------------------------
+
+    def levels(self) -> Levels:
+        """Return which levels updates of this study have counted as others, and which they have shown."""
+        path = self.folder / "levels.json"
+        if not path.exists():
+            return Levels()
+        found = canonical.loads(path.read_bytes(), limit=_LIMIT)
+        merged, shown = (frozenset((str(column), str(level)) for column, level in found[key]) for key in _LEVELS)
+        return Levels(merged, shown)
+
+    def remember_levels(self, levels: Levels) -> None:
+        """Record what one more update does with levels, before its sums leave."""
+        known = self.levels()
+        if (together := known | levels) != known:
+            pairs = {"merged": together.merged, "shown": together.shown}
+            data = canonical.dumps({key: sorted(map(list, found)) for key, found in pairs.items()})
+            write_bytes(self.folder / "levels.json", data, force=True, mode=0o600)
 
     # ---- updates ---------------------------------------------------------------------------------------------------
 

@@ -129,9 +129,11 @@ def train(
         hashes = hash_rows(spool, memory.secret())
         mask = held_out(hashes, side.study.study.evaluation.holdout, memory.secret())
         folds = folds_of(hashes, plan.study.model.cv, memory.secret()) if plan.study.model.cv else None
-        disclosure = examine_rows(plan, spool, mask, folds)
+        disclosure = examine_rows(plan, spool, mask, folds, memory.levels())
         if disclosure.problems:
             raise disclosure.problems[0]
+        order = spool.sort(mask, folds)
+        hashes, mask, folds = hashes[order], mask[order], folds[order] if folds is not None else None
         digest = rows_digest(hashes, memory.secret())
         changed = rows_changed(memory, digest, number)
         summed, evaluated = Released(memory.folder, SUMMED), Released(memory.folder, EVALUATED)
@@ -191,6 +193,7 @@ def train(
         # The ledger before the memory: a run that stops in between is recorded twice, never not at all.
         side.append(ledger_entry(side, found, release, update=made, sheet=sheet.digest(), reviewer=reviewer, now=now))
         memory.remember_rows(digest, attempt)
+        memory.remember_levels(disclosure.levels)
         summed.remember(hashes[~mask])
         if number > 1 and mask.any() and not sums.silent_holdout:
             evaluated.remember(hashes[mask])

@@ -75,6 +75,8 @@ def ledger(workspace: WorkspaceDir = Path(), as_json: Json = False, quiet: Quiet
     screen.object(
         ledger=shown.file,
         head=shown.head,
+        unconfirmed=not shown.confirmed,
+        torn=shown.torn,
         entries=[{"number": entry.number, **entry.details} for entry in shown.entries],
     )
     for entry in shown.entries:
@@ -85,11 +87,23 @@ def ledger(workspace: WorkspaceDir = Path(), as_json: Json = False, quiet: Quiet
         screen.table([(f"   {name}", value) for name, value in _facts(entry.details)])
     if not shown.entries:
         screen.result("Nothing has left this silo.")
-    screen.done(f"{shown.file}: {len(shown.entries)} {_lines(len(shown.entries))}, each follows from the one before it")
+    n = len(shown.entries)
+    if not shown.confirmed:
+        screen.warn(
+            f"line {n} is not confirmed: the run that wrote it stopped right after; it is the line that was announced "
+            "under this silo's signature, and its update was never signed, so it did not leave"
+        )
+    if shown.torn:
+        screen.warn(
+            f"a run stopped while it wrote line {n + 1}, of which {_count(shown.torn, 'byte')} "
+            f"{'is' if shown.torn == 1 else 'are'} there: nothing of it left, and the next one writes it anew"
+        )
+    whole = ", each follows from the one before it, and the last is the one that this silo signed" if n else ""
+    screen.done(f"{shown.file}: {_count(n, 'line')}{whole}")
 
 
-def _lines(n: int) -> str:
-    return "line" if n == 1 else "lines"
+def _count(n: int, what: str) -> str:
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
 
 
 def _said(event: str, study: str, number: int, attempt: int) -> str:

@@ -24,8 +24,8 @@ def ledger(*, workspace: Path | str = ".") -> LedgerShown:
 
     Raises
     ------
-    LedgerBroken
-        A line was edited, removed, cut or the whole was replaced by an older copy: the message says which line.
+    LedgerBroken, LedgerRewound
+        A line was edited, removed, cut or added, or the whole was replaced by an older copy: the message says which.
     NoWorkspace
     """
     space, record = open_silo_record(workspace)
@@ -42,6 +42,6 @@ def ledger(*, workspace: Path | str = ".") -> LedgerShown:
             numbers=sum(int(count) for count in entry.get("numbers", {}).values()),
             details={key: value for key, value in entry.items() if key not in ("sequence", "previous")},
         )
-        for entry in record.entries
+        for entry in record.ledger.entries
     )
-    return LedgerShown(space.ledger, entries, record.head)
+    return LedgerShown(space.ledger, entries, record.ledger.head, record.confirmed, record.ledger.torn)

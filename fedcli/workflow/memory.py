@@ -70,17 +70,13 @@ class SiloMemory:
 
     # ---- ledger ----------------------------------------------------------------------------------------------------
 
-    def ledger_head(self) -> tuple[int, str] | None:
-        """Return how many lines the ledger had and the hash of the last, or None where that was never recorded."""
+    def ledger_head(self) -> bytes | None:
+        """Return what is known of the ledger, as it was signed, or None where no line was ever written."""
         path = self.folder / "ledger.json"
-        if not path.exists():
-            return None
-        found = canonical.loads(path.read_bytes(), limit=_LIMIT)
-        return int(found["lines"]), str(found["head"])
+        return path.read_bytes() if path.exists() else None
 
-    def remember_ledger(self, lines: int, head: str) -> None:
-        """Record the ledger's length and head, once its last line is on disk."""
-        data = canonical.dumps({"lines": lines, "head": head})
+    def keep_ledger_head(self, data: bytes) -> None:
+        """Record what is known of the ledger."""
         write_bytes(self.folder / "ledger.json", data, force=True, mode=0o600)
 
     # ---- rows ------------------------------------------------------------------------------------------------------
@@ -161,6 +157,11 @@ class SiloMemory:
     def remember_name(self, name: str) -> None:
         """Record the silo's own name, once, when it joins."""
         write_bytes(self.folder / "silo.json", canonical.dumps({"silo": name}), force=True, mode=0o600)
+
+    def made(self) -> dict[str, str]:
+        """Return the digest and the name of every update that was made here."""
+        found = [canonical.loads(path.read_bytes(), limit=_LIMIT) for path in sorted(self.folder.glob("r*-a*-*.json"))]
+        return {str(entry["digest"]): str(entry["name"]) for entry in found}
 
     def last_digest(self) -> str:
         """Return the digest of the newest update's manifest, or an empty text."""

@@ -215,11 +215,17 @@ class LedgerEntry:
 
 @dataclass(frozen=True)
 class LedgerShown:
-    """Result of `ledger`: the record, verified line by line; ``head`` is the hash of its last line."""
+    """Result of `ledger`: the record, verified line by line; ``head`` is the hash of its last line.
+
+    ``confirmed`` is False where a run stopped right after it wrote the last line, before it signed anything; ``torn``
+    counts the bytes of a further line that a run was writing when it stopped.
+    """
 
     file: Path
     entries: tuple[LedgerEntry, ...]
     head: str
+    confirmed: bool = True
+    torn: int = 0
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ from fedcli.workflow.limits import (
 )
 from fedcli.workflow.memory import SiloMemory
 from fedcli.workflow.models import OpenedModel, open_model, start_of
+from fedcli.workflow.recording import append
 from fedcli.workflow.release import Computed, ledger_entry, release_of, sheet_of, write_sheet
 from fedcli.workflow.released import EVALUATED, SUMMED, Released
 from fedcli.workflow.results import Release, Trained
@@ -105,7 +106,7 @@ def train(
             f"the key is that of '{name}', this workspace is that of '{memory.name()}'",
             hint="name the right key with --key, or go to the other workspace with -C DIR",
         )
-    interrupted = side.interrupted()
+    interrupted = not side.record().confirmed
     parent = _parent(side, model, secret)
     if parent.final:
         raise study_finished(side.study.study.study, parent.round, parent.path)
@@ -189,7 +190,8 @@ def train(
         remember_points(memory.folder, _update(parent, number, attempt), parent.state, sums)
         write_sheet(side, found, sheet)
         # The ledger before the memory: a run that stops in between is recorded twice, never not at all.
-        side.append(ledger_entry(side, found, release, update=made, sheet=sheet.digest(), reviewer=reviewer, now=now))
+        entry = ledger_entry(side, found, release, update=made, sheet=sheet.digest(), reviewer=reviewer, now=now)
+        append(side.workspace, side.study, secret, entry)
         memory.remember_rows(digest, attempt)
         summed.remember(hashes[~mask])
         if number > 1 and mask.any() and not sums.silent_holdout:
@@ -225,7 +227,7 @@ def _manifest(side: SiloSide, found: Computed, memory: SiloMemory) -> Manifest:
         parent=found.parent,
         recipients=[side.study.roster.coordinator.name],
         previous=memory.last_digest(),
-        ledger=side.ledger().head,
+        ledger=side.record().ledger.head,
     )
 
 

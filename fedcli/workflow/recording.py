@@ -1,0 +1,115 @@
+"""The ledger on disk, and what `private/` knows of it: read together, and written one after the other.
+
+Owns the order in which a line is announced, written and confirmed, and what makes a ledger believable. Knows nothing of
+what a line says. Internal.
+
+Announced first, under the silo's signature: one line more than was confirmed is accepted only if it is that one, so a
+run that stops in between leaves nothing that could also be a forgery. Confirmed before anything that it records is
+signed: so a line that is not confirmed is of an update that does not exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from fedcli.crypto.keys import SecretKey
+from fedcli.crypto.signing import sign
+from fedcli.errors import LedgerBroken
+from fedcli.protocol.ledger import Ledger
+from fedcli.protocol.ledger_head import LedgerHead
+from fedcli.workflow.files import OpenedStudy
+from fedcli.workflow.memory import SiloMemory
+from fedcli.workflow.workspace import Workspace, append_line, cut_back
+
+
+@dataclass(frozen=True)
+class Record:
+    """A ledger that was compared with what `private/` knows of it.
+
+    Parameters
+    ----------
+    ledger : Ledger
+    confirmed : bool
+        False where a run stopped right after it wrote the last line.
+    """
+
+    ledger: Ledger
+    confirmed: bool = True
+
+    def holds(self, update: str) -> bool:
+        """Return whether the release of an update, named by its manifest's digest, is recorded."""
+        return any(entry.get("update") == update for entry in self.ledger.entries)
+
+
+def read_record(workspace: Workspace, study: OpenedStudy) -> Record:
+    """Read a silo's ledger, verify it, and compare it with what `private/` knows of it.
+
+    Raises
+    ------
+    LedgerBroken, LedgerRewound
+    """
+    path, memory = workspace.ledger, SiloMemory(workspace.private)
+    head = _head(memory, study)
+    made = memory.made()
+    if not path.is_file():
+        if made or (head is not None and head.lines):
+            raise LedgerBroken(
+                "ledger.jsonl is gone, and an update has left this workspace",
+                hint="restore it from a backup; it records what has left this institution and is never edited",
+            )
+        return Record(Ledger())
+    ledger = Ledger.from_text(path.read_bytes(), head.announced if head is not None else b"")
+    return Record(ledger, head is None or head.confirms(ledger))
+
+
+def append(workspace: Workspace, study: OpenedStudy, secret: SecretKey, entry: Mapping[str, Any]) -> None:
+    """Write a line into the ledger, so that it is on disk and known to be the last one when this returns.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    study : OpenedStudy
+    secret : SecretKey
+        The silo's.
+    entry : mapping
+        What the line says.
+
+    Raises
+    ------
+    CannotWrite, LedgerBroken, LedgerRewound
+        Nothing is recorded.
+    """
+    ledger = read_record(workspace, study).ledger
+    if ledger.torn:
+        cut_back(workspace.ledger, ledger.torn)
+    line = ledger.line(entry)
+    _keep(workspace, study, secret, LedgerHead.of(ledger, line))
+    append_line(workspace.ledger, line + b"\n")
+    confirm(workspace, study, secret)
+
+
+def confirm(workspace: Workspace, study: OpenedStudy, secret: SecretKey) -> None:
+    """Remember that the ledger's last line is on disk; before that, nothing of what it records may be signed.
+
+    Parameters
+    ----------
+    workspace, study, secret
+        See `append`.
+    """
+    _keep(workspace, study, secret, LedgerHead.of(read_record(workspace, study).ledger))
+
+
+def _head(memory: SiloMemory, study: OpenedStudy) -> LedgerHead | None:
+    data = memory.ledger_head()
+    if data is None:
+        return None
+    name = memory.name()
+    return LedgerHead.from_bytes(data, study.digest, name, study.roster.members[name])
+
+
+def _keep(workspace: Workspace, study: OpenedStudy, secret: SecretKey, head: LedgerHead) -> None:
+    memory = SiloMemory(workspace.private)
+    memory.keep_ledger_head(head.to_bytes(study.digest, memory.name(), partial(sign, secret)))

@@ -17,9 +17,9 @@ from typing import Any
 
 from fedcli.crypto.keys import SecretKey
 from fedcli.crypto.signing import sign
-from fedcli.errors import LedgerBroken
+from fedcli.errors import LedgerBroken, LedgerRewound
 from fedcli.protocol.ledger import Ledger
-from fedcli.protocol.ledger_head import LedgerHead
+from fedcli.protocol.ledger_head import NEWEST, SAME_DAY, LedgerHead
 from fedcli.workflow.files import OpenedStudy
 from fedcli.workflow.memory import SiloMemory
 from fedcli.workflow.workspace import Workspace, append_line, cut_back
@@ -62,7 +62,21 @@ def read_record(workspace: Workspace, study: OpenedStudy) -> Record:
             )
         return Record(Ledger())
     ledger = Ledger.from_text(path.read_bytes(), head.announced if head is not None else b"")
-    return Record(ledger, head is None or head.confirms(ledger))
+    if head is None and (ledger.entries or made):
+        raise LedgerRewound(
+            "private/ledger.json is gone: nothing else here says how the ledger ends, so an edit of ledger.jsonl would "
+            "not show",
+            hint=SAME_DAY,
+        )
+    found = Record(ledger, head is None or head.confirms(ledger))
+    for update, name in made.items():
+        if not found.holds(update):
+            raise LedgerRewound(
+                f"the ledger does not hold {name}, which was made here: an older copy was put back, with a "
+                "private/ledger.json of the same day",
+                hint=NEWEST,
+            )
+    return found
 
 
 def append(workspace: Workspace, study: OpenedStudy, secret: SecretKey, entry: Mapping[str, Any]) -> None:

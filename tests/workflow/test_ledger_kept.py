@@ -147,6 +147,59 @@ def test_what_another_silo_signed_is_not_taken_for_ones_own(town):
     assert "private/ledger.json is not as this silo signed it" in refused(place)
 
 
+# ---- private/ledger.json is not there, or not whole ----------------------------------------------------------------
+
+
+def test_a_ledger_of_which_nothing_says_how_it_ends_is_not_believed(town):
+    place = two_lines(town)
+    kept = head(place).read_bytes()
+    head(place).unlink()
+    assert "private/ledger.json is gone" in refused(place)
+    head(place).write_bytes(kept)
+    assert command("ledger", "-C", place.silo("north")).status == 0
+
+
+def test_an_edit_is_not_hidden_by_taking_away_what_private_knows(town):
+    place = two_lines(town)
+    head(place).unlink()
+    rewrite(place, lambda entries: entries[0].update(rows=12))
+    assert "private/ledger.json is gone" in refused(place)
+
+
+def test_nothing_is_missed_where_nothing_has_left(town):
+    place = town("joined")
+    assert not head(place).exists()
+    shown = command("ledger", "-C", place.silo("north"))
+    assert (shown.status, "Nothing has left this silo." in shown.out) == (0, True)
+
+
+@pytest.mark.parametrize("damaged", [b"", b"{", b"[]", b"\xff", b'{"head":"x","lines":2}', b"x" * 2**20], ids=len)
+def test_what_private_knows_of_the_ledger_is_damaged_and_the_hint_says_what_to_do(damaged, town):
+    place = two_lines(town)
+    head(place).write_bytes(damaged)
+    said = refused(place)
+    assert "private/ledger.json is not as this silo signed it" in said
+    assert "restore private/ of the same day" in said
+    assert "sender" not in said
+
+
+def test_an_older_ledger_with_the_private_ledger_json_of_its_day_is_noticed_by_the_updates_made_since(town):
+    place = town("second")
+    older = ledger(place).read_bytes(), head(place).read_bytes()
+    place.train("north")
+    ledger(place).write_bytes(older[0])
+    head(place).write_bytes(older[1])
+    assert "the ledger does not hold heart-north-r2.fedupdate, which was made here" in refused(place)
+
+
+def test_an_update_that_was_made_is_missed_when_both_are_gone(town):
+    place = two_lines(town)
+    ledger(place).unlink()
+    head(place).unlink()
+    (place.silo("north") / "private" / "last.json").unlink()
+    assert "ledger.jsonl is gone" in refused(place, LedgerBroken)
+
+
 # ---- runs that stop ------------------------------------------------------------------------------------------------
 
 

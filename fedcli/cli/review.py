@@ -77,14 +77,19 @@ def ledger(workspace: WorkspaceDir = Path(), as_json: Json = False, quiet: Quiet
         head=shown.head,
         unconfirmed=not shown.confirmed,
         torn=shown.torn,
-        entries=[{"number": entry.number, **entry.details} for entry in shown.entries],
+        entries=[{"number": entry.number, "finished": entry.finished, **entry.details} for entry in shown.entries],
     )
     for entry in shown.entries:
         when = entry.time.replace("T", " ").removesuffix("Z") + (" UTC" if entry.time else "")
         screen.result(
             f"{entry.number}. {when or 'no time'}: {_said(entry.event, entry.study, entry.round, entry.attempt)}"
         )
-        screen.table([(f"   {name}", value) for name, value in _facts(entry.details)])
+        facts = _facts(entry.details)
+        if not entry.finished:
+            facts.append(
+                ("not finished", "the run that wrote this line stopped before its update was there: run fedcli train")
+            )
+        screen.table([(f"   {name}", value) for name, value in facts])
     if not shown.entries:
         screen.result("Nothing has left this silo.")
     n = len(shown.entries)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from fedcli.workflow.results import LedgerEntry, LedgerShown
 from fedcli.workflow.silo import open_silo_record
+from fedcli.workflow.unfinished import all_unfinished
 
 
 def ledger(*, workspace: Path | str = ".") -> LedgerShown:
@@ -29,6 +30,7 @@ def ledger(*, workspace: Path | str = ".") -> LedgerShown:
     NoWorkspace
     """
     space, record = open_silo_record(workspace)
+    kept = all_unfinished(space.private)
     entries = tuple(
         LedgerEntry(
             number=int(entry["sequence"]),
@@ -40,6 +42,7 @@ def ledger(*, workspace: Path | str = ".") -> LedgerShown:
             recipient=str(entry.get("recipient", "")),
             rows=int(entry.get("rows", 0)),
             numbers=sum(int(count) for count in entry.get("numbers", {}).values()),
+            finished=entry.get("update") not in kept,
             details={key: value for key, value in entry.items() if key not in ("sequence", "previous")},
         )
         for entry in record.ledger.entries

@@ -101,7 +101,13 @@ class SiloMemory:
         return self.folder / f"{self._stem(number, attempt, parent)}.fedupdate"
 
     def sealed(self, sent: Sent) -> bytes:
-        """Return the bytes of an update that was made."""
+        """Return the bytes of an update that was made.
+
+        Raises
+        ------
+        FileMissing
+        """
+        self._need(sent.file)
         return (self.folder / sent.file).read_bytes()
 
     def sent(self, number: int, attempt: int, parent: str) -> Sent | None:
@@ -120,8 +126,9 @@ class SiloMemory:
         write_bytes(self.folder / f"{digest}.safetensors", b"".join(held.chunks()), force=True, mode=0o600)
         entry = {"digest": sent.digest, "content": sent.content, "file": sent.file, "round": number, "name": name}
         data = canonical.dumps(entry)
-        write_bytes(self.folder / f"{self._stem(number, attempt, parent)}.json", data, force=True, mode=0o600)
         write_bytes(self.folder / "last.json", data, force=True, mode=0o600)
+        # The last of all, since `sent` goes by it.
+        write_bytes(self.folder / f"{self._stem(number, attempt, parent)}.json", data, force=True, mode=0o600)
         return sent
 
     def sent_after(self, parent: str) -> str | None:
@@ -162,6 +169,12 @@ class SiloMemory:
         """Return the digest and the name of every update that was made here."""
         found = [canonical.loads(path.read_bytes(), limit=_LIMIT) for path in sorted(self.folder.glob("r*-a*-*.json"))]
         return {str(entry["digest"]): str(entry["name"]) for entry in found}
+
+    def has_made(self) -> bool:
+        """Return whether anything here is from an update."""
+        return any((self.folder / name).exists() for name in ("last.json", "rows.json")) or any(
+            self.folder.glob("r*-a*-*")
+        )
 
     def last_digest(self) -> str:
         """Return the digest of the newest update's manifest, or an empty text."""

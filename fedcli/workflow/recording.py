@@ -39,6 +39,11 @@ class Record:
     ledger: Ledger
     confirmed: bool = True
 
+    @property
+    def last(self) -> str | None:
+        """The update of the last line, named by its manifest's digest."""
+        return str(self.ledger.entries[-1].get("update")) if self.ledger.entries else None
+
     def holds(self, update: str) -> bool:
         """Return whether the release of an update, named by its manifest's digest, is recorded."""
         return any(entry.get("update") == update for entry in self.ledger.entries)
@@ -53,23 +58,22 @@ def read_record(workspace: Workspace, study: OpenedStudy) -> Record:
     """
     path, memory = workspace.ledger, SiloMemory(workspace.private)
     head = _head(memory, study)
-    made = memory.made()
     if not path.is_file():
-        if made or (head is not None and head.lines):
+        if memory.has_made() or (head is not None and head.lines):
             raise LedgerBroken(
                 "ledger.jsonl is gone, and an update has left this workspace",
                 hint="restore it from a backup; it records what has left this institution and is never edited",
             )
         return Record(Ledger())
     ledger = Ledger.from_text(path.read_bytes(), head.announced if head is not None else b"")
-    if head is None and (ledger.entries or made):
+    if head is None and (ledger.entries or memory.has_made()):
         raise LedgerRewound(
             "private/ledger.json is gone: nothing else here says how the ledger ends, so an edit of ledger.jsonl would "
             "not show",
             hint=SAME_DAY,
         )
     found = Record(ledger, head is None or head.confirms(ledger))
-    for update, name in made.items():
+    for update, name in memory.made().items():
         if not found.holds(update):
             raise LedgerRewound(
                 f"the ledger does not hold {name}, which was made here: an older copy was put back, with a "
@@ -102,10 +106,10 @@ def append(workspace: Workspace, study: OpenedStudy, secret: SecretKey, entry: M
     line = ledger.line(entry)
     _keep(workspace, study, secret, LedgerHead.of(ledger, line))
     append_line(workspace.ledger, line + b"\n")
-    confirm(workspace, study, secret)
+    confirm_last(workspace, study, secret)
 
 
-def confirm(workspace: Workspace, study: OpenedStudy, secret: SecretKey) -> None:
+def confirm_last(workspace: Workspace, study: OpenedStudy, secret: SecretKey) -> None:
     """Remember that the ledger's last line is on disk; before that, nothing of what it records may be signed.
 
     Parameters

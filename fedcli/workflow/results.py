@@ -199,7 +199,10 @@ class Approved:
 
 @dataclass(frozen=True)
 class LedgerEntry:
-    """One line of a silo's ledger; ``details`` holds all that was recorded."""
+    """One line of a silo's ledger; ``details`` holds all that was recorded.
+
+    ``finished`` is False where the run that recorded an update stopped before it had written it.
+    """
 
     number: int
     time: str
@@ -210,6 +213,7 @@ class LedgerEntry:
     recipient: str
     rows: int
     numbers: int
+    finished: bool
     details: Mapping[str, Any]
 
 

@@ -299,8 +299,8 @@ def _appending(path: Path) -> Iterator[FileIO]:
     except OSError as exc:
         raise CannotWrite(
             f"cannot write '{path}': {exc.strerror}",
-            hint="nothing was recorded, and no update exists that is not: let the file be written, or make room on the "
-            "disk, then: fedcli train",
+            hint="no update was made: none is without its line; make room on the disk, or let the file be written, "
+            "then: fedcli train",
         ) from exc
 
 

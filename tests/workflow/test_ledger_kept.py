@@ -192,11 +192,14 @@ def test_an_older_ledger_with_the_private_ledger_json_of_its_day_is_noticed_by_t
     assert "the ledger does not hold heart-north-r2.fedupdate, which was made here" in refused(place)
 
 
-def test_an_update_that_was_made_is_missed_when_both_are_gone(town):
+@pytest.mark.parametrize("kept", ["last.json", "rows.json", "r1-*.fedupdate"])
+def test_what_is_left_of_an_update_misses_the_ledger(kept, town):
     place = two_lines(town)
+    private = place.silo("north") / "private"
     ledger(place).unlink()
-    head(place).unlink()
-    (place.silo("north") / "private" / "last.json").unlink()
+    for path in private.iterdir():
+        if path.name not in ("silo.json", "holdout.secret") and not path.match(kept):
+            path.unlink()
     assert "ledger.jsonl is gone" in refused(place, LedgerBroken)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from fedcli.privacy.disclosure import Merged
 from fedcli.workflow.results import LedgerEntry, LedgerShown
 from fedcli.workflow.silo import open_silo_record
 from fedcli.workflow.unfinished import all_unfinished
@@ -43,6 +44,7 @@ def ledger(*, workspace: Path | str = ".") -> LedgerShown:
             rows=int(entry.get("rows", 0)),
             numbers=sum(int(count) for count in entry.get("numbers", {}).values()),
             finished=entry.get("update") not in kept,
+            merged=tuple(str(Merged(*level)) for level in entry.get("merged", ())),
             details={key: value for key, value in entry.items() if key not in ("sequence", "previous")},
         )
         for entry in record.ledger.entries

@@ -307,6 +307,7 @@ def ledger_entry(
         "smallest": list(release.smallest) if release.smallest else [],
         "aggregation": side.study.study.rules.aggregation,
         "recipient": release.recipient,
+        "recipient_fingerprint": release.recipient_fingerprint,
         "mapping": side.mapping_digest,
         "table": found.table,
         "sheet": sheet,

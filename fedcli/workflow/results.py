@@ -201,7 +201,8 @@ class Approved:
 class LedgerEntry:
     """One line of a silo's ledger; ``details`` holds all that was recorded.
 
-    ``finished`` is False where the run that recorded an update stopped before it had written it.
+    ``finished`` is False where the run that recorded an update stopped before it had written it; ``merged`` says in
+    words which small levels were counted as others.
     """
 
     number: int
@@ -214,6 +215,7 @@ class LedgerEntry:
     rows: int
     numbers: int
     finished: bool
+    merged: tuple[str, ...]
     details: Mapping[str, Any]
 
 

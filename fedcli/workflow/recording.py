@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from fedcli.crypto.keys import SecretKey
@@ -47,6 +48,28 @@ class Record:
     def holds(self, update: str) -> bool:
         """Return whether the release of an update, named by its manifest's digest, is recorded."""
         return any(entry.get("update") == update for entry in self.ledger.entries)
+
+    def must_hold(self, update: str | None, silo: str, model: Path | None) -> None:
+        """Refuse to go on where the model rests on an update that is not recorded: the coordinator remembers it.
+
+        Parameters
+        ----------
+        update : str or None
+            Digest of the update of this silo that is in the model, if one is.
+        silo : str
+        model : Path or None
+
+        Raises
+        ------
+        LedgerRewound
+        """
+        if update is not None and not self.holds(update):
+            raise LedgerRewound(
+                f"{model.name if model else 'the model'} rests on an update of {silo} that the ledger does not hold: "
+                "this workspace is an older copy, or not the one in which it was made",
+                hint="restore the workspace as it was when that update left; without it, tell your data-protection "
+                "officer, and ask the coordinator to begin again: fedcli aggregate --new-attempt --from-start",
+            )
 
 
 def read_record(workspace: Workspace, study: OpenedStudy) -> Record:

@@ -111,6 +111,8 @@ def train(
     parent = _parent(side, model, secret)
     if parent.final:
         raise study_finished(side.study.study.study, parent.round, parent.path)
+    summed_before = parent.document.members.get(name) if parent.document else None
+    record.must_hold(summed_before, name, parent.path)
     number, attempt = parent.round + 1, parent.attempt_of(name)
     rules = side.study.study.rules
     within_rules(rules.max_rounds, memory, number, attempt, parent.parent)
@@ -142,7 +144,7 @@ def train(
         summed, evaluated = Released(memory.folder, SUMMED), Released(memory.folder, EVALUATED)
         least = least_difference(rules)
         tell("summing over the rows")
-        own = memory.recall(parent.document.members.get(name)) if parent.document else None
+        own = memory.recall(summed_before)
         silent = int(mask.sum()) < rules.min_cell
         if isinstance(plan.study.target, ClassTarget):
             silent = silent or small_outcome(spool, mask, rules.min_cell, plan.study.target.n_classes)

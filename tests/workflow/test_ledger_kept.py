@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -190,6 +191,24 @@ def test_an_older_ledger_with_the_private_ledger_json_of_its_day_is_noticed_by_t
     ledger(place).write_bytes(older[0])
     head(place).write_bytes(older[1])
     assert "the ledger does not hold heart-north-r2.fedupdate, which was made here" in refused(place)
+
+
+def test_a_whole_workspace_of_an_earlier_day_is_noticed_by_what_the_next_model_names(town):
+    place = town("second")
+    older = place.root / "older"
+    shutil.copytree(place.silo("north"), older)
+    place.collect()
+    model = place.aggregate().model
+    newer = place.root / "newer"
+    place.silo("north").rename(newer)
+    older.rename(place.silo("north"))
+    place.deliver(model)
+    said = " ".join(place.refuses(LedgerRewound, "train", "-C", place.silo("north"), "--yes").split())
+    assert "heart-r2.fedmodel rests on an update of north that the ledger does not hold" in said
+    shutil.rmtree(place.silo("north"))
+    newer.rename(place.silo("north"))
+    place.deliver(model)
+    assert place.train("north").round == 3
 
 
 @pytest.mark.parametrize("kept", ["last.json", "rows.json", "r1-*.fedupdate"])

@@ -173,7 +173,7 @@ def train(
     again = sent is not None
     known = sent or begun
     if known is not None and known.content != found.content:
-        raise other_numbers(number, attempt, name)
+        raise other_numbers(number, attempt, name, begun=sent is None)
     if known is None and (refusal := too_few_differ(differences, least)) is not None:
         raise refusal
     target = Path(out) if out is not None else side.workspace.outbox / found.file_name

@@ -199,7 +199,9 @@ def test_other_rows_do_not_take_the_place_of_what_is_recorded(town, monkeypatch)
     stopped(place, monkeypatch, (unfinished, "seal_signed"), CannotWrite("cannot write", hint=""))
     table = place.table("north").read_text()
     place.table("north").write_text(table_text(rows("other")))
-    place.refuses(AlreadyReleased, "train", "-C", place.silo("north"), "--yes")
+    said = " ".join(place.refuses(AlreadyReleased, "train", "-C", place.silo("north"), "--yes").split())
+    assert "is recorded already" in said
+    assert "train on the table of the run that stopped" in said
     place.table("north").write_text(table)
     assert place.train("north").update.is_file()
     assert len(recorded(place)) == 1

@@ -194,11 +194,11 @@ def other_numbers(number: int, attempt: int, name: str, *, begun: bool = False) 
     begun : bool
         The first one is recorded, and the run that did it stopped before it was written.
     """
+    left = "is recorded" if begun else "has left"
+    do = "train on the table of the run that stopped" if begun else "send the file in outbox/ as it is"
     return AlreadyReleased(
-        f"an update for round {number}, attempt {attempt} {'is recorded' if begun else 'has left'} already, and this "
-        "table gives other numbers",
-        hint=f"{'train on the table of the run that stopped' if begun else 'send the file in outbox/ as it is'}; or ask "
-        f"the coordinator to ask again: fedcli aggregate --new-attempt --ask {name}",
+        f"an update for round {number}, attempt {attempt} {left} already, and this table gives other numbers",
+        hint=f"{do}; or ask the coordinator to ask again: fedcli aggregate --new-attempt --ask {name}",
     )
 
 

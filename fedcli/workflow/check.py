@@ -71,7 +71,7 @@ def check(data: Path | str | None = None, *, workspace: Path | str = ".", query:
     problems: list[FedcliError] = []
     asked: _Asked | None = None
     try:
-        side.ledger()
+        side.record()
         asked = _asked(side, memory)
     except FedcliError as error:
         problems.append(error)

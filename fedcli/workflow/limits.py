@@ -193,12 +193,22 @@ def least_difference(rules: Rules) -> int:
     return max(rules.min_rows, rules.min_cell)
 
 
-def other_numbers(number: int, attempt: int, name: str) -> AlreadyReleased:
-    """Return the refusal of a second, different update for one attempt."""
+def other_numbers(number: int, attempt: int, name: str, *, begun: bool = False) -> AlreadyReleased:
+    """Return the refusal of a second, different update for one attempt.
+
+    Parameters
+    ----------
+    number, attempt : int
+    name : str
+        The silo's.
+    begun : bool
+        The first one is recorded, and the run that did it stopped before it was written.
+    """
+    left = "is recorded" if begun else "has left"
+    do = "train on the table of the run that stopped" if begun else "send the file in outbox/ as it is"
     return AlreadyReleased(
-        f"an update for round {number}, attempt {attempt} has left already, and this table gives other numbers",
-        hint="send the file in outbox/ as it is; or ask the coordinator to ask again: "
-        f"fedcli aggregate --new-attempt --ask {name}",
+        f"an update for round {number}, attempt {attempt} {left} already, and this table gives other numbers",
+        hint=f"{do}; or ask the coordinator to ask again: fedcli aggregate --new-attempt --ask {name}",
     )
 
 

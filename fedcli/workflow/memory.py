@@ -72,17 +72,13 @@ class SiloMemory:
 
     # ---- ledger ----------------------------------------------------------------------------------------------------
 
-    def ledger_head(self) -> tuple[int, str] | None:
-        """Return how many lines the ledger had and the hash of the last, or None where that was never recorded."""
+    def ledger_head(self) -> bytes | None:
+        """Return what is known of the ledger, as it was signed, or None where no line was ever written."""
         path = self.folder / "ledger.json"
-        if not path.exists():
-            return None
-        found = canonical.loads(path.read_bytes(), limit=_LIMIT)
-        return int(found["lines"]), str(found["head"])
+        return path.read_bytes() if path.exists() else None
 
-    def remember_ledger(self, lines: int, head: str) -> None:
-        """Record the ledger's length and head, once its last line is on disk."""
-        data = canonical.dumps({"lines": lines, "head": head})
+    def keep_ledger_head(self, data: bytes) -> None:
+        """Record what is known of the ledger."""
         write_bytes(self.folder / "ledger.json", data, force=True, mode=0o600)
 
     # ---- rows ------------------------------------------------------------------------------------------------------
@@ -126,7 +122,13 @@ class SiloMemory:
         return self.folder / f"{self._stem(number, attempt, parent)}.fedupdate"
 
     def sealed(self, sent: Sent) -> bytes:
-        """Return the bytes of an update that was made."""
+        """Return the bytes of an update that was made.
+
+        Raises
+        ------
+        FileMissing
+        """
+        self._need(sent.file)
         return (self.folder / sent.file).read_bytes()
 
     def sent(self, number: int, attempt: int, parent: str) -> Sent | None:
@@ -145,8 +147,9 @@ class SiloMemory:
         write_bytes(self.folder / f"{digest}.safetensors", b"".join(held.chunks()), force=True, mode=0o600)
         entry = {"digest": sent.digest, "content": sent.content, "file": sent.file, "round": number, "name": name}
         data = canonical.dumps(entry)
-        write_bytes(self.folder / f"{self._stem(number, attempt, parent)}.json", data, force=True, mode=0o600)
         write_bytes(self.folder / "last.json", data, force=True, mode=0o600)
+        # The last of all, since `sent` goes by it.
+        write_bytes(self.folder / f"{self._stem(number, attempt, parent)}.json", data, force=True, mode=0o600)
         return sent
 
     def sent_after(self, parent: str) -> str | None:
@@ -182,6 +185,17 @@ class SiloMemory:
     def remember_name(self, name: str) -> None:
         """Record the silo's own name, once, when it joins."""
         write_bytes(self.folder / "silo.json", canonical.dumps({"silo": name}), force=True, mode=0o600)
+
+    def made(self) -> dict[str, str]:
+        """Return the digest and the name of every update that was made here."""
+        found = [canonical.loads(path.read_bytes(), limit=_LIMIT) for path in sorted(self.folder.glob("r*-a*-*.json"))]
+        return {str(entry["digest"]): str(entry["name"]) for entry in found}
+
+    def has_made(self) -> bool:
+        """Return whether anything here is from an update."""
+        return any((self.folder / name).exists() for name in ("last.json", "rows.json")) or any(
+            self.folder.glob("r*-a*-*")
+        )
 
     def last_digest(self) -> str:
         """Return the digest of the newest update's manifest, or an empty text."""

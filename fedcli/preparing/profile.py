@@ -16,13 +16,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from fedcli.fileformat.statistics import Block, FloatArray, Layout, Total, pack_upper
+from fedcli.fileformat.statistics import Block, FloatArray, Layout, Total, pack_upper, pairs_once
 from fedcli.models.batch import weighted_cross
 from fedcli.models.exact import CENTRE_BITS, shift_products
 from fedcli.preparing.columns import Columns
 from fedcli.preparing.grids import Grids, counted
 from fedcli.preparing.histogram import IntArray
-from fedcli.preparing.preparation import count_levels, settle_moments, sum_moments
+from fedcli.preparing.preparation import count_levels, levels_form, settle_moments, sum_moments
 from fedcli.preparing.rows import Rows
 from fedcli.study.document import BinaryTarget
 
@@ -69,30 +69,40 @@ class ProfileSums:
         """Lay down the blocks."""
         rules, n_numbers = self.columns.study.rules, len(self.columns.numbers)
         most = rules.max_rows
-        below = "least and most rows below each edge of a grid over each number's range"
-        below += f"; no {rules.min_cell - 1} rows or fewer are told apart" if rules.min_cell > 1 else ""
+        below = (
+            "a cumulative histogram over equal parts of the agreed range: how many rows lie below the edge at least, "
+        )
+        below += "and at most"
+        below += f"; two counts are equal or at least {rules.min_cell} rows apart" if rules.min_cell > 1 else ""
+        each, edges = "one per number column", self._edges
         blocks = []
         if self.by_target:
             levels = sum(len(column.levels) + 1 for _, column in self.columns.categories)
             blocks += [
-                Block(f"{POSITIVE}rows", (1,), most, "number of positive rows"),
-                Block(f"{POSITIVE}present", (n_numbers,), most, "positive rows with a value, per number column"),
-                Block(f"{POSITIVE}sums", (n_numbers,), most, "sums of the number columns over positive rows"),
-                Block(f"{POSITIVE}squares", (n_numbers,), most, "sums of their squares over positive rows"),
-                Block(f"{POSITIVE}levels", (levels,), most, "positive rows per level, and positive rows without one"),
+                Block(f"{POSITIVE}rows", (1,), most, "how many rows are positive"),
+                Block(f"{POSITIVE}present", (n_numbers,), most, _alike("present"), each),
+                Block(f"{POSITIVE}sums", (n_numbers,), most, _alike("sums"), each),
+                Block(f"{POSITIVE}squares", (n_numbers,), most, _alike("squares"), each),
+                Block(f"{POSITIVE}levels", (levels,), most, _alike("levels"), levels_form(self.columns)),
             ]
-        blocks.append(Block("below", (self.grids.size,), most, below))
+        blocks.append(Block("below", (self.grids.size,), most, below, edges))
         if self.by_target:
-            blocks.append(
-                Block(
-                    f"{POSITIVE}below", (self.grids.size,), most, below.replace("rows below", "positive rows below", 1)
-                )
-            )
+            blocks.append(Block(f"{POSITIVE}below", (self.grids.size,), most, _alike("below"), edges))
         if self.products:
             n = 1 + len(self.columns.expanded_names)
-            says = "unweighted sums of products of the columns and their missing indicators"
-            blocks.append(Block("correlation", (n * (n + 1) // 2,), most, says))
+            says = "for each pair of columns, and each with itself, the sum of their product, for correlations"
+            blocks.append(Block("correlation", (n * (n + 1) // 2,), most, says, pairs_once(n)))
         return Layout(tuple(block for block in blocks if block.size))
+
+    @property
+    def _edges(self) -> str:
+        """Say how counts below edges are arranged."""
+        grids = list(self.grids.places.values())
+        columns = f"{len(grids)} number column{'' if len(grids) == 1 else 's'}"
+        inner = {grid.bins - 1 for grid in grids}
+        if len(inner) == 1:
+            return f"{columns} x {inner.pop()} edges x 2"
+        return f"2 for each of {self.grids.size // 2} edges of {columns}"
 
     def centre(self, rows: Iterable[Rows]) -> FloatArray:
         """Return the silo's own means of the expanded columns on a coarse grid, as the centre of their products."""
@@ -149,6 +159,10 @@ class ProfileSums:
         return {
             name: _grid_units(total, name, said) for name, said in (("below", both), (f"{POSITIVE}below", positive))
         }
+
+
+def _alike(block: str) -> str:
+    return f"the same as '{block}', of positive rows alone"
 
 
 def _grid_units(total: Total, block: str, counts: IntArray) -> NDArray[np.object_]:

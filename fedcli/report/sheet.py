@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import html
+import math
 import re
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,17 @@ _WIDTH = 80
 NEVER = "any row, any name or identifier of a person, any single value of a row"
 
 
+def how_many(size: int, form: str = "") -> str:
+    """Say how many numbers there are, and how they are arranged.
+
+    Examples
+    --------
+    >>> how_many(26, "2 points x 13 columns"), how_many(1)
+    ('26 numbers, 2 points x 13 columns', '1 number')
+    """
+    return f"{size:,} number{'' if size == 1 else 's'}{', ' if form else ''}{form}"
+
+
 @dataclass(frozen=True)
 class SheetBlock:
     """One class of numbers.
@@ -29,6 +41,8 @@ class SheetBlock:
     name : str
     shape : tuple of int
         Of the array as it is sent: symmetric matrices as their packed upper triangle.
+    form : str
+        How the numbers are arranged, as people read it; empty where ``says`` names each.
     says : str
         What the numbers are, in words.
     rows : str
@@ -39,18 +53,15 @@ class SheetBlock:
 
     name: str
     shape: tuple[int, ...]
+    form: str
     says: str
     rows: str
     readable: str
 
     @property
     def count(self) -> str:
-        """How many numbers, and in what shape: ``55 numbers``, ``3 x 4 = 12 numbers``."""
-        size = 1
-        for length in self.shape:
-            size *= length
-        product = " x ".join(map(str, self.shape)) + " = " if len(self.shape) > 1 else ""
-        return f"{product}{size:,} number{'' if size == 1 else 's'}"
+        """How many numbers, and in what shape: ``91 numbers, 13 x 13 with each pair once``."""
+        return how_many(math.prod(self.shape), self.form)
 
 
 @dataclass(frozen=True)

@@ -125,7 +125,9 @@ def release_of(side: SiloSide, found: Computed, target: Path, *, again: bool) ->
         rows=disclosure.n_rows,
         rows_held_out=disclosure.n_held_out,
         rows_dropped=found.report.rows_read - found.report.rows_used,
-        blocks=tuple(ReleaseBlock(block.name, block.size, block.says, block.shape) for block in sums.layout),
+        blocks=tuple(
+            ReleaseBlock(block.name, block.size, block.says, block.shape, block.form) for block in sums.layout
+        ),
         columns=found.plan.columns.names,
         n_columns=disclosure.n_columns,
         smallest=(disclosure.smallest.says, disclosure.smallest.count) if disclosure.smallest else None,
@@ -237,6 +239,7 @@ def sheet_of(side: SiloSide, found: Computed, release: Release) -> Sheet:
             SheetBlock(
                 block.name,
                 block.shape,
+                block.form,
                 block.says,
                 held if block.name == _EVALUATION else positive if block.name.startswith(POSITIVE) else rows,
                 readable,

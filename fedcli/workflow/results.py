@@ -129,12 +129,16 @@ class Checked:
 
 @dataclass(frozen=True)
 class ReleaseBlock:
-    """One class of numbers that would leave."""
+    """One class of numbers that would leave.
+
+    ``shape`` is the array's as it is sent, ``form`` says how people read it: ``13 x 13 with each pair once``.
+    """
 
     name: str
     count: int
     says: str
     shape: tuple[int, ...] = ()
+    form: str = ""
 
 
 @dataclass(frozen=True)

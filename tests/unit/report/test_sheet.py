@@ -11,13 +11,14 @@ from fedcli.errors import BadDocument, NotAFedcliFile
 from fedcli.report.sheet import Sheet, SheetBlock, SheetContext, SheetTest, read_context
 
 CONTEXT = SheetContext("heart", "1a" * 32, "2b" * 32, "3c" * 32, "north", 2, 1)
+PAIRS = "4 x 4 with each pair once"
 SHEET = Sheet(
     title="What would leave north in round 2 of 'Heart disease in four hospitals'",
     context=CONTEXT,
     facts=(("numbers", "ab" * 32), ("recipient", "registry, fingerprint " + "12345 " * 12)),
     blocks=(
-        SheetBlock("curvature", (10,), "sums of products of columns", "123 training rows", "registry, for north alone"),
-        SheetBlock("values", (2, 3), "values of the loss", "123 training rows", "registry, for north alone"),
+        SheetBlock("curvature", (10,), PAIRS, "sums of products of columns", "123 training rows", "registry alone"),
+        SheetBlock("values", (2, 3), "", "values of the loss", "123 training rows", "registry, for north alone"),
     ),
     columns=("age", "sex[male]"),
     tests=(SheetTest("fewest rows", "at least 10", "123"), SheetTest("weights", "none", "none", "not used")),
@@ -49,7 +50,7 @@ def _read(sheet: Sheet) -> _Words:
 def test_the_text_fits_80_columns_and_says_each_thing() -> None:
     text = SHEET.to_text().decode()
     assert max(map(len, text.splitlines())) <= 80
-    for words in ("curvature: 10 numbers", "values: 2 x 3 = 6 numbers", "sums of products", "123 training rows"):
+    for words in (f"curvature: 10 numbers, {PAIRS}", "values: 6 numbers", "sums of products", "123 training rows"):
         assert words in text
     assert "passed    fewest rows: required at least 10; here 123" in text
     assert "ab" * 32 in text
@@ -81,7 +82,7 @@ def test_a_name_cannot_forge_a_line_or_a_tag() -> None:
 def test_the_page_says_what_the_text_says_and_needs_nothing_from_outside() -> None:
     page = _read(SHEET)
     said = " ".join(page.words)
-    for words in ("curvature", "2 x 3 = 6 numbers", "registry, for north alone", "at least 10", SHEET.digest()):
+    for words in ("curvature", PAIRS, "6 numbers", "registry, for north alone", "at least 10", SHEET.digest()):
         assert words in said
     assert page.outside == []
 

@@ -68,6 +68,14 @@ class Plan:
         expanded = self.family.expanded or self.profile.products
         return 1 + len(self.columns.expanded_names) if expanded else self.columns.n_columns
 
+    @property
+    def summed_names(self) -> tuple[str, ...]:
+        """Names of the columns whose products are summed, after the intercept and before the outcome."""
+        if self.family.expanded:
+            return self.columns.expanded_names
+        more = self.columns.expanded_names if self.profile.products else ()
+        return tuple(dict.fromkeys((*self.columns.names, *more)))
+
     @cached_property
     def target(self) -> TargetScale:
         """The target's reference scale."""

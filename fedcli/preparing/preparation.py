@@ -25,8 +25,8 @@ _EPS = float(np.finfo(np.float64).eps)
 _ROUNDING = 2.0**-80
 
 
-SQUARES = "the sum of its squares: with 'present' and 'sums' it gives mean and standard deviation"
-LEVELS = "how many rows have the level, and how many have none: a frequency table"
+SQUARES = "the sum of its squares, for the standard deviation"
+LEVELS = "a frequency table: how many rows have the level, and how many have none"
 
 
 def levels_form(columns: Columns) -> str:

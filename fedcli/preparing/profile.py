@@ -79,15 +79,15 @@ class ProfileSums:
         if self.by_target:
             levels = sum(len(column.levels) + 1 for _, column in self.columns.categories)
             blocks += [
-                Block(f"{POSITIVE}rows", (1,), most, "how many rows are positive"),
-                Block(f"{POSITIVE}present", (n_numbers,), most, _alike("present"), each),
-                Block(f"{POSITIVE}sums", (n_numbers,), most, _alike("sums"), each),
-                Block(f"{POSITIVE}squares", (n_numbers,), most, _alike("squares"), each),
-                Block(f"{POSITIVE}levels", (levels,), most, _alike("levels"), levels_form(self.columns)),
+                Block(f"{POSITIVE}rows", (1,), most, "how many rows there are"),
+                Block(f"{POSITIVE}present", (n_numbers,), most, "the same as 'present'", each),
+                Block(f"{POSITIVE}sums", (n_numbers,), most, "the same as 'sums'", each),
+                Block(f"{POSITIVE}squares", (n_numbers,), most, "the same as 'squares'", each),
+                Block(f"{POSITIVE}levels", (levels,), most, "the same as 'levels'", levels_form(self.columns)),
             ]
         blocks.append(Block("below", (self.grids.size,), most, below, edges))
         if self.by_target:
-            blocks.append(Block(f"{POSITIVE}below", (self.grids.size,), most, _alike("below"), edges))
+            blocks.append(Block(f"{POSITIVE}below", (self.grids.size,), most, "the same as 'below'", edges))
         if self.products:
             n = 1 + len(self.columns.expanded_names)
             says = "for each pair of columns, and each with itself, the sum of their product, for correlations"
@@ -147,6 +147,17 @@ class ProfileSums:
             integers["correlation"] = shift_products(integers["correlation"], products)
         return Total(integers, total.fraction_bits)
 
+    def smallest_step(self, total: Total) -> int | None:
+        """Return the smallest difference between counts in bins that differ, of any group; None where none do."""
+        n_numbers = len(self.columns.numbers)
+        present, below = counted(total, "present")[:n_numbers], counted(total, "below")
+        groups = [(present, below)]
+        if self.by_target:
+            apart, counts = counted(total, f"{POSITIVE}present"), counted(total, f"{POSITIVE}below")
+            groups = [(apart, counts), (present - apart, below - counts)]
+        steps = (self.grids.smallest_step(*group) for group in groups)
+        return min((step for step in steps if step is not None), default=None)
+
     def _shown(self, total: Total) -> dict[str, NDArray[np.object_]]:
         """Return what may leave of the counts in bins: positive and negative rows each in runs of their own."""
         min_cell, n_numbers = self.columns.study.rules.min_cell, len(self.columns.numbers)
@@ -159,10 +170,6 @@ class ProfileSums:
         return {
             name: _grid_units(total, name, said) for name, said in (("below", both), (f"{POSITIVE}below", positive))
         }
-
-
-def _alike(block: str) -> str:
-    return f"the same as '{block}', of positive rows alone"
 
 
 def _grid_units(total: Total, block: str, counts: IntArray) -> NDArray[np.object_]:

@@ -18,6 +18,7 @@ from fedcli.errors import BadDocument, NotAFedcliFile
 
 FIRST_LINE = "fedcli egress sheet 1"
 _WIDTH = 80
+SCALE = "numbers run from -1 to 1 over their agreed range, levels are 0 or 1"
 NEVER = "any row, any name or identifier of a person, any single value of a row"
 
 
@@ -66,7 +67,10 @@ class SheetBlock:
 
 @dataclass(frozen=True)
 class SheetTest:
-    """One rule, what it asks for and what was found; a release exists only if every one is passed or does not apply."""
+    """One rule, what it asks for and what was found; a release exists only if every one is passed or does not apply.
+
+    Of what was ``not sent`` zeros leave in its place.
+    """
 
     rule: str
     required: str
@@ -162,7 +166,7 @@ class Sheet:
         To whom, how many rows, and the hashes that tie the sheet to one set of numbers.
     blocks : sequence of SheetBlock
     columns : sequence of str
-        The columns of the design, which the numbers are about.
+        The columns that are summed, after the intercept.
     tests : sequence of SheetTest
     warnings : sequence of str
     """
@@ -203,7 +207,7 @@ class Sheet:
             yield from _wrapped("      readable  ", block.readable)
         yield ""
         yield "OF THESE COLUMNS"
-        yield from _wrapped("  ", ", ".join(_printable(column) for column in self.columns))
+        yield from _wrapped("  ", f"the intercept, {', '.join(map(_printable, self.columns))}; {SCALE}")
         yield ""
         yield "WHAT DOES NOT LEAVE"
         yield from _wrapped("  ", NEVER)
@@ -237,6 +241,7 @@ class Sheet:
             facts=facts,
             blocks=blocks,
             columns=columns,
+            scale=SCALE,
             never=_escaped(NEVER),
             tests=tests,
             warnings=f"<h2>To be known</h2><ul>{warnings}</ul>" if warnings else "",
@@ -294,7 +299,7 @@ code {{ font-size: .9em; overflow-wrap: anywhere; }}
 <thead><tr><th scope=col>Numbers<th scope=col>How many<th scope=col>Meaning<th scope=col>Rows behind them\
 <th scope=col>Who can read them</thead>
 <tbody>{blocks}</tbody></table></div>
-<h2>Of these columns</h2><p>{columns}</p>
+<h2>Of these columns</h2><p>the intercept, {columns}; {scale}</p>
 <h2>What does not leave</h2><p>{never}</p>
 <h2>Tests</h2>
 <div class=wide><table>

@@ -6,6 +6,7 @@ asking. Internal.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +22,9 @@ from fedcli.privacy.disclosure import Disclosure
 from fedcli.report.sheet import Sheet, SheetBlock, SheetContext, SheetTest
 from fedcli.workflow.approve import PAGE_ENDING, SHEET_ENDING
 from fedcli.workflow.files import SOFTWARE
-from fedcli.workflow.results import Release, ReleaseBlock, ReleaseTest
+from fedcli.workflow.held_to import EVALUATION, held_out_tests, histogram_tests
 from fedcli.workflow.silo import SiloSide
+from fedcli.workflow.what_leaves import Release, ReleaseBlock, ReleaseTest, SheetKept
 from fedcli.workflow.workspace import make_folder, write_bytes
 
 PLAIN_WARNING = "aggregation is plain: the coordinator can read this update singly, not only the sum over silos"
@@ -33,7 +35,6 @@ CHANGED_WARNING = (
 INTERRUPTED_WARNING = (
     "the last line of ledger.jsonl was written by a run that stopped before its update was: that update never left"
 )
-_EVALUATION = "evaluation"
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,10 @@ class Computed:
         Whether the table is another than before, and whether an earlier run stopped half-way.
     differs : Difference or None
         From the most similar set of rows that was summed before; None before the first.
+    few_held_out : bool
+        Whether a group among the rows held out is too small to be evaluated.
+    evaluated_differs : Difference or None
+        As ``differs``, of the rows held out.
     least : int
         In how many rows a later release must differ from an earlier one, if it does.
     """
@@ -76,6 +81,8 @@ class Computed:
     changed: bool
     interrupted: bool
     differs: Difference | None
+    few_held_out: bool
+    evaluated_differs: Difference | None
     least: int
 
     @property
@@ -116,6 +123,8 @@ def release_of(side: SiloSide, found: Computed, target: Path, *, again: bool) ->
             became = "clipped to it" if clipped else "taken for missing"
             warnings.append(f"{count:,} values of '{column}' lie outside the agreed range and are {became}")
     warnings += map(str, disclosure.merged)
+    plain = side.study.study.rules.aggregation == "plain"
+    singly, in_sum = readers(coordinator.name, plain=plain, n_silos=len(side.study.study.silos))
     return Release(
         silo=found.silo,
         study=side.study.study.study,
@@ -126,9 +135,19 @@ def release_of(side: SiloSide, found: Computed, target: Path, *, again: bool) ->
         rows_held_out=disclosure.n_held_out,
         rows_dropped=found.report.rows_read - found.report.rows_used,
         blocks=tuple(
-            ReleaseBlock(block.name, block.size, block.says, block.shape, block.form) for block in sums.layout
+            ReleaseBlock(
+                block.name,
+                block.size,
+                block.says,
+                block.shape,
+                block.form,
+                rows=_rows_behind(block.name, found),
+                singly=singly,
+                in_sum=in_sum,
+            )
+            for block in sums.layout
         ),
-        columns=found.plan.columns.names,
+        columns=found.plan.summed_names,
         n_columns=disclosure.n_columns,
         smallest=(disclosure.smallest.says, disclosure.smallest.count) if disclosure.smallest else None,
         recipient=coordinator.name,
@@ -138,7 +157,37 @@ def release_of(side: SiloSide, found: Computed, target: Path, *, again: bool) ->
         again=again,
         warnings=tuple(warnings),
         tests=_tests(found),
+        dropped={column: n for column, n in found.report.dropped.items() if n},
     )
+
+
+def readers(coordinator: str, *, plain: bool, n_silos: int) -> tuple[str, str]:
+    """Return who can read a silo's numbers singly, and who only in a sum over silos.
+
+    Parameters
+    ----------
+    coordinator : str
+    plain : bool
+        Whether updates are summed as they are, not masked.
+    n_silos : int
+        Of the study.
+    """
+    singly = [coordinator] if plain else []
+    if n_silos == 2:
+        singly.append("the other silo, which can take its own off a sum that a model holds")
+    in_sum = "the other silos and whoever gets the final model"
+    return "; ".join(singly) or "nobody", in_sum if plain else f"{coordinator}, {in_sum}"
+
+
+def _rows_behind(block: str, found: Computed) -> str:
+    """Say which rows a class of numbers is summed over."""
+    if block == EVALUATION:
+        held = f"{found.disclosure.n_held_out:,} rows held out of the fit"
+        return f"none of the {held}: 0 is sent for each number" if found.sums.silent_holdout else held
+    train = f"{found.disclosure.n_rows:,} training rows"
+    if not block.startswith(POSITIVE):
+        return train
+    return f"the {round(found.sums.total[f'{POSITIVE}rows'][0]):,} positive ones of {train}"
 
 
 def _tests(found: Computed) -> tuple[ReleaseTest, ...]:
@@ -174,6 +223,15 @@ def _tests(found: Computed) -> tuple[ReleaseTest, ...]:
         ),
         ReleaseTest("round", f"at most {rules.max_rounds}", str(found.round)),
         *_agreed_tests(found),
+        *histogram_tests(found.plan, found.sums),
+        *held_out_tests(
+            found.plan,
+            found.sums,
+            found.disclosure.n_held_out,
+            few=found.few_held_out,
+            differs=found.evaluated_differs,
+            least=found.least,
+        ),
     ]
     return tuple(tests)
 
@@ -206,15 +264,8 @@ def _agreed_tests(found: Computed) -> list[ReleaseTest]:
 
 def sheet_of(side: SiloSide, found: Computed, release: Release) -> Sheet:
     """Return the egress sheet: the release, and what ties it to one set of numbers and one update."""
-    plain = side.study.study.rules.aggregation == "plain"
-    readable = f"{release.recipient}, {'for this silo alone' if plain else 'only in the sum over all silos'}"
-    held = f"{release.rows_held_out:,} rows held out of the fit"
-    rows = f"{release.rows:,} training rows"
-    if f"{POSITIVE}rows" in found.sums.total:
-        positive = f"the {round(found.sums.total[f'{POSITIVE}rows'][0]):,} positive ones of {rows}"
-    else:
-        positive = rows
-    dropped = f"; {release.rows_dropped:,} not used, without outcome, weight or offset" if release.rows_dropped else ""
+    lacking = ", ".join(f"{n:,} without {column}" for column, n in release.dropped.items())
+    dropped = f"; {release.rows_dropped:,} not used: {lacking}" if release.rows_dropped else ""
     return Sheet(
         title=f"What would leave {release.silo} in round {release.round} of '{release.title or release.study}'",
         context=SheetContext(
@@ -229,7 +280,7 @@ def sheet_of(side: SiloSide, found: Computed, release: Release) -> Sheet:
         facts=(
             ("recipient", f"{release.recipient}, fingerprint {release.recipient_fingerprint}"),
             ("aggregation", side.study.study.rules.aggregation),
-            ("rows", f"{rows}, {held}{dropped}"),
+            ("rows", f"{release.rows:,} training rows, {release.rows_held_out:,} rows held out of the fit{dropped}"),
             ("size", f"{sum(block.count for block in release.blocks):,} numbers"),
             ("numbers", found.content),
             ("table", found.table),
@@ -241,8 +292,8 @@ def sheet_of(side: SiloSide, found: Computed, release: Release) -> Sheet:
                 block.shape,
                 block.form,
                 block.says,
-                held if block.name == _EVALUATION else positive if block.name.startswith(POSITIVE) else rows,
-                readable,
+                block.rows,
+                f"singly by {block.singly}; only in sum by {block.in_sum}",
             )
             for block in release.blocks
         ),
@@ -252,15 +303,24 @@ def sheet_of(side: SiloSide, found: Computed, release: Release) -> Sheet:
     )
 
 
-def write_sheet(side: SiloSide, found: Computed, sheet: Sheet) -> Path:
-    """Write both forms of a sheet into ``review/``, and return the text's path."""
-    folder = side.workspace.review
-    make_folder(folder)
-    stem = found.file_name.removesuffix(".fedupdate")
-    text = folder / f"{stem}{SHEET_ENDING}"
+def write_sheet(side: SiloSide, found: Computed, sheet: Sheet) -> SheetKept:
+    """Write both forms of a sheet into ``review/``."""
+    text, page = _sheet_files(side, found)
+    make_folder(text.parent)
     write_bytes(text, sheet.to_text(), force=True)
-    write_bytes(folder / f"{stem}{PAGE_ENDING}", sheet.to_html().encode("utf-8"), force=True)
-    return text
+    write_bytes(page, sheet.to_html().encode("utf-8"), force=True)
+    return SheetKept(text, page, sheet.digest())
+
+
+def kept_sheet(side: SiloSide, found: Computed) -> SheetKept | None:
+    """Return the sheet of an update that has left: the ledger holds its hash, so that it is never written again."""
+    text, page = _sheet_files(side, found)
+    return SheetKept(text, page, hashlib.sha256(text.read_bytes()).hexdigest()) if text.is_file() else None
+
+
+def _sheet_files(side: SiloSide, found: Computed) -> tuple[Path, Path]:
+    stem = found.file_name.removesuffix(".fedupdate")
+    return side.workspace.review / f"{stem}{SHEET_ENDING}", side.workspace.review / f"{stem}{PAGE_ENDING}"
 
 
 def ledger_entry(

@@ -14,6 +14,7 @@ from fedcli.errors import FedcliError
 from fedcli.errors.doubts import Doubt
 from fedcli.report.table_one import TableOne
 from fedcli.study.document import Study
+from fedcli.workflow.what_leaves import Release
 
 
 @dataclass(frozen=True)
@@ -125,55 +126,6 @@ class Checked:
     table: tuple[str, ...] = ()
     merged: tuple[str, ...] = ()
     doubts: tuple[Doubt, ...] = ()
-
-
-@dataclass(frozen=True)
-class ReleaseBlock:
-    """One class of numbers that would leave.
-
-    ``shape`` is the array's as it is sent, ``form`` says how people read it: ``13 x 13 with each pair once``.
-    """
-
-    name: str
-    count: int
-    says: str
-    shape: tuple[int, ...] = ()
-    form: str = ""
-
-
-@dataclass(frozen=True)
-class ReleaseTest:
-    """One rule that a release was held to, what it requires, and what was found."""
-
-    rule: str
-    required: str
-    found: str
-    outcome: str = "passed"
-
-
-@dataclass(frozen=True)
-class Release:
-    """What would leave a silo, shown before it does."""
-
-    silo: str
-    study: str
-    title: str
-    round: int
-    attempt: int
-    rows: int
-    rows_held_out: int
-    rows_dropped: int
-    blocks: tuple[ReleaseBlock, ...]
-    columns: tuple[str, ...]
-    n_columns: int
-    smallest: tuple[str, int] | None
-    recipient: str
-    recipient_fingerprint: str
-    update: Path
-    size: int
-    again: bool
-    warnings: tuple[str, ...]
-    tests: tuple[ReleaseTest, ...] = ()
 
 
 @dataclass(frozen=True)

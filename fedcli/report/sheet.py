@@ -223,15 +223,19 @@ class Sheet:
 
     def to_html(self) -> str:
         """Return the sheet as one page that needs no network, prints well and follows the screen's light or dark."""
-        facts = "".join(f"<tr><th scope=row>{_escaped(name)}<td>{_escaped(value)}" for name, value in self._all_facts)
+        facts = "".join(f"<tr><th scope=row>{_escaped(name)}<td>{_fact(value)}" for name, value in self._all_facts)
+        groups: dict[tuple[str, str], list[SheetBlock]] = {}
+        for block in self.blocks:
+            groups.setdefault((block.rows, block.readable), []).append(block)
         blocks = "".join(
-            f"<tr><th scope=row>{_escaped(block.name)}<td>{_escaped(block.count)}<td>{_escaped(block.says)}"
-            f"<td>{_escaped(block.rows)}<td>{_escaped(block.readable)}"
-            for block in self.blocks
+            f"<tbody><tr class=group><th colspan=3 scope=rowgroup>Over {_escaped(rows)}"
+            f"<br><span>read {_escaped(readable)}</span>{''.join(map(_row, several))}</tbody>"
+            for (rows, readable), several in groups.items()
         )
         tests = "".join(
-            f"<tr><td class={'pass' if test.outcome == 'passed' else 'note'}>{_escaped(test.outcome)}"
-            f"<th scope=row>{_escaped(test.rule)}<td>{_escaped(test.required)}<td>{_escaped(test.found)}"
+            f"<tr><td data-label=Outcome class={'pass' if test.outcome == 'passed' else 'note'}>"
+            f"{_escaped(test.outcome)}<th scope=row>{_escaped(test.rule)}"
+            f"<td data-label=Required>{_escaped(test.required)}<td data-label=Here>{_escaped(test.found)}"
             for test in self.tests
         )
         columns = ", ".join(f"<code>{_escaped(column)}</code>" for column in self.columns)
@@ -269,6 +273,18 @@ def _printable(text: str) -> str:
     return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
 
 
+def _row(block: SheetBlock) -> str:
+    return (
+        f'<tr><th scope=row>{_escaped(block.name)}<td data-label="How many">{_escaped(block.count)}'
+        f"<td data-label=Meaning>{_escaped(block.says)}"
+    )
+
+
+def _fact(value: str) -> str:
+    """Set a hash in letters of equal width, which may break anywhere."""
+    return f"<code>{_escaped(value)}</code>" if re.fullmatch(_HEX, value) else _escaped(value)
+
+
 def _escaped(text: str) -> str:
     return html.escape(_printable(text))
 
@@ -279,32 +295,42 @@ _PAGE = """<!doctype html>
 <meta name=viewport content="width=device-width, initial-scale=1">
 <title>{title}</title>
 <style>
-:root {{ color-scheme: light dark; --line: #8886; --pass: #1a7f37; }}
+:root {{ color-scheme: light dark; --line: #8886; --group: #8882; --pass: #1a7f37; }}
 @media (prefers-color-scheme: dark) {{ :root {{ --pass: #57d977; }} }}
 body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }}
 h1 {{ font-size: 1.5rem; }} h2 {{ font-size: 1.15rem; margin-top: 2rem; }}
-.wide {{ overflow-x: auto; }}
 table {{ border-collapse: collapse; width: 100%; }}
 th, td {{ text-align: left; vertical-align: top; padding: .35rem .6rem; border-bottom: 1px solid var(--line); }}
-td {{ overflow-wrap: anywhere; }} thead th {{ border-bottom-width: 2px; }} th {{ font-weight: 600; }}
+th, td, p, li {{ overflow-wrap: break-word; }} th {{ font-weight: 600; }} thead th {{ border-bottom-width: 2px; }}
 code {{ font-size: .9em; overflow-wrap: anywhere; }}
+.group th {{ background: var(--group); }} .group span {{ font-weight: 400; }}
+.facts th, .numbers th, .tests td:first-child {{ white-space: nowrap; }} .group th {{ white-space: normal !important; }}
+.numbers td:nth-child(2) {{ width: 14rem; }}
 .pass {{ color: var(--pass); font-weight: 600; }} .note {{ font-style: italic; }}
-@media print {{ body {{ margin: 0; max-width: none; font-size: 11px; }} tr {{ break-inside: avoid; }} }}
+@media (max-width: 44rem) {{
+  tr, th, td {{ display: block; border: 0; padding: .1rem 0; white-space: normal !important; width: auto !important; }}
+  tr {{ border-bottom: 1px solid var(--line); padding: .5rem 0; }} thead {{ display: none; }}
+  .group th {{ padding: .35rem .6rem; }}
+  td[data-label]::before {{ content: attr(data-label) ": "; opacity: .7; font-weight: 400; font-style: normal; }}
+}}
+@media print {{
+  :root {{ color-scheme: light; }}
+  body {{ margin: 0; max-width: none; font-size: 11px; }} tr {{ break-inside: avoid; }} h2 {{ break-after: avoid; }}
+}}
 </style>
 <main>
 <h1>{title}</h1>
-<table>{facts}</table>
+<table class=facts>{facts}</table>
 <h2>What would leave</h2>
-<div class=wide><table>
-<thead><tr><th scope=col>Numbers<th scope=col>How many<th scope=col>Meaning<th scope=col>Rows behind them\
-<th scope=col>Who can read them</thead>
-<tbody>{blocks}</tbody></table></div>
+<table class=numbers>
+<thead><tr><th scope=col>Numbers<th scope=col>How many, in what shape<th scope=col>Meaning</thead>
+{blocks}</table>
 <h2>Of these columns</h2><p>the intercept, {columns}; {scale}</p>
 <h2>What does not leave</h2><p>{never}</p>
 <h2>Tests</h2>
-<div class=wide><table>
+<table class=tests>
 <thead><tr><th scope=col>Outcome<th scope=col>Rule<th scope=col>Required<th scope=col>Here</thead>
-<tbody>{tests}</tbody></table></div>
+<tbody>{tests}</tbody></table>
 {warnings}
 <h2>To approve</h2>
 <p>Who approves signs the text form of this sheet. Its SHA-256 is <code>{digest}</code></p>

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -85,6 +86,26 @@ def test_the_page_says_what_the_text_says_and_needs_nothing_from_outside() -> No
     for words in ("curvature", PAIRS, "6 numbers", "registry, for north alone", "at least 10", SHEET.digest()):
         assert words in said
     assert page.outside == []
+
+
+def test_on_a_narrow_screen_each_cell_is_a_line_of_its_own_under_its_name() -> None:
+    html = SHEET.to_html()
+    narrow = html.partition("@media (max-width")[2].partition("}}")[0]
+    assert "display: block" in narrow
+    assert "attr(data-label)" in html
+    cells = re.findall(r"<td([^>]*)>", html.partition("<h2>What would leave</h2>")[2])
+    assert len(cells) == 2 * len(SHEET.blocks) + 3 * len(SHEET.tests)
+    assert all("data-label=" in cell for cell in cells)
+    # Only a hash may break inside a word: elsewhere "anywhere" lets a column shrink to a few letters.
+    rules = re.findall(r"([^{}]*)\{[^{}]*overflow-wrap: anywhere", html.partition("</style>")[0])
+    assert [rule.strip() for rule in rules] == ["code"]
+
+
+def test_the_page_says_once_what_holds_for_several_classes() -> None:
+    said = " ".join(_read(SHEET).words)
+    assert said.count("123 training rows") == 2
+    alike = replace(SHEET, blocks=[replace(block, readable="registry alone") for block in SHEET.blocks])
+    assert " ".join(_read(alike).words).count("123 training rows") == 1
 
 
 def test_the_text_says_which_update_it_is_about() -> None:

@@ -43,7 +43,7 @@ def release_object(release: Release) -> dict[str, Any]:
     return {
         "rows": release.rows,
         "rows_held_out": release.rows_held_out,
-        "dropped": release.dropped,
+        "dropped": [vars(dropped) for dropped in release.dropped],
         "blocks": [vars(block) for block in release.blocks],
         "columns": release.columns,
         "tests": [vars(test) for test in release.tests],
@@ -81,5 +81,5 @@ def _facts(release: Release, *, alike: bool) -> list[tuple[str, str]]:
     if release.rows_held_out and not any(block.name == "evaluation" for block in release.blocks):
         rows.append(("held out", f"{release.rows_held_out:,} more rows, for evaluation"))
     if release.dropped:
-        rows.append(("not used", ", ".join(f"{n:,} rows without {column}" for column, n in release.dropped.items())))
+        rows.append(("not used", ", ".join(map(str, release.dropped))))
     return rows

@@ -24,7 +24,7 @@ from fedcli.workflow.approve import PAGE_ENDING, SHEET_ENDING
 from fedcli.workflow.files import SOFTWARE
 from fedcli.workflow.held_to import EVALUATION, held_out_tests, histogram_tests
 from fedcli.workflow.silo import SiloSide
-from fedcli.workflow.what_leaves import Release, ReleaseBlock, ReleaseTest, SheetKept
+from fedcli.workflow.what_leaves import Release, ReleaseBlock, ReleaseTest, SheetKept, rows_dropped
 from fedcli.workflow.workspace import make_folder, write_bytes
 
 PLAIN_WARNING = "aggregation is plain: the coordinator can read this update singly, not only the sum over silos"
@@ -157,7 +157,7 @@ def release_of(side: SiloSide, found: Computed, target: Path, *, again: bool) ->
         again=again,
         warnings=tuple(warnings),
         tests=_tests(found),
-        dropped={column: n for column, n in found.report.dropped.items() if n},
+        dropped=rows_dropped(side.study.study, found.report.dropped),
     )
 
 
@@ -264,7 +264,7 @@ def _agreed_tests(found: Computed) -> list[ReleaseTest]:
 
 def sheet_of(side: SiloSide, found: Computed, release: Release) -> Sheet:
     """Return the egress sheet: the release, and what ties it to one set of numbers and one update."""
-    lacking = ", ".join(f"{n:,} without {column}" for column, n in release.dropped.items())
+    lacking = ", ".join(map(str, release.dropped))
     dropped = f"; {release.rows_dropped:,} not used: {lacking}" if release.rows_dropped else ""
     return Sheet(
         title=f"What would leave {release.silo} in round {release.round} of '{release.title or release.study}'",

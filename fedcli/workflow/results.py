@@ -14,7 +14,7 @@ from fedcli.errors import FedcliError
 from fedcli.errors.doubts import Doubt
 from fedcli.report.table_one import TableOne
 from fedcli.study.document import Study
-from fedcli.workflow.what_leaves import Release
+from fedcli.workflow.what_leaves import Release, RowsDropped
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,8 @@ class Checked:
     """Result of `check`: nothing was written. ``ok`` is false when `train` would refuse.
 
     ``table`` says what was found out about the table: its format, delimiter, encoding. ``merged`` says which levels are
-    counted as others, ``doubts`` what a person should look at although nothing is refused for it.
+    counted as others, ``doubts`` what a person should look at although nothing is refused for it, ``dropped`` which
+    rows are not used.
     """
 
     ok: bool
@@ -126,6 +127,7 @@ class Checked:
     table: tuple[str, ...] = ()
     merged: tuple[str, ...] = ()
     doubts: tuple[Doubt, ...] = ()
+    dropped: tuple[RowsDropped, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What would leave a silo, as `train` shows it: classes of numbers, tests, and who is told.
+"""What would leave a silo, as `train` shows it: classes of numbers, tests, rows that are not used, and who is told.
 
 Owns the dataclasses. Knows nothing of how they are printed or found. Stable: part of the Python API.
 """
@@ -6,8 +6,10 @@ Owns the dataclasses. Knows nothing of how they are printed or found. Stable: pa
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+
+from fedcli.study.document import Study
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,32 @@ class ReleaseTest:
 
 
 @dataclass(frozen=True)
+class RowsDropped:
+    """Rows that are not used, since they lack a column: the ``role`` is ``outcome``, ``offset`` or ``weight``."""
+
+    role: str
+    column: str
+    rows: int
+
+    def __str__(self) -> str:
+        return f"{self.rows:,} without {self.column} ({self.role})"
+
+
+def rows_dropped(study: Study, counts: Mapping[str, int]) -> tuple[RowsDropped, ...]:
+    """Return which rows are not used, by what they lack; a row counts once.
+
+    Parameters
+    ----------
+    study : Study
+    counts : mapping of str to int
+        By column.
+    """
+    roles = (("outcome", study.target), ("offset", study.offset), ("weight", study.weight))
+    found = (RowsDropped(role, part.column, counts.get(part.column, 0)) for role, part in roles if part is not None)
+    return tuple(dropped for dropped in found if dropped.rows)
+
+
+@dataclass(frozen=True)
 class SheetKept:
     """The sheet of a release as files in ``review/``: its text, which is what is approved, and its page."""
 
@@ -54,8 +82,8 @@ class SheetKept:
 class Release:
     """What would leave a silo, shown before it does.
 
-    ``columns`` are those that are summed, after the intercept; ``dropped`` counts rows that are not used by the column
-    that they lack; ``sheet`` is None as long as it is not a file.
+    ``columns`` are those that are summed, after the intercept; ``dropped`` counts rows that are not used by what they
+    lack; ``sheet`` is None as long as it is not a file.
     """
 
     silo: str
@@ -77,5 +105,5 @@ class Release:
     again: bool
     warnings: tuple[str, ...]
     tests: tuple[ReleaseTest, ...] = ()
-    dropped: Mapping[str, int] = field(default_factory=dict)
+    dropped: tuple[RowsDropped, ...] = ()
     sheet: SheetKept | None = None

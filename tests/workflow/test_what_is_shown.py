@@ -284,6 +284,6 @@ def test_held_out_rows_that_are_too_few_are_listed_as_not_sent(town) -> None:
 def test_rows_that_are_not_used_are_counted_by_what_they_lack(town) -> None:
     lacking = [{**row, "disease": ""} if i < 3 else row for i, row in enumerate(rows("north", 90))]
     place = town(tables={"north": table_text(lacking)})
-    assert told(place)["dropped"] == {"disease": 3}
-    assert "not used 3 rows without disease" in flat(shown(place))
-    assert "3 without disease" in flat(sheet(place).read_text())
+    assert told(place)["dropped"] == [{"role": "outcome", "column": "disease", "rows": 3}]
+    assert "not used 3 without disease (outcome)" in flat(shown(place))
+    assert "3 not used: 3 without disease (outcome)" in flat(sheet(place).read_text())

@@ -10,7 +10,7 @@ import typer
 
 from fedcli.cli.agreement import plain_words
 from fedcli.cli.checking import check
-from fedcli.cli.commands import quoted
+from fedcli.cli.commands import in_workspace, quoted
 from fedcli.cli.leaving import release_object, show_release
 from fedcli.cli.options import (
     AT_A_SILO,
@@ -103,6 +103,9 @@ def join(
             screen.warn(warning)
     screen.done(f"{joined.silo} has joined '{joined.study.title or joined.study.study}'; {joined.mapping} written")
     screen.say(f"Your table: {', '.join(joined.table)}")
+    if fingerprint is not None:
+        # Nobody was asked, so nothing was shown.
+        screen.say(f"What you agreed to: {in_workspace('fedcli study show', workspace)}")
     if joined.unplaced:
         screen.say(
             f"Your table has no column named {', '.join(joined.unplaced)}: say in {joined.mapping} what they are called"

@@ -16,7 +16,7 @@ from fedcli.preparing.histogram import Grid
 from fedcli.workflow.approve import approve
 from fedcli.workflow.release import readers
 from fedcli.workflow.what_leaves import Release
-from tests.workflow.play import SILOS, Town, agreement, rows, snapshot, table_text
+from tests.workflow.play import SILOS, Town, agreement, command, rows, snapshot, table_text
 
 PROFILE = "profile: {bins: 8}"
 MANY = {name: table_text(rows(name, 300)) for name in SILOS}
@@ -287,3 +287,17 @@ def test_rows_that_are_not_used_are_counted_by_what_they_lack(town) -> None:
     assert told(place)["dropped"] == [{"role": "outcome", "column": "disease", "rows": 3}]
     assert "not used 3 without disease (outcome)" in flat(shown(place))
     assert "3 not used: 3 without disease (outcome)" in flat(sheet(place).read_text())
+
+
+# ---- the agreement -------------------------------------------------------------------------------------------------
+
+
+def test_who_joins_without_being_asked_is_told_where_the_agreement_can_be_read(town) -> None:
+    place = town("joined")
+    digits = command("study", "show", place.study, "--json").json["fingerprint"]
+    new = place.root / "new"
+    words = (place.study, "--key", place.key("north"), "--data", place.table("north"), "-C", new)
+    done = place.run("join", *words, "--fingerprint", digits)
+    assert done.status == 0, done.err
+    assert f"What you agreed to: fedcli study show -C {new}" in flat(done.err)
+    assert "or one outside its range, is an error" in flat(command("study", "show", "-C", new).out)

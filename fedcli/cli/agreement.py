@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 def plain_words(study: Study, trips: tuple[int, int]) -> list[tuple[str, str]]:
     """Return the agreement as names and sentences."""
+    from fedcli.report.sheet import number_of
+
     rules = study.rules
     target = study.target
     named = f"{study.title} ({study.study})" if study.title else study.study
@@ -42,15 +44,15 @@ def plain_words(study: Study, trips: tuple[int, int]) -> list[tuple[str, str]]:
     rows.append(
         (
             "rules",
-            f"at least {rules.min_rows} rows, {_exact(rules.rows_per_column)} rows per column, groups of "
-            f"{rules.min_cell} rows, {rules.min_silos} silos",
+            f"at least {number_of(rules.min_rows, 'row')}, {_exact(rules.rows_per_column)} per column, groups of "
+            f"{number_of(rules.min_cell, 'row')}, {rules.min_silos} silos",
         )
     )
     rows.append(
         (
             "",
-            f"at most {rules.max_rows:,} rows at a silo, coefficients up to {_exact(rules.max_coefficient)} on columns "
-            "that run from -1 to 1",
+            f"at most {number_of(rules.max_rows, 'row')} at a silo, coefficients up to "
+            f"{_exact(rules.max_coefficient)} on columns that run from -1 to 1",
         )
     )
     rows += [("", sentence) for sentence in _further(rules)]

@@ -78,6 +78,8 @@ def _object(screen: Screen, checked: Checked) -> None:
 
 
 def _summary(checked: Checked) -> list[tuple[str, str]]:
+    from fedcli.report.sheet import number_of
+
     lacking = f": {', '.join(map(str, checked.dropped))}" if checked.dropped else ""
     rows = [
         ("study", checked.study),
@@ -89,7 +91,7 @@ def _summary(checked: Checked) -> list[tuple[str, str]]:
     rows += [("columns" if number == 0 else "", words) for number, words in enumerate(_columns(checked.columns))]
     rows += [("merged" if number == 0 else "", words) for number, words in enumerate(checked.merged)]
     if checked.smallest:
-        rows.append(("smallest group", f"{checked.smallest[0]}: {checked.smallest[1]:,} rows"))
+        rows.append(("smallest group", f"{checked.smallest[0]}: {number_of(checked.smallest[1], 'row')}"))
     return rows
 
 

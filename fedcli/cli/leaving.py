@@ -68,7 +68,7 @@ def _numbers(block: ReleaseBlock) -> str:
 
 
 def _facts(release: Release, *, alike: bool) -> list[tuple[str, str]]:
-    from fedcli.report.sheet import NEVER, SCALE
+    from fedcli.report.sheet import NEVER, SCALE, number_of
 
     first = release.blocks[0]
     rows = [
@@ -79,7 +79,7 @@ def _facts(release: Release, *, alike: bool) -> list[tuple[str, str]]:
         rows += [("read singly", f"by {first.singly}"), ("only in sum", f"by {first.in_sum}")]
     rows.append(("not included", NEVER))
     if release.rows_held_out and not any(block.name == "evaluation" for block in release.blocks):
-        rows.append(("held out", f"{release.rows_held_out:,} more rows, for evaluation"))
+        rows.append(("held out", f"{number_of(release.rows_held_out, 'more row')}, for evaluation"))
     if release.dropped:
         rows.append(("not used", ", ".join(map(str, release.dropped))))
     return rows

@@ -22,6 +22,17 @@ SCALE = "numbers run from -1 to 1 over their agreed range, levels are 0 or 1"
 NEVER = "any row, any name or identifier of a person, any single value of a row"
 
 
+def number_of(n: int, what: str) -> str:
+    """Say how many there are of something.
+
+    Examples
+    --------
+    >>> number_of(1, "training row"), number_of(1200, "row")
+    ('1 training row', '1,200 rows')
+    """
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
+
+
 def how_many(size: int, form: str = "") -> str:
     """Say how many numbers there are, and how they are arranged.
 
@@ -30,7 +41,7 @@ def how_many(size: int, form: str = "") -> str:
     >>> how_many(26, "2 points x 13 columns"), how_many(1)
     ('26 numbers, 2 points x 13 columns', '1 number')
     """
-    return f"{size:,} number{'' if size == 1 else 's'}{', ' if form else ''}{form}"
+    return number_of(size, "number") + (f", {form}" if form else "")
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from fedcli.compute.update import Sums
 from fedcli.errors import CellTooSmall
 from fedcli.preparing.plan import Plan
 from fedcli.privacy.differencing import Difference
+from fedcli.report.sheet import number_of
 from fedcli.study.document import BinaryTarget
 from fedcli.workflow.what_leaves import ReleaseTest
 
@@ -28,14 +29,14 @@ def histogram_tests(plan: Plan, sums: Sums) -> list[ReleaseTest]:
     least, min_cell = plan.profile.smallest_step(sums.total), plan.study.rules.min_cell
     if least is not None and least < min_cell:
         raise CellTooSmall(
-            f"two counts of the histogram lie less than {min_cell} rows apart",
+            f"two counts of the histogram lie less than {number_of(min_cell, 'row')} apart",
             hint="send nothing; this is a mistake in fedcli, please report it",
         )
     return [
         ReleaseTest(
             "neighbouring counts of the histogram",
-            f"equal, or at least {min_cell} rows apart",
-            "all are equal" if least is None else f"at least {least:,} rows apart",
+            f"equal, or at least {number_of(min_cell, 'row')} apart",
+            "all are equal" if least is None else f"at least {number_of(least, 'row')} apart",
             "passed" if min_cell > 1 else "no rule",
         )
     ]
@@ -63,7 +64,7 @@ def held_out_tests(
     if EVALUATION not in sums.total:
         return []
     min_cell, binary = plan.study.rules.min_cell, isinstance(plan.study.target, BinaryTarget)
-    found = f"{n_held_out:,} rows"
+    found = number_of(n_held_out, "row")
     if few and n_held_out >= min_cell:
         found += ", of one outcome too few"
     elif binary and not sums.silent_holdout:

@@ -19,7 +19,7 @@ from fedcli.preparing.plan import Plan
 from fedcli.preparing.profile import POSITIVE
 from fedcli.privacy.differencing import Difference
 from fedcli.privacy.disclosure import Disclosure
-from fedcli.report.sheet import Sheet, SheetBlock, SheetContext, SheetTest
+from fedcli.report.sheet import Sheet, SheetBlock, SheetContext, SheetTest, number_of
 from fedcli.workflow.approve import PAGE_ENDING, SHEET_ENDING
 from fedcli.workflow.files import SOFTWARE
 from fedcli.workflow.held_to import EVALUATION, held_out_tests, histogram_tests
@@ -108,8 +108,8 @@ def release_of(side: SiloSide, found: Computed, target: Path, *, again: bool) ->
     warnings = [PLAIN_WARNING]
     if sums.silent_holdout:
         warnings.append(
-            f"of {disclosure.n_held_out} rows held out, fewer than {side.study.study.rules.min_cell} are in all or in "
-            "one class, or few differ from those evaluated before: their evaluation is not sent"
+            f"of {number_of(disclosure.n_held_out, 'row')} held out, fewer than {found.plan.study.rules.min_cell} "
+            "are in all or in one class, or few differ from those evaluated before: their evaluation is not sent"
         )
     if found.changed:
         differs = found.differs
@@ -121,7 +121,8 @@ def release_of(side: SiloSide, found: Computed, target: Path, *, again: bool) ->
         if count:
             clipped = side.study.study.numbers[column].outside == "clip"
             became = "clipped to it" if clipped else "taken for missing"
-            warnings.append(f"{count:,} values of '{column}' lie outside the agreed range and are {became}")
+            lie = "lies outside the agreed range and is" if count == 1 else "lie outside the agreed range and are"
+            warnings.append(f"{number_of(count, 'value')} of '{column}' {lie} {became}")
     warnings += map(str, disclosure.merged)
     plain = side.study.study.rules.aggregation == "plain"
     singly, in_sum = readers(coordinator.name, plain=plain, n_silos=len(side.study.study.silos))
@@ -182,12 +183,12 @@ def readers(coordinator: str, *, plain: bool, n_silos: int) -> tuple[str, str]:
 def _rows_behind(block: str, found: Computed) -> str:
     """Say which rows a class of numbers is summed over."""
     if block == EVALUATION:
-        held = f"{found.disclosure.n_held_out:,} rows held out of the fit"
-        return f"none of the {held}: 0 is sent for each number" if found.sums.silent_holdout else held
-    train = f"{found.disclosure.n_rows:,} training rows"
+        held = f"{number_of(found.disclosure.n_held_out, 'row')} held out of the fit"
+        return f"none of {held}; 0 is sent for each number" if found.sums.silent_holdout else held
+    train = number_of(found.disclosure.n_rows, "training row")
     if not block.startswith(POSITIVE):
         return train
-    return f"the {round(found.sums.total[f'{POSITIVE}rows'][0]):,} positive ones of {train}"
+    return f"{round(found.sums.total[f'{POSITIVE}rows'][0]):,} positive of {train}"
 
 
 def _tests(found: Computed) -> tuple[ReleaseTest, ...]:
@@ -205,7 +206,7 @@ def _tests(found: Computed) -> tuple[ReleaseTest, ...]:
         ),
         ReleaseTest(
             "smallest group of levels, pairs of levels and outcomes",
-            f"none, or at least {rules.min_cell} rows",
+            f"none, or at least {number_of(rules.min_cell, 'row')}",
             f"{smallest.says}: {smallest.count:,}" if smallest else "there are no groups",
             "passed" if rules.min_cell > 1 else "no rule",
         ),
@@ -264,6 +265,7 @@ def _agreed_tests(found: Computed) -> list[ReleaseTest]:
 
 def sheet_of(side: SiloSide, found: Computed, release: Release) -> Sheet:
     """Return the egress sheet: the release, and what ties it to one set of numbers and one update."""
+    held = f"{number_of(release.rows_held_out, 'row')} held out of the fit"
     lacking = ", ".join(map(str, release.dropped))
     dropped = f"; {release.rows_dropped:,} not used: {lacking}" if release.rows_dropped else ""
     return Sheet(
@@ -280,8 +282,8 @@ def sheet_of(side: SiloSide, found: Computed, release: Release) -> Sheet:
         facts=(
             ("recipient", f"{release.recipient}, fingerprint {release.recipient_fingerprint}"),
             ("aggregation", side.study.study.rules.aggregation),
-            ("rows", f"{release.rows:,} training rows, {release.rows_held_out:,} rows held out of the fit{dropped}"),
-            ("size", f"{sum(block.count for block in release.blocks):,} numbers"),
+            ("rows", f"{number_of(release.rows, 'training row')}, {held}{dropped}"),
+            ("size", number_of(sum(block.count for block in release.blocks), "number")),
             ("numbers", found.content),
             ("table", found.table),
             ("silo.yaml", side.mapping_digest),

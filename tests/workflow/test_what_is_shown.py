@@ -65,7 +65,7 @@ def test_the_screen_holds_each_class_with_its_shape_its_meaning_and_the_rows_beh
         assert f"{block['name']} {block['count']:,} {number}{arranged}: {block['says']}" in text, block["name"]
     train, positive = document["rows"], document["blocks"][-1]["rows"]
     assert f"over {train} training rows" in text
-    assert re.fullmatch(rf"the \d+ positive ones of {train} training rows", positive)
+    assert re.fullmatch(rf"\d+ positive of {train} training rows", positive)
     assert f"over {positive}" in text
     # What holds for several classes is said once, above them.
     assert text.count(f"over {train} training rows") == 1
@@ -275,7 +275,25 @@ def test_held_out_rows_that_are_too_few_are_listed_as_not_sent(town) -> None:
     found = named(place, "rows held out, in all and of either outcome")
     assert found["outcome"] == "not sent"
     (block,) = [block for block in told(place)["blocks"] if block["name"] == "evaluation"]
-    assert re.fullmatch(r"none of the \d rows held out of the fit: 0 is sent for each number", block["rows"])
+    assert re.fullmatch(r"none of \d+ rows? held out of the fit; 0 is sent for each number", block["rows"])
+
+
+def test_one_is_not_said_as_many(town, monkeypatch: pytest.MonkeyPatch) -> None:
+    def one(hashes: np.ndarray, share: float, secret: bytes) -> np.ndarray:
+        return np.arange(len(hashes)) == 0
+
+    monkeypatch.setattr("fedcli.workflow.train.held_out", one)
+    alone = [{**row, "sex": "male" if i == 40 else "female"} for i, row in enumerate(rows("north"))]
+    alone[3]["disease"] = ""
+    text = agreement(holdout=0.2, extra=PROFILE, rules="min_rows: 1, min_cell: 1")
+    place = town(text=text, tables={"north": table_text(alone)})
+    said = [command("study", "show", "-C", place.silo("north")).out, shown(place)]
+    said += [sheet(place).read_text(), command("check", "-C", place.silo("north")).out]
+    place.round()
+    said += [shown(place), sheet(place, 2).read_text()]
+    for text in said:
+        assert not re.findall(r"\b1 (?:training |more )?(?:rows|numbers|values)\b", flat(text))
+    assert "over 1 row held out of the fit" in said[4]
 
 
 # ---- rows that are not used ----------------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ NAMES = frozenset(
         "aggregate",
         "status",
         "inspect",
+        "plan",
         "verify",
         "simulate",
         "explain",

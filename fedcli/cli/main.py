@@ -19,7 +19,7 @@ from typing import Annotated
 import typer
 
 from fedcli import __version__
-from fedcli.cli import anyone, coordinator, keys, results, review, silo, study
+from fedcli.cli import anyone, coordinator, keys, planning, results, review, silo, study
 from fedcli.cli.commands import in_workspace, workspace_of
 from fedcli.cli.grouped import GroupedCommands
 from fedcli.cli.options import AT_THE_COORDINATOR, FIRST
@@ -45,7 +45,7 @@ app = typer.Typer(
 )
 app.add_typer(keys.app, name="keys", rich_help_panel=FIRST)
 app.add_typer(study.app, name="study", rich_help_panel=AT_THE_COORDINATOR)
-for group in (silo, review, coordinator, anyone, results):
+for group in (silo, review, coordinator, anyone, planning, results):
     group.register(app)
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fedcli.cli.options import AT_A_SILO, Force, Json, Out, PassphraseFile, Quiet, WorkspaceDir
 from fedcli.cli.screen import Screen, clean, passphrase_source
+
+if TYPE_CHECKING:
+    from fedcli.workflow.results import LedgerEntry
 
 
 def register(app: typer.Typer) -> None:
@@ -75,21 +77,40 @@ def ledger(workspace: WorkspaceDir = Path(), as_json: Json = False, quiet: Quiet
     screen.object(
         ledger=shown.file,
         head=shown.head,
-        entries=[{"number": entry.number, **entry.details} for entry in shown.entries],
+        unconfirmed=not shown.confirmed,
+        torn=shown.torn,
+        entries=[{"number": entry.number, "finished": entry.finished, **entry.details} for entry in shown.entries],
     )
     for entry in shown.entries:
         when = entry.time.replace("T", " ").removesuffix("Z") + (" UTC" if entry.time else "")
         screen.result(
             f"{entry.number}. {when or 'no time'}: {_said(entry.event, entry.study, entry.round, entry.attempt)}"
         )
-        screen.table([(f"   {name}", value) for name, value in _facts(entry.details)])
+        facts = _facts(entry)
+        if not entry.finished:
+            facts.append(
+                ("not finished", "the run that wrote this line stopped before its update was there: run fedcli train")
+            )
+        screen.table([(f"   {name}", value) for name, value in facts])
     if not shown.entries:
         screen.result("Nothing has left this silo.")
-    screen.done(f"{shown.file}: {len(shown.entries)} {_lines(len(shown.entries))}, each follows from the one before it")
+    n = len(shown.entries)
+    if not shown.confirmed:
+        screen.warn(
+            f"line {n} is not confirmed: the run that wrote it stopped right after; it is the line that was announced "
+            "under this silo's signature, and its update was never signed, so it did not leave"
+        )
+    if shown.torn:
+        screen.warn(
+            f"a run stopped while it wrote line {n + 1}, of which {_count(shown.torn, 'byte')} "
+            f"{'is' if shown.torn == 1 else 'are'} there: nothing of it left, and the next one writes it anew"
+        )
+    whole = ", each follows from the one before it, and the last is the one that this silo signed" if n else ""
+    screen.done(f"{shown.file}: {_count(n, 'line')}{whole}")
 
 
-def _lines(n: int) -> str:
-    return "line" if n == 1 else "lines"
+def _count(n: int, what: str) -> str:
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
 
 
 def _said(event: str, study: str, number: int, attempt: int) -> str:
@@ -97,21 +118,25 @@ def _said(event: str, study: str, number: int, attempt: int) -> str:
     return f"{what}: study {study}, round {number}{f', attempt {attempt}' if attempt > 1 else ''}"
 
 
-def _facts(entry: Mapping[str, object]) -> list[tuple[str, str]]:
+def _facts(entry: LedgerEntry) -> list[tuple[str, str]]:
     """Return what an officer asks of one release, in words."""
-    numbers = entry.get("numbers")
+    found = entry.details
+    numbers, held, smallest = found.get("numbers"), found.get("rows_held_out"), found.get("smallest")
     rows: list[tuple[str, str]] = []
-    if isinstance(numbers, dict):
+    if numbers:
         rows.append(("numbers", ", ".join(f"{name} {count:,}" for name, count in numbers.items())))
-    held = entry.get("rows_held_out")
-    beside = f", {held:,} more held out" if isinstance(held, int) and held else ""
-    rows.append(("rows", f"{entry.get('rows', 0):,} summed{beside}"))
-    rows.append(("to", f"{entry.get('recipient', '')} ({entry.get('aggregation', '')})"))
-    smallest = entry.get("smallest")
-    if isinstance(smallest, list) and len(smallest) == 2:
+    rows.append(("rows", f"{entry.rows:,} summed{f', {held:,} more held out' if held else ''}"))
+    added, removed = found.get("rows_added"), found.get("rows_removed")
+    if added is not None and removed is not None:
+        rows.append(("changed", f"{added:,} rows new and {removed:,} gone against the nearest earlier release"))
+    rows += [("merged", words) for words in entry.merged]
+    fingerprint = found.get("recipient_fingerprint")
+    whose = f", fingerprint {fingerprint}" if fingerprint else ""
+    rows.append(("to", f"{entry.recipient} ({found.get('aggregation', '')}){whose}"))
+    if smallest:
         rows.append(("smallest group", f"{smallest[0]}: {smallest[1]}"))
     for key, name in (("sheet", "sheet"), ("update", "update"), ("mapping", "silo.yaml"), ("table", "table")):
-        if entry.get(key):
-            rows.append((name, str(entry[key])))
-    rows.append(("approved by", str(entry.get("approved_by") or "no reviewer is asked for")))
+        if found.get(key):
+            rows.append((name, str(found[key])))
+    rows.append(("approved by", str(found.get("approved_by") or "no reviewer is asked for")))
     return rows

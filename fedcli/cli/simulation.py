@@ -50,7 +50,8 @@ def _print(screen: Screen, found: Simulated) -> None:
     for c in found.coefficients:
         screen.result(f"{c.name:<{width}}  {c.federated:>14.8g}  {c.pooled:>14.8g}")
     screen.result("")
-    screen.result(f"relative difference of the coefficients: {found.relative_error:.1e}")
+    what = "the coefficients" if found.linear else "what was learnt, the largest"
+    screen.result(f"relative difference of {what}: {found.relative_error:.1e}")
     if found.evaluation:
         figures = ", ".join(
             f"{name.replace('_', ' ')} {value:,.0f}" if name == "n_samples" else f"{name.replace('_', ' ')} {value:.4g}"

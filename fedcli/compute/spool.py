@@ -17,6 +17,8 @@ from fedcli.preparing.rows import Rows
 
 BLOCK_ROWS = 8_192
 MEMORY_BYTES = 256 * 2**20
+_ODD = np.uint64(0x9E3779B97F4A7C15)
+_MIX = ((np.uint64(30), np.uint64(0xBF58476D1CE4E5B9)), (np.uint64(27), np.uint64(0x94D049BB133111EB)))
 
 
 class Spool:
@@ -34,6 +36,7 @@ class Spool:
     def __init__(self, batches: Iterable[Rows], scratch: Path, *, memory_bytes: int = MEMORY_BYTES) -> None:
         self._tables: list[np.ndarray] = []
         self._file = None
+        self._scratch, self._memory_bytes = scratch, memory_bytes
         self._relabelled: np.ndarray | None = None
         self._replaced: dict[tuple[int, int], int] = {}
         self._shape = (0, 0)
@@ -66,21 +69,92 @@ class Spool:
 
     def blocks(self) -> Iterator[tuple[slice, Rows]]:
         """Pass over all rows in order, `BLOCK_ROWS` at a time, with their positions."""
-        n_rows, width = self._shape
-        for start in range(0, n_rows, BLOCK_ROWS):
-            stop = min(start + BLOCK_ROWS, n_rows)
-            if self._table is not None:
-                table = self._table[start:stop]
-            else:
-                assert self._file is not None  # noqa: S101 - one of the two holds the rows
-                data = os.pread(self._file.fileno(), (stop - start) * width * 8, start * width * 8)
-                table = np.frombuffer(data, dtype=np.float64).reshape(stop - start, width)
+        for start, table in self._raw():
             rows = _unpack(table, self._n_numbers, self._n_codes)
-            if self._relabelled is not None:
-                chosen, as_read = self._relabelled[start:stop], rows.codes.copy()
-                for (column, code), other in self._replaced.items():
-                    rows.codes[chosen & (as_read[:, column] == code), column] = other
-            yield slice(start, stop), rows
+            where = slice(start, start + len(rows))
+            self._show_others(rows.codes, where)
+            yield where, rows
+
+    def sort(self, last: NDArray[np.bool_], folds: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
+        """Put the rows into an order that they alone decide: the same rows give the same sums, however they came.
+
+        Float sums round differently in another order. Equal rows are alike, so theirs does not matter. Levels count as
+        they are shown, so that rows relabelled give the same sums as rows written so.
+
+        Parameters
+        ----------
+        last : ndarray of bool (n_rows,)
+            Rows that come behind all others, in the same kind of order.
+        folds : ndarray of int of shape (n_rows,), optional
+            Of equal rows, the one of the lower fold comes first.
+
+        Returns
+        -------
+        ndarray of int64 (n_rows,)
+            Where each row was before.
+        """
+        keys = np.empty(len(self), dtype=np.uint64)
+        for start, table in self._raw():
+            where, shown = slice(start, start + len(table)), table.copy()
+            self._show_others(shown[:, self._n_numbers : self._n_numbers + self._n_codes], where)
+            keys[where] = _keys(shown)
+        keys = (keys >> np.uint64(1)) | (last.astype(np.uint64) << np.uint64(63))
+        order = np.argsort(keys, kind="stable") if folds is None else np.lexsort((folds, keys))
+        if self._relabelled is not None:
+            self._relabelled = self._relabelled[order]
+        if self._table is not None:
+            self._table = self._table[order] if len(order) else self._table
+            return order
+        place = np.empty_like(order)
+        place[order] = np.arange(len(order))
+        # A share is held twice, and the keys and places of all rows beside it.
+        self._sort_file(place, max(self._memory_bytes // (32 * self._shape[1]), BLOCK_ROWS))
+        return order
+
+    def _show_others(self, codes: np.ndarray, where: slice) -> None:
+        """Put other levels in the place of those that are relabelled, (n, n_categories), in place."""
+        if self._relabelled is not None:
+            chosen, as_read = self._relabelled[where], codes.copy()
+            for (column, code), other in self._replaced.items():
+                codes[chosen & (as_read[:, column] == code), column] = other
+
+    def _raw(self) -> Iterator[tuple[int, np.ndarray]]:
+        """Pass over the rows as they are kept, `BLOCK_ROWS` at a time, with the position of the first."""
+        for start in range(0, len(self), BLOCK_ROWS):
+            yield start, self._read(start, min(start + BLOCK_ROWS, len(self)))
+
+    def _read(self, start: int, stop: int) -> np.ndarray:
+        if self._table is not None:
+            return self._table[start:stop]
+        assert self._file is not None  # noqa: S101 - one of the two holds the rows
+        width = self._shape[1]
+        data = os.pread(self._file.fileno(), (stop - start) * width * 8, start * width * 8)
+        return np.frombuffer(data, dtype=np.float64).reshape(stop - start, width)
+
+    def _sort_file(self, place: NDArray[np.int64], most: int) -> None:
+        """Move each row to its ``place`` (n_rows,), through a second file, ``most`` rows in memory at a time.
+
+        Rows go to their share of the file first and to their place in it then: both passes read and write in pieces,
+        where fetching row by row would read a page of the disk for each.
+        """
+        assert self._file is not None  # noqa: S101 - called for files only
+        n_rows, width = self._shape
+        other = tempfile.TemporaryFile(dir=self._scratch)  # noqa: SIM115 - closed by `close`
+        filled = np.arange(0, n_rows, most)
+        for start, table in self._raw():
+            shares = place[start : start + len(table)] // most
+            for share in np.unique(shares).tolist():
+                part = table[shares == share]
+                _write(other.fileno(), part, int(filled[share]) * width * 8)
+                filled[share] += len(part)
+        self._file.close()
+        self._file = other
+        arrived = np.argsort(place // most, kind="stable")
+        for start in range(0, n_rows, most):
+            stop = min(start + most, n_rows)
+            sorted_part = np.empty((stop - start, width))
+            sorted_part[place[arrived[start:stop]] - start] = self._read(start, stop)
+            _write(other.fileno(), sorted_part, start * width * 8)
 
     def relabel(self, chosen: NDArray[np.bool_], replaced: Mapping[tuple[int, int], int]) -> None:
         """Show other levels in later passes; what is kept stays as it was read.
@@ -111,6 +185,25 @@ class Spool:
 def _pack(rows: Rows) -> np.ndarray:
     parts = [rows.numbers, rows.codes.astype(np.float64), rows.target[:, None]]
     return np.ascontiguousarray(np.hstack([*parts, rows.offset[:, None], rows.weight[:, None]]))
+
+
+def _write(descriptor: int, table: np.ndarray, at: int) -> None:
+    data = np.ascontiguousarray(table).data.cast("B")
+    while data:
+        done = os.pwrite(descriptor, data, at)
+        data, at = data[done:], at + done
+
+
+def _keys(table: np.ndarray) -> NDArray[np.uint64]:
+    """Return a number (n_rows,) that a row's content decides, evenly spread; no secret, and nobody sees it."""
+    bits = np.where(np.isnan(table), np.nan, table + 0.0).view(np.uint64)
+    found = np.zeros(len(table), dtype=np.uint64)
+    for column in bits.T:
+        # The finaliser of splitmix64: every bit of each column reaches every bit of the key.
+        found = found * _ODD + column
+        for shift, factor in _MIX:
+            found = (found ^ (found >> shift)) * factor
+    return found
 
 
 def _unpack(table: np.ndarray, n_numbers: int, n_codes: int) -> Rows:

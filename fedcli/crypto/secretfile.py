@@ -51,10 +51,25 @@ def write_secret(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         path.unlink(missing_ok=True)
         raise _cannot_write(path, error) from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on disk: they must survive a crash as well as what is behind them.
+
+    Some file systems cannot do it, and there is nothing to do then.
+    """
+    if not _HAS_MODES:
+        return
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def read_secret(path: Path) -> bytes:
@@ -106,18 +121,6 @@ def _check(path: Path, status: os.stat_result) -> None:
             f"others on this machine can use '{path}': its mode is {mode:04o}, it must be 0600",
             hint=f"if nobody has copied it, run: chmod 600 '{path}'",
         )
-
-
-def _sync_folder(folder: Path) -> None:
-    # The name must survive a crash as well. Some file systems cannot sync folders, and there is nothing to do then.
-    if not _HAS_MODES:
-        return
-    with contextlib.suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def _cannot_write(path: Path, error: OSError) -> CannotWrite:

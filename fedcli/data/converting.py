@@ -44,6 +44,9 @@ from fedcli.study.document import (
     Weight,
 )
 
+# Numbers whose thousands are parted by some sign; 1,250 may also be a decimal.
+_PARTED = "^[-+]?[1-9][0-9]{0,2}([.,' \u00a0\u2009\u202f][0-9]{3})+([.,][0-9]+)?$"
+
 
 @dataclass(frozen=True)
 class _Kept:
@@ -225,7 +228,8 @@ class Converter:
             finding = self.findings.add(NotANumber, column, kept.batch, kept.records, bad)
             text = as_text(cells.filter(pl.Series(bad))).str.strip_chars()
             finding.add_cells(_counted(text))
-            finding.other_decimal |= bool(text.str.contains(r"^[-+]?[0-9]*[.,][0-9]+$").all())
+            finding.parted |= bool(text.str.contains(_PARTED).any())
+            finding.other_decimal &= bool(text.str.contains(r"^[-+]?[0-9]*[.,][0-9]+$").all())
         conversion = self._mapping.of(column)
         if conversion.multiply != 1.0 or conversion.add != 0.0:
             values = values * conversion.multiply + conversion.add

@@ -51,7 +51,8 @@ class Finding:
     places: list[tuple[str, str, int]] = field(default_factory=list)
     labels: set[str] = field(default_factory=set)
     seen: int = 0
-    other_decimal: bool = False
+    other_decimal: bool = True
+    parted: bool = False
     codes: dict[str, int] = field(default_factory=dict)
     same: set[str] = field(default_factory=set)
     spellings: tuple[str, ...] | None = None
@@ -132,6 +133,13 @@ class Findings:
 
     def _not_a_number(self, f: Finding) -> tuple[str, str]:
         message = f"{self._called(f.column)} is not a number in {_count(f.rows, 'row')}"
+        if f.parted:
+            return (
+                message,
+                "correct the cells: some have a sign between groups of three digits; where it parts thousands, export "
+                "the numbers without it; where it is the decimal sign, say so in silo.yaml: table: {decimal: comma} "
+                "or point",
+            )
         if f.other_decimal:
             return (
                 message,

@@ -143,37 +143,6 @@ def read_mapping(text: str, study: Study, *, name: str = "silo.yaml") -> Mapping
     return reader.mapping()
 
 
-def without_places(text: str, *, name: str = "silo.yaml") -> str:
-    """Return a mapping without its ``key:``, ``data:`` and ``query:``, which are of the workspace it was written for.
-
-    Every other line stays as the person wrote it, comments included.
-
-    Parameters
-    ----------
-    text : str
-    name : str
-        The file's name, for messages.
-
-    Raises
-    ------
-    BadYaml
-    """
-    tree = load(text, name=name)
-    if not isinstance(tree.value, dict):
-        return text
-    lines = text.splitlines(keepends=True)
-    starts = sorted(tree.line((key,)) - 1 for key in tree.value)
-    for key in ("data", "key", "query"):
-        if key in tree.value:
-            start = tree.line((key,)) - 1
-            end = min((other for other in starts if other > start), default=len(lines))
-            # Comments and blank lines at the margin belong to what follows.
-            while end > start + 1 and (not lines[end - 1].strip() or lines[end - 1].startswith("#")):
-                end -= 1
-            lines[start:end] = [""] * (end - start)
-    return "".join(lines)
-
-
 class _Reader:
     """Walks the tree; each method reads one part and refuses what does not belong."""
 

@@ -1,37 +1,34 @@
 """What a sample table suggests for the agreement: types, ranges, levels, missing codes.
 
-Owns the guesses and the reason given for each. Must not know rows beyond what a column's summary needs. The draft
-that comes of it is checked by a person: a guess is said, never hidden. Internal.
+Owns the guesses and the reason given for each. Must not know rows: a column is its `Summary`. The draft that comes of
+it is checked by a person: a guess is said, never hidden, and what could be two things is not guessed. Internal.
 """
 
 from __future__ import annotations
 
 import difflib
 import math
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
-from fedcli.data.cells import NO_VALUE, number_of
+from fedcli.data.cells import NO_VALUE, YES_OR_NO, number_of
+from fedcli.data.sample_days import guess_days, not_quite_days
+from fedcli.data.sample_numbers import guess_number, identifier
+from fedcli.data.summary import Summary, summarise
 from fedcli.data.table import Table
-from fedcli.data.typed import as_text
+from fedcli.data.typed import OTHER
 from fedcli.errors import EmptyTable, MissingColumn, UnsupportedModel
 from fedcli.study.draft import Sample, SampleColumn
 
 MAX_LEVELS = 20
-# Enough to tell levels from free text and to see whether every row is different.
-_MAX_DISTINCT = 100_000
 _TEXT_CODES = ("?", ".", "-", "--", "unknown", "unk", "missing", "not known", "none", "*")
-# Negative codes are noticed only where no other value is negative.
-_NUMBER_CODES = (-1.0, -9.0, -99.0, -999.0, -9999.0, -8.0, -88.0)
-
-
-@dataclass
-class _Summary:
-    """One column: how often it is filled, and its different spellings up to a limit."""
-
-    rows: int = 0
-    empty: int = 0
-    spellings: set[str] = field(default_factory=set)
-    full: bool = False
+_YES_OR_NO = dict(YES_OR_NO)
+# Which spellings of yes and no go together. T and N, say, do not: they are stages of a tumour.
+_TOGETHER = (
+    frozenset({"yes", "no", "true", "false", "1", "0"}),
+    frozenset({"yes", "no", "y", "n", "1", "0"}),
+    frozenset({"true", "false", "t", "f", "1", "0"}),
+)
 
 
 def profile(table: Table, target: str | None = None) -> Sample:
@@ -47,8 +44,9 @@ def profile(table: Table, target: str | None = None) -> Sample:
     Returns
     -------
     Sample
-        Numbers have their extent widened by a tenth on either side to round numbers; text and two-valued columns
-        have their spellings as levels, sorted; columns that look like names or numbers of persons are left out.
+        Numbers have their extent widened by a tenth on either side to round numbers, days to whole years; text and
+        two-valued columns have their spellings as levels, sorted; columns that look like names or numbers of persons
+        are left out.
 
     Raises
     ------
@@ -57,7 +55,7 @@ def profile(table: Table, target: str | None = None) -> Sample:
     EmptyTable
         It has no rows, or no column beside the target can be used.
     UnsupportedModel
-        The target is text with other than two values.
+        The target is text with other than two values, or days.
     """
     names = [name for name in table.columns if name]
     if target is not None and target not in names:
@@ -65,10 +63,17 @@ def profile(table: Table, target: str | None = None) -> Sample:
         hint = f"did you mean '{near[0]}'" if near else f"its columns are: {', '.join(names[:20])}"
         raise MissingColumn(f"the table has no column '{target}' for the outcome", hint=hint, where=table.name)
     chosen = target or names[-1]
-    summaries = _summarise(table, names)
+    unread = _unread(table)
+    summaries = summarise(table, [name for name in names if name not in unread or name == chosen])
     if not summaries[chosen].rows:
         raise EmptyTable("the sample has no rows", hint="name a table with rows, or leave --data out", where=table.name)
-    features = tuple(_column(name, summaries[name], table.decimal_comma) for name in names if name != chosen)
+    features = tuple(
+        SampleColumn(name, "left out", note="it holds lists, structures, durations or bytes")
+        if name in unread
+        else _column(name, summaries[name], table.decimal_comma)
+        for name in names
+        if name != chosen
+    )
     if all(column.role == "left out" for column in features):
         raise EmptyTable(
             f"no column beside '{chosen}' can be used", hint="name another table, or leave --data out", where=table.name
@@ -76,119 +81,115 @@ def profile(table: Table, target: str | None = None) -> Sample:
     return Sample(table.name, _target(chosen, summaries[chosen], table), features)
 
 
-def _summarise(table: Table, names: list[str]) -> dict[str, _Summary]:
-    found = {name: _Summary() for name in names}
-    for batch in table.batches(names):
-        for name, summary in found.items():
-            cells = as_text(batch.frame.get_column(name)).fill_null("").str.strip_chars()
-            summary.rows += len(cells)
-            summary.empty += int(cells.str.to_lowercase().is_in(list(NO_VALUE)).sum())
-            if not summary.full:
-                summary.spellings.update(cells.unique().to_list())
-                summary.full = len(summary.spellings) > _MAX_DISTINCT
-    for summary in found.values():
-        summary.spellings = {text for text in summary.spellings if text.lower() not in NO_VALUE}
-    return found
+def _unread(table: Table) -> frozenset[str]:
+    """Return the columns whose cells are no single values, where the format says so."""
+    kinds: Sequence[str] = getattr(table, "kinds", ())
+    return frozenset(name for name, kind in zip(table.columns, kinds, strict=False) if kind == OTHER)
 
 
-def _column(name: str, summary: _Summary, decimal_comma: bool, *, outcome: bool = False) -> SampleColumn:
-    texts = {text.replace(",", ".", 1) for text in summary.spellings} if decimal_comma else summary.spellings
-    codes = tuple(sorted(text for text in texts if text.lower() in _TEXT_CODES))
-    values = sorted(texts - set(codes))
-    # The numbers that are written, whatever their spelling: 1 and 1.0 are one.
-    numbers = sorted({n for n in map(number_of, values) if n is not None})
-    if values and all(number_of(text) is not None for text in values):
-        identifier = "" if outcome else _identifier(summary, numbers)
-        if identifier:
-            return SampleColumn(name, "left out", note=identifier)
-        return _number(name, summary, numbers, codes)
-    if not codes and not values:
-        return SampleColumn(name, "left out", note="it is empty in the sample")
-    if len(values) == 1:
-        return SampleColumn(name, "left out", note="it has one value only in the sample")
-    if len(values) > MAX_LEVELS or _all_differ(summary):
-        why = (
-            "every row differs: a name or an identifier" if _all_differ(summary) else f"{len(values):,} different texts"
-        )
+def _column(name: str, summary: Summary, decimal_comma: bool, *, outcome: bool = False) -> SampleColumn:
+    codes = tuple(sorted(text for text in summary.spellings if text.lower() in _TEXT_CODES))
+    values = sorted(summary.spellings.difference(codes))
+    if not values:
+        note = f"it holds nothing but {', '.join(codes)} in the sample" if codes else "it is empty in the sample"
+        return SampleColumn(name, "left out", note=note)
+    incomplete = bool(summary.empty)
+    days = None if summary.full else guess_days(name, values, codes, incomplete=incomplete)
+    if days is not None:
+        return days
+    yes = _yes(values)
+    if yes:
+        note = f"{', '.join(codes)} taken for missing" if codes else ""
+        column = SampleColumn(name, "boolean", levels=tuple(values), yes=yes, missing=codes, note=note)
+        return replace(column, incomplete=incomplete or bool(codes))
+    numbers = _numbers(values, decimal_comma)
+    if numbers is None or summary.typed:
+        return _category(name, summary)
+    why = "" if outcome else identifier(numbers, all_differ=summary.all_differ)
+    if why:
         return SampleColumn(name, "left out", note=why)
-    return SampleColumn(name, "category", levels=tuple(values), missing=codes, incomplete=bool(summary.empty or codes))
+    return guess_number(name, numbers, codes, incomplete=incomplete, decimal_comma=decimal_comma)
 
 
-def _identifier(summary: _Summary, numbers: list[float]) -> str:
-    """Say why a column of numbers seems to name the rows; nothing when it does not."""
-    if not _all_differ(summary) or any(n != math.floor(n) for n in numbers):
-        return ""
-    if numbers[-1] - numbers[0] == len(numbers) - 1:
-        return "it numbers the rows"
-    return "every row has a large number of its own: an identifier" if numbers[0] > 9999 else ""
+def _numbers(values: Iterable[str], decimal_comma: bool) -> list[float] | None:
+    """Return the different numbers that are written, sorted; None where anything else is. 1 and 1.0 are one."""
+    found = set()
+    for text in values:
+        # Where a comma ends the whole number, a point may only divide its thousands: such a cell is no number.
+        number = None if decimal_comma and "." in text else number_of(text.replace(",", ".", int(decimal_comma)))
+        if number is None or not math.isfinite(number):
+            return None
+        found.add(number)
+    return sorted(found)
 
 
-def _number(name: str, summary: _Summary, numbers: list[float], codes: tuple[str, ...]) -> SampleColumn:
-    sentinels = [code for code in _NUMBER_CODES if code in numbers]
-    if sentinels and len(numbers) - len(sentinels) >= 2 and all(n >= 0 or n in sentinels for n in numbers):
-        numbers = [n for n in numbers if n not in sentinels]
-        codes = (*codes, *(f"{code:g}" for code in sentinels))
-    incomplete = bool(summary.empty or codes)
-    noticed = f"{', '.join(codes)} taken for missing" if codes else ""
-    whole = all(n == math.floor(n) for n in numbers)
-    if len(numbers) == 1:
+def _yes(values: Iterable[str]) -> tuple[str, ...]:
+    """Return the spellings that mean yes in a column of yes and no; none where it is another column.
+
+    0 and 1 alone are not told from codes, and T and N not from what else two letters may stand for.
+    """
+    folded = {text.casefold() for text in values}
+    if folded <= {"0", "1"} or not any(folded <= together for together in _TOGETHER):
+        return ()
+    yes = tuple(text for text in values if _YES_OR_NO[text.casefold()])
+    return yes if len(yes) < len(list(values)) else ()
+
+
+def _category(name: str, summary: Summary) -> SampleColumn:
+    """Return the draft of a column of levels: in the order that the file declares, of the numbers, or of the words."""
+    # Among words, none may be one of them: of pain, say.
+    codes = tuple(sorted(text for text in summary.spellings if text.lower() in _TEXT_CODES and text.lower() != "none"))
+    values = _once(summary.spellings.difference(codes))
+    if len(values) < 2:
         return SampleColumn(name, "left out", note="it has one value only in the sample")
-    if len(numbers) == 2:
-        levels = tuple(f"{n:g}" for n in numbers)
-        return SampleColumn(
-            name, "category", levels=levels, missing=codes, incomplete=incomplete, whole=numbers[0] >= 0, note=noticed
-        )
-    low, high = _padded(numbers[0], numbers[-1])
-    notes = [noticed, f"seen {numbers[0]:g} to {numbers[-1]:g}, widened: put what can be true"]
-    if whole and len(numbers) <= 10 and numbers[-1] < 20:
-        listed = ", ".join(f"{n:g}" for n in numbers)
-        notes.append(f"if these are codes: {{type: category, levels: [{listed}]}}")
-    elif numbers[0] == 0 and len(numbers) > 2 and numbers[1] > (numbers[-1] - numbers[1]) / 4:
-        # Blood pressure 0, cholesterol 0: far from every other value.
-        notes.append("0 stands far off: if it means 'not known', add it to missing")
-    note = "; ".join(note for note in notes if note)
-    counts = whole and 0 <= numbers[0] <= 1
-    return SampleColumn(
-        name, "number", range=(low, high), missing=codes, incomplete=incomplete, whole=counts, note=note
-    )
+    if summary.declared:
+        values = tuple(text for text in summary.declared if text not in codes and text.lower() not in NO_VALUE)
+    if len(values) > MAX_LEVELS or (summary.all_differ and not summary.typed):
+        return SampleColumn(name, "left out", note=_why_no_levels(summary, values))
+    notes = [f"{', '.join(codes)} taken for missing"] if codes else []
+    notes += [f"if {text} means 'not known', move it to missing" for text in values if text.lower() == "none"]
+    column = SampleColumn(name, "category", levels=values, missing=codes, note="\n".join(notes))
+    return replace(column, incomplete=bool(summary.empty or codes))
 
 
-def _target(name: str, summary: _Summary, table: Table) -> SampleColumn:
+def _once(texts: Iterable[str]) -> tuple[str, ...]:
+    """Return the levels in order, of spellings of one number (1, 1.0) the shortest: levels are compared by value."""
+    found: dict[str | float, str] = {}
+    for text in sorted(texts, key=lambda text: (len(text), text)):
+        number = number_of(text)
+        found.setdefault(text if number is None else number, text)
+    values = found.values()
+    return tuple(sorted(values, key=float if all(number_of(text) is not None for text in values) else None))
+
+
+def _why_no_levels(summary: Summary, values: Sequence[str]) -> str:
+    why = not_quite_days(values)
+    if not why and summary.all_differ:
+        return "every row differs: a name or an identifier"
+    return why or f"{len(values):,} different texts"
+
+
+def _target(name: str, summary: Summary, table: Table) -> SampleColumn:
     column = _column(name, summary, table.decimal_comma, outcome=True)
-    if column.role == "number":
+    if column.role in ("number", "count"):
         assert column.range is not None  # noqa: S101 - a number has one
-        note = column.note.split("; if these are codes")[0]
+        note = "\n".join(line for line in column.note.splitlines() if not line.startswith("if these are codes"))
         if column.whole:
             high = max(column.range[1], 1.0)
             column = replace(column, range=(0.0, high))
-            note += "; if some values mean yes: {type: binary, positive: [1, 2 ...], negative: 0}"
-        return replace(column, note=note)
+            note += "\nif some values mean yes: {type: binary, positive: [1, 2 ...], negative: 0}"
+        return replace(column, role="count" if column.whole else "number", note=note)
+    if column.role == "boolean":
+        return column
     if column.role == "category" and len(column.levels) == 2:
-        return replace(column, note=f"'{column.levels[1]}' is taken for yes{'; ' if column.note else ''}{column.note}")
+        note = f"'{column.levels[1]}' is taken for yes\n{column.note}"
+        return replace(column, yes=column.levels[1:], note=note)
+    what = f"is text with {len(summary.spellings):,} values"
+    if column.role == "date":
+        what = "holds days"
+    elif len(summary.spellings) < 2:
+        what = "has one value only in the sample"
     raise UnsupportedModel(
-        f"the outcome '{name}' is text with {len(summary.spellings):,} values; it must be a number or have two values",
+        f"the outcome '{name}' {what}; it must be a number or have two values",
         hint="name the outcome's column with --target",
     )
-
-
-def _all_differ(summary: _Summary) -> bool:
-    return summary.full or len(summary.spellings) == summary.rows - summary.empty > 2
-
-
-def _padded(low: float, high: float) -> tuple[float, float]:
-    """Widen by a tenth on either side, then outward to a multiple of the power of ten below half the width.
-
-    A range of values that are never negative stays so.
-
-    Examples
-    --------
-    >>> _padded(29.0, 77.0)
-    (20.0, 90.0)
-    """
-    width = high - low
-    step = 10.0 ** math.floor(math.log10(width / 2))
-    wide_low, wide_high = math.floor((low - width / 10) / step), math.ceil((high + width / 10) / step)
-    if low >= 0:
-        wide_low = max(wide_low, 0)
-    # Multiples of 0.1 are not exact: the shortest decimal is.
-    return float(f"{wide_low * step:.12g}"), float(f"{wide_high * step:.12g}")

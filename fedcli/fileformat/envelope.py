@@ -1,6 +1,6 @@
-"""A whole file: manifest, two signatures and payload. Written encrypted-then-signed, read verified-then-parsed.
+"""A whole file, read: manifest, two signatures and payload, verified first and parsed second.
 
-Owns the order of those steps. Knows nothing of keys or disk: signing, verifying and their decisions are handed in.
+Owns the order of those steps; `sealing` has those of writing. Knows nothing of keys or disk: verifying is handed in.
 Stable: the form is documented in ``docs/format.md``.
 
 Nothing of the manifest is parsed before its signatures verify. What the signatures are for is read from the SSHSIG, and
@@ -14,82 +14,19 @@ import binascii
 import hashlib
 import io
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from fedcli.crypto import age, sshsig
 from fedcli.crypto.signing import Signatures
 from fedcli.errors import Altered, BadDocument, BadSignature, NewerFormat
-from fedcli.fileformat.archive import Archive, read_archive, write_archive
+from fedcli.fileformat.archive import Archive, read_archive
 from fedcli.fileformat.manifest import ENCRYPTED, MAJOR, NAMESPACES, PAYLOADS, Manifest, Payload
 
-Sign = Callable[[str, bytes], Signatures]
 Check = Callable[[str, bytes, Signatures], None]
 
 _CHUNK = 2**18
-
-
-def seal(
-    out: BinaryIO,
-    manifest: Manifest,
-    chunks: Iterable[bytes],
-    plain_size: int,
-    *,
-    sign: Sign,
-    recipients: Sequence[bytes] | None,
-    scratch: BinaryIO,
-    payload_name: str = ENCRYPTED,
-) -> Manifest:
-    """Encrypt a payload, sign its manifest and write the file, holding a few chunks at a time.
-
-    Parameters
-    ----------
-    out : BinaryIO
-    manifest : Manifest
-        Without its payload. Its `Manifest.binding` is already inside ``chunks``: the caller put it there.
-    chunks : iterable of bytes
-        The plain payload.
-    plain_size : int
-        Its length [bytes].
-    sign : callable
-        Given a namespace and the manifest's bytes, returns both signatures.
-    recipients : sequence of bytes, or None
-        One public key for each name in ``manifest.recipients``, in that order; None for a public file.
-    scratch : BinaryIO
-        Empty, readable and seekable; holds the payload as it will stand in the file, so no secret.
-    payload_name : str
-
-    Returns
-    -------
-    Manifest
-        With its payload, as it was signed.
-    """
-    if (recipients is None) == (payload_name == ENCRYPTED) or len(recipients or ()) != len(manifest.recipients):
-        raise ValueError(f"{payload_name} for {len(manifest.recipients)} names with {len(recipients or ())} keys")
-    sink = _HashingSink(scratch)
-    if recipients is None:
-        for chunk in chunks:
-            sink.write(chunk)
-    else:
-        age.encrypt(chunks, sink, recipients)
-    expected = plain_size if recipients is None else age.encrypted_size(plain_size, len(recipients))
-    if sink.size != expected:
-        raise ValueError(f"the payload was announced with {plain_size} bytes and has {sink.size - expected:+} more")
-    done = replace(manifest, payload=Payload(payload_name, sink.size, sink.digest.hexdigest(), plain_size))
-    text = done.to_bytes()
-    signatures = sign(done.namespace, text)
-    scratch.seek(0)
-    write_archive(
-        out,
-        manifest=text,
-        sshsig=signatures.sshsig,
-        mldsa65=signatures.mldsa65,
-        payload_name=payload_name,
-        payload_size=sink.size,
-        payload=iter(lambda: scratch.read(_CHUNK), b""),
-    )
-    return done
 
 
 def read_envelope(file: BinaryIO) -> Envelope:
@@ -314,23 +251,6 @@ def _namespace(armoured: bytes) -> str:
             f"this fedcli knows {', '.join(PAYLOADS)} up to version {MAJOR}"
         )
     raise BadSignature("the signature is none of a fedcli file", hint="ask the sender to send the file again")
-
-
-class _HashingSink(io.RawIOBase):
-    """Writes through to a file, counts and hashes."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        super().__init__()
-        self._file, self.digest, self.size = file, hashlib.sha256(), 0
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: bytes) -> int:  # type: ignore[override]
-        self._file.write(data)
-        self.digest.update(data)
-        self.size += len(data)
-        return len(data)
 
 
 class _HashingSource(io.RawIOBase):

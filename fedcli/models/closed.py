@@ -39,8 +39,9 @@ class ClosedForm(Protocol):
         Returns
         -------
         mapping of str to ndarray
-            ``coef`` (n_columns,) or (n_outputs, n_columns), intercept first, where `linear`; ``fitted.NAME`` for each
-            attribute ``NAME_`` of scikit-learn's estimator that people read; more, under names of its own.
+            ``coef`` (n_columns,) or (n_outputs, n_columns), intercept first, where `linear`, for a target in its own
+            unit less the middle of its range; ``fitted.NAME`` for each attribute ``NAME_`` of scikit-learn's estimator
+            that people read; more, under names of its own.
         """
 
 
@@ -57,6 +58,8 @@ class Closed:
         Bounds from the agreement.
     closing_trip : bool
         Whether a second trip evaluates the model on the rows held out.
+    target_half : float
+        What is 1 on the target's reference scale: a form sees the target in its own unit, less the middle of its range.
     """
 
     form: ClosedForm
@@ -64,6 +67,7 @@ class Closed:
     max_rows: float
     largest_weight: float
     closing_trip: bool
+    target_half: float = 1.0
 
     @property
     def expanded(self) -> bool:
@@ -113,13 +117,16 @@ class Closed:
         """
         if state.document["round"] > 0:
             return State(document(state, round=2, phase="closed"), state.arrays)
-        moments = self.sums.read(total, state.arrays["design_from_expanded"], state.arrays["preparation.scale"])
+        unit = state.arrays["preparation.scale"]
+        if self.form.grouping.target:
+            unit = np.append(unit, 1.0 / self.target_half)
+        moments = self.sums.read(total, state.arrays["design_from_expanded"], unit)
         if not moments.weights.sum() > 0:
             raise SingularHessian("the weights of all rows are 0", hint="check the weight column at the silos")
         found = dict(self.form.fit(moments))
         if self.linear:
             # One row for each output; a single output has none.
-            found["coef"] = np.asarray((state.arrays["to_reference"] @ found["coef"].T).T)
+            found["coef"] = np.asarray((state.arrays["to_reference"] @ found["coef"].T).T) / self.target_half
         arrays = {**state.arrays, **found}
         arrays.pop("design_from_expanded")
         return State(document(state, round=1, phase="closing" if self.closing_trip else "converged"), arrays)
@@ -144,3 +151,20 @@ class Closed:
             return {}
         outputs = self.form.grouping.n_classes
         return {"coef": (n,) if outputs <= 2 else (None, n)}
+
+
+def fitted_attributes(state: State) -> dict[str, FloatArray | list[FloatArray]]:
+    """Return what the estimator has learnt, by scikit-learn's names without the last ``_``.
+
+    An attribute that is a list of arrays stands in the state as ``fitted.NAME.0``, ``fitted.NAME.1`` and so on.
+    """
+    found: dict[str, FloatArray | list[FloatArray]] = {}
+    lists: dict[str, dict[int, FloatArray]] = {}
+    for key, array in state.arrays.items():
+        if key.startswith(FITTED):
+            name, _, place = key.removeprefix(FITTED).partition(".")
+            if place:
+                lists.setdefault(name, {})[int(place)] = array
+            else:
+                found[name] = array
+    return {**found, **{name: [places[k] for k in sorted(places)] for name, places in lists.items()}}

@@ -26,10 +26,13 @@ class LeastSquares:
     alpha : float
         As `sklearn.linear_model.Ridge`'s.
     fit_intercept : bool
+    positive : bool
+        Whether no coefficient may be below 0.
     """
 
     alpha: float
     fit_intercept: bool
+    positive: bool = False
 
     @property
     def grouping(self) -> Grouping:
@@ -45,7 +48,10 @@ class LeastSquares:
         """See `ClosedForm.fit`: also the residual sum of squares, and a basis of undetermined directions (``null``)."""
         group = moments.group(centred=self.fit_intercept)
         gram, cross, whole = group.products[:-1, :-1], group.products[:-1, -1], group.products[-1, -1]
-        slope, null = solve_symmetric(gram + self.alpha * np.eye(len(gram)), cross)
+        if self.positive:
+            slope, null = non_negative(gram, cross), np.empty((len(gram), 0))
+        else:
+            slope, null = solve_symmetric(gram + self.alpha * np.eye(len(gram)), cross)
         intercept = group.mean[-1] - group.mean[:-1] @ slope if self.fit_intercept else 0.0
         residual = float(whole - 2 * slope @ cross + slope @ gram @ slope)
         return {
@@ -56,8 +62,42 @@ class LeastSquares:
         }
 
 
+def non_negative(gram: FloatArray, cross: FloatArray) -> FloatArray:
+    """Minimise ``w' gram w / 2 - cross' w`` over ``w >= 0``, shape (n,).
+
+    References
+    ----------
+    Lawson, Hanson, Solving Least Squares Problems (1974), chapter 23.
+    """
+    n = len(gram)
+    w, active = np.zeros(n), np.zeros(n, dtype=np.bool_)
+    slack = 10.0 * n * np.finfo(np.float64).eps * float(np.abs(cross).max(initial=0.0))
+    # Each column enters a few times at most; the bound is scipy's.
+    for _ in range(3 * n + 1):
+        slope = np.where(active, -np.inf, cross - gram @ w)
+        if active.all() or slope.max() <= slack:
+            break
+        active[int(np.argmax(slope))] = True
+        while True:
+            trial = np.zeros(n)
+            trial[active], _ = solve_symmetric(gram[np.ix_(active, active)], cross[active])
+            below = active & (trial <= 0)
+            if not below.any():
+                break
+            # As far as the first coefficient allows.
+            share = np.min(w[below] / np.maximum(w[below] - trial[below], 1e-300))
+            w = w + share * (trial - w)
+            active &= w > 0
+            w[~active] = 0.0
+            if not active.any():
+                trial = w
+                break
+        w = trial
+    return w
+
+
 def _linear_regression(setting: Setting, params: Parameters) -> LeastSquares:
-    return LeastSquares(0.0, params["fit_intercept"])
+    return LeastSquares(0.0, params["fit_intercept"], params["positive"])
 
 
 def _ridge(setting: Setting, params: Parameters) -> LeastSquares:
@@ -68,10 +108,10 @@ ESTIMATORS = {
     "LinearRegression": Estimator(
         module="sklearn.linear_model",
         targets=("number",),
-        defaults={"fit_intercept": True},
+        defaults={"fit_intercept": True, "positive": False},
         trips=(1, 1),
         build=closed(_linear_regression),
-        checks={"fit_intercept": check_intercept},
+        checks={"fit_intercept": check_intercept, "positive": check_intercept},
     ),
     "Ridge": Estimator(
         module="sklearn.linear_model",

@@ -161,8 +161,8 @@ class GroupedSums:
         total : Total
         mapping : ndarray of shape (n_columns [+ 1], width)
             From expanded columns to imputed and centred ones; see `Preparation.from_expanded`.
-        unit : ndarray of shape (n_columns - 1,)
-            What each of these is divided by.
+        unit : ndarray of shape (n_columns - 1 [+ 1],)
+            What each of these is divided by, the target last where it is one of them.
         """
         grouping = self.grouping
         rows = mapping if grouping.target else mapping[:-1, : self.n_expanded]
@@ -175,8 +175,7 @@ class GroupedSums:
         if "class_sums" in total.integers:
             sums = [map_sums(part, rows) for part in total.integers["class_sums"].reshape(-1, self.width)]
         sums_bits = total.fraction_bits["class_sums"] + MAP_BITS if sums else 0
-        units = np.append(unit, 1.0) if grouping.target else unit
-        return Moments(grouping, tuple(products), bits, tuple(sums), sums_bits, units)
+        return Moments(grouping, tuple(products), bits, tuple(sums), sums_bits, unit)
 
 
 @dataclass(frozen=True)

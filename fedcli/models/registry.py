@@ -37,12 +37,23 @@ class Estimator:
         From setting and parameters to the family.
     checks : mapping of str to Check
         By parameter.
+    conflicts : callable
+        From all parameters to what contradicts itself among them, for the end of a sentence; nothing where all is well.
+    by_class : frozenset of str
+        Attributes (without their last ``_``) that have one entry per class first, in the study's order: scikit-learn
+        sorts classes.
+    up_to_sign : frozenset of str
+        Attributes whose columns or rows may turn their sign.
     offset : bool
         Whether an offset makes sense.
+    weights : bool
+        Whether scikit-learn's class takes sample weights.
     cv : bool
         Whether it chooses something by cross-validation: then a study must say ``model: cv: K``, and no other may.
     exact : float
         Within what it equals the pooled fit.
+    ordinal : bool
+        Whether it takes categories as numbers of levels, one column each, instead of a column per level.
     probabilities : bool
         Whether a classifier gives probabilities.
     tight : mapping of str to object
@@ -55,9 +66,14 @@ class Estimator:
     trips: tuple[int, int]
     build: Callable[[Setting, Parameters], Family]
     checks: Mapping[str, Check] = field(default_factory=dict)
+    conflicts: Callable[[Parameters], str] = lambda params: ""
+    by_class: frozenset[str] = frozenset()
+    up_to_sign: frozenset[str] = frozenset()
     offset: bool = False
+    weights: bool = True
     cv: bool = False
     exact: float = 1e-8
+    ordinal: bool = False
     probabilities: bool = False
     tight: Mapping[str, Any] = field(default_factory=dict)
 
@@ -72,6 +88,7 @@ def closed(form: Callable[[Setting, Parameters], ClosedForm]) -> Callable[[Setti
             max_rows=setting.max_rows,
             largest_weight=setting.largest_weight,
             closing_trip=setting.closing_trip,
+            target_half=setting.target_half,
         )
 
     return build
@@ -101,3 +118,35 @@ def check_one_of(*allowed: object) -> Check:
         return "" if value in allowed else f"'{value}' is not one that fedcli fits: {said}"
 
     return check
+
+
+def check_whole(least: int) -> Check:
+    """Return the check of a whole number that is at least ``least``."""
+
+    def check(value: Any) -> str:
+        good = isinstance(value, int) and not isinstance(value, bool) and value >= least
+        return "" if good else f"must be a whole number, {least} or above"
+
+    return check
+
+
+def check_share(value: Any) -> str:
+    """Check a number from 0 to 1."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return "" if number and 0 <= value <= 1 else "must be a number from 0 to 1"
+
+
+def check_optional(check: Check) -> Check:
+    """Return a check that lets null pass."""
+    return lambda value: "" if value is None else check(value)
+
+
+def check_list(check: Check) -> Check:
+    """Return the check of a list, each entry of which passes ``check``."""
+
+    def each(value: Any) -> str:
+        if not isinstance(value, tuple) or not value:
+            return "must be a list in square brackets"
+        return next((f"has an entry that {wrong}" for wrong in map(check, value) if wrong), "")
+
+    return each

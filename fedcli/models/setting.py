@@ -16,6 +16,12 @@ class Setting:
     ----------
     names : tuple of str
         The design's columns after the intercept.
+    kinds : tuple of str
+        What each of these is: ``number``, ``count``, ``level``, ``flag`` (of a missing value) or ``derived``.
+    lows : tuple of float
+        The smallest agreed value of each, on its own scale.
+    levels : tuple of int
+        How many each category has, in the design's order.
     n_expanded : int
         Expanded columns, the intercept included (see `preparing.columns`).
     target : str
@@ -24,6 +30,8 @@ class Setting:
         Of a binary or category target; 0 for others.
     largest_y : float
         Upper end of a count target's range; 1 for others.
+    target_half : float
+        Half of a number target's range: what is 1 on the reference scale; 1 for others.
     max_rows, pool_rows : float
         Most rows of one silo, and of all together.
     largest_weight, largest_offset : float
@@ -39,10 +47,14 @@ class Setting:
     """
 
     names: tuple[str, ...]
+    kinds: tuple[str, ...]
+    lows: tuple[float, ...]
+    levels: tuple[int, ...]
     n_expanded: int
     target: str
     n_classes: int
     largest_y: float
+    target_half: float
     max_rows: float
     pool_rows: float
     largest_weight: float

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from fedcli.fileformat.statistics import FloatArray
 from fedcli.preparing.derived import Derived, Factor, derived_columns
 from fedcli.preparing.rows import Rows
-from fedcli.study.document import CategoryFeature, Interaction, NumberFeature, Study
+from fedcli.study.document import CategoryFeature, CountColumn, Interaction, NumberFeature, Study
 
 
 @dataclass(frozen=True)
@@ -114,6 +114,17 @@ class Columns:
             *self.dummies,
             *(f"{flags[i]}[missing]" for i in self.flagged),
             *(column.name for column in self.derived),
+        )
+
+    @cached_property
+    def kinds(self) -> tuple[str, ...]:
+        """What each of ``names`` is: ``number``, ``count``, ``level``, ``flag`` or ``derived``."""
+        numbers = ("count" if isinstance(self.numbers[i][1], CountColumn) else "number" for i in self.entering)
+        return (
+            *numbers,
+            *("level" for _ in self.dummies),
+            *("flag" for _ in self.flagged),
+            *("derived" for _ in self.derived),
         )
 
     @property

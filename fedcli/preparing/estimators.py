@@ -10,12 +10,27 @@ from __future__ import annotations
 import difflib
 from typing import Any
 
+import numpy as np
+
 from fedcli.errors import ContradictoryStudy, UnsupportedModel
-from fedcli.models import generalized, least_squares
+from fedcli.models import (
+    bayesian,
+    covariance,
+    decomposition,
+    discriminant_analysis,
+    generalized,
+    greedy,
+    least_squares,
+    naive_bayes,
+    ridge,
+    sparse,
+)
 from fedcli.models.batch import Family
+from fedcli.models.elsewhere import why_not
 from fedcli.models.registry import Estimator
 from fedcli.models.setting import Setting
 from fedcli.preparing.columns import Columns
+from fedcli.preparing.target import TargetScale
 from fedcli.study.document import ClassTarget, CountTarget, Study
 
 # Parameters that steer scikit-learn's own optimiser: here the optimum is reached whatever they say.
@@ -23,6 +38,14 @@ _SOLVER_ONLY = {"tol", "solver", "max_iter", "warm_start", "verbose", "n_jobs", 
 
 ESTIMATORS: dict[str, Estimator] = {
     **least_squares.ESTIMATORS,
+    **ridge.ESTIMATORS,
+    **sparse.ESTIMATORS,
+    **greedy.ESTIMATORS,
+    **bayesian.ESTIMATORS,
+    **discriminant_analysis.ESTIMATORS,
+    **naive_bayes.ESTIMATORS,
+    **decomposition.ESTIMATORS,
+    **covariance.ESTIMATORS,
     **generalized.ESTIMATORS,
 }
 
@@ -36,6 +59,10 @@ def estimator_of(study: Study) -> Estimator:
         It is not one that fedcli fits.
     """
     name = study.model.estimator
+    known = why_not(name)
+    if known is not None:
+        why, instead = known
+        raise UnsupportedModel(f"{name} cannot be fitted without pooling rows: it {why}", hint=f"nearest: {instead}")
     if name not in ESTIMATORS:
         near = difflib.get_close_matches(name, ESTIMATORS, n=1)
         raise UnsupportedModel(
@@ -66,6 +93,11 @@ def parameters(study: Study) -> dict[str, Any]:
         )
     if study.offset is not None and not known.offset:
         raise ContradictoryStudy(f"{name} takes no offset", hint="subtract it from the target before the study")
+    if study.weight is not None and not known.weights:
+        raise ContradictoryStudy(
+            f"scikit-learn's {name} takes no sample weights",
+            hint="remove weight from study.yaml, or name another class",
+        )
     if known.cv and study.model.cv is None:
         raise ContradictoryStudy(
             f"{name} chooses by cross-validation, and the study names no folds",
@@ -92,7 +124,27 @@ def parameters(study: Study) -> dict[str, Any]:
         wrong = check(values[key])
         if wrong:
             raise UnsupportedModel(f"{name}: {key} {wrong}", hint=f"mend {key} in study.yaml")
+    wrong = known.conflicts(values)
+    if wrong:
+        raise UnsupportedModel(f"{name}: {wrong}", hint="mend model: params: in study.yaml")
+    for key in ("priors", "class_prior"):
+        priors = values.get(key)
+        named = ("uniform", "empirical") if isinstance(known.defaults.get(key), str) else ()
+        if priors is not None and priors not in named:
+            _check_priors(study, key, priors)
     return values
+
+
+def _check_priors(study: Study, key: str, priors: Any) -> None:
+    target = study.target
+    n_classes = target.n_classes if isinstance(target, ClassTarget) else 0
+    good = isinstance(priors, tuple) and len(priors) == n_classes
+    if not good or not all(isinstance(p, (int, float)) and p >= 0 for p in priors) or abs(sum(priors) - 1) > 1e-9:
+        raise UnsupportedModel(
+            f"{study.model.estimator}: {key} must be {n_classes} numbers from 0 that add up to 1, in the order of the "
+            "study's classes",
+            hint=f"mend {key} in study.yaml",
+        )
 
 
 def pool_rows(study: Study) -> float:
@@ -105,10 +157,14 @@ def setting_of(study: Study, columns: Columns) -> Setting:
     target, rules = study.target, study.rules
     return Setting(
         names=columns.names,
+        kinds=columns.kinds,
+        lows=tuple(np.where(columns.scaled, columns.design_middle - columns.design_half, 0.0).tolist()),
+        levels=tuple(len(column.levels) for _, column in columns.categories),
         n_expanded=1 + len(columns.expanded_names),
         target=target.type,
         n_classes=target.n_classes if isinstance(target, ClassTarget) else 0,
         largest_y=target.range[1] if isinstance(target, CountTarget) else 1.0,
+        target_half=TargetScale.of(study).half,
         max_rows=rules.max_rows,
         pool_rows=pool_rows(study),
         largest_weight=study.weight.range[1] if study.weight else 1.0,

@@ -29,16 +29,40 @@ class Cell:
 
 @dataclass(frozen=True)
 class Merged:
-    """A level of ``column`` that has too few training rows: its ``rows`` are counted as ``other``."""
+    """A level of ``column`` that has too few training rows: its ``rows`` are counted as ``other``.
+
+    ``again`` says that they are enough now, but that an earlier update of the study counted them so.
+    """
 
     column: str
     level: str
     other: str
     rows: int
+    again: bool = False
 
     def __str__(self) -> str:
         counted = "1 row of" if self.rows == 1 else f"{self.rows:,} rows of"
-        return f"{counted} '{self.column} = {self.level}' {'is' if self.rows == 1 else 'are'} counted as '{self.other}'"
+        verb, before = "is" if self.rows == 1 else "are", ", as in an earlier update" if self.again else ""
+        return f"{counted} '{self.column} = {self.level}' {verb} counted as '{self.other}'{before}"
+
+
+@dataclass(frozen=True)
+class Levels:
+    """What updates of a study have done with levels that may be counted as another: pairs of column and level.
+
+    Parameters
+    ----------
+    merged : frozenset of (str, str)
+        Counted as the other level.
+    shown : frozenset of (str, str)
+        Summed under their own name.
+    """
+
+    merged: frozenset[tuple[str, str]] = frozenset()
+    shown: frozenset[tuple[str, str]] = frozenset()
+
+    def __or__(self, other: Levels) -> Levels:
+        return Levels(self.merged | other.merged, self.shown | other.shown)
 
 
 @dataclass(frozen=True)
@@ -65,6 +89,8 @@ class Disclosure:
         Empty when the update may leave.
     merged : tuple of Merged
         Levels that are counted as others.
+    levels : Levels
+        The same, and which are not, for the updates to come.
     largest : Largest or None
         The column in whose sum one row has most; None where the agreement has no rule on it.
     """
@@ -76,6 +102,7 @@ class Disclosure:
     problems: tuple[RefusedError, ...]
     merged: tuple[Merged, ...] = ()
     largest: Largest | None = None
+    levels: Levels = Levels()
 
 
 def examine(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fedcli.fileformat.statistics import FloatArray, State
-from fedcli.models.closed import FITTED
+from fedcli.models.closed import fitted_attributes
 from fedcli.preparing.plan import Plan
 from fedcli.study.document import BinaryTarget, Category, CategoryTarget
 
@@ -47,18 +47,30 @@ class CoefficientTable:
     columns: tuple[str, ...] = ()
 
     def lines(self) -> list[tuple[str, float]]:
-        """Return every coefficient with its name, the intercept first; ``class: name`` for several outputs."""
+        """Return every number with its name: coefficients, the intercept first, else what the estimator has learnt.
+
+        Of several outputs a coefficient is called ``class: name``; an entry of an attribute ``means_[0, 2]``.
+        """
         if not self.coefficients:
-            return []
+            return [line for name, value in self.attributes.items() for line in _entries(f"{name}_", value)]
         if not isinstance(self.intercept, dict):
             return [("intercept", self.intercept), *self.coefficients.items()]
         found = []
         for label, own in self.coefficients.items():
             assert isinstance(own, dict)  # noqa: S101 - one per class, as the intercepts are
-            found += [
-                (f"{label}: {name}", value) for name, value in (("intercept", self.intercept[label]), *own.items())
-            ]
+            named = {"intercept": self.intercept[label], **own}
+            found += [(f"{label}: {name}", value) for name, value in named.items()]
         return found
+
+
+def _entries(name: str, value: Any) -> list[tuple[str, float]]:
+    if not isinstance(value, list):
+        return [(name, float(value))]
+    flat: list[tuple[str, float]] = []
+    for place, part in enumerate(value):
+        for inner, number in _entries("", part):
+            flat.append((f"{place}{', ' + inner if inner else ''}", number))
+    return flat if not name else [(f"{name}[{place}]" if len(flat) > 1 else name, number) for place, number in flat]
 
 
 def coefficient_table(plan: Plan, state: State) -> CoefficientTable:
@@ -74,7 +86,8 @@ def coefficient_table(plan: Plan, state: State) -> CoefficientTable:
             coefficients = {str(label): _ordered(plan, row) for label, row in zip(labels, values, strict=True)}
             intercept = {str(label): float(row[0]) for label, row in zip(labels, values, strict=True)}
     attributes = {
-        name.removeprefix(FITTED): array.tolist() for name, array in state.arrays.items() if name.startswith(FITTED)
+        name: [part.tolist() for part in value] if isinstance(value, list) else value.tolist()
+        for name, value in fitted_attributes(state).items()
     }
     return CoefficientTable(
         study=plan.study.study,

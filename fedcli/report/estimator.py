@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import importlib
 import warnings
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from fedcli.errors import UnsupportedModel
 from fedcli.fileformat.statistics import FloatArray, State
-from fedcli.models.closed import FITTED
+from fedcli.models.closed import fitted_attributes
 from fedcli.preparing.estimators import estimator_of, parameters
 from fedcli.preparing.plan import Plan
 from fedcli.report.coefficients import class_labels
@@ -31,13 +30,23 @@ def fitted_estimator(plan: Plan, state: State) -> Any:
     UnsupportedModel
         The installed scikit-learn lacks the class.
     """
-    estimator = new_estimator(plan.study)
     labels = class_labels(plan)
+    estimator = new_estimator(plan.study, labels)
     _fit_on_made_up_rows(estimator, plan, labels)
     if plan.family.linear:
         _give_coefficients(estimator, *standardised_coefficients(plan, state), labels)
-    fitted = {name.removeprefix(FITTED): array for name, array in state.arrays.items() if name.startswith(FITTED)}
-    _give_attributes(estimator, fitted)
+    known = estimator_of(plan.study)
+    by_class = known.by_class if labels else frozenset()
+    order = _sorted_classes(estimator, labels) if labels else []
+    for name, value in fitted_attributes(state).items():
+        if name in by_class:
+            if isinstance(value, list):
+                # A list is one array for each class; of counted categories one for each column, by class inside.
+                value = [part[order] for part in value] if known.ordinal else [value[k] for k in order]
+            else:
+                value = value[order]
+        scalar = not isinstance(value, list) and np.ndim(getattr(estimator, f"{name}_", value)) == 0
+        setattr(estimator, f"{name}_", float(np.ravel(value)[0]) if scalar else value)
     return estimator
 
 
@@ -51,12 +60,14 @@ def standardised_coefficients(plan: Plan, state: State) -> tuple[FloatArray, Flo
     return slopes * plan.target.half, np.asarray(intercept * plan.target.half + plan.target.middle)
 
 
-def new_estimator(study: Study, **more: Any) -> Any:
+def new_estimator(study: Study, labels: tuple[Any, ...] = (), **more: Any) -> Any:
     """Return an unfitted object of the study's class, with the study's parameters.
 
     Parameters
     ----------
     study : Study
+    labels : tuple
+        The classes as the object will meet them: it sorts them, and so must what is agreed for each.
     **more : object
         Further parameters, which have the last word.
 
@@ -72,14 +83,23 @@ def new_estimator(study: Study, **more: Any) -> Any:
     given = {key: value for key, value in parameters(study).items() if key in study.model.params}
     if name == "LogisticRegression" and given.pop("penalty", "l2") in (None, "none"):
         given["C"] = np.inf
+    for key in ("priors", "class_prior"):
+        if labels and isinstance(given.get(key), tuple):
+            given[key] = tuple(given[key][labels.index(label)] for label in sorted(labels))
     lists = {key: np.array(value) if isinstance(value, tuple) else value for key, value in given.items()}
     return cls(**{**lists, **more})
 
 
 def _fit_on_made_up_rows(estimator: Any, plan: Plan, labels: tuple[Any, ...]) -> None:
     n_columns = plan.columns.n_columns - 1
-    n = 2 * (n_columns + max(len(labels), 2)) + 6
-    X = np.abs(np.random.default_rng(0).normal(size=(n, n_columns)))
+    # Enough rows for a covariance of full rank in each class.
+    n = max(len(labels), 2) * (n_columns + 6)
+    if estimator_of(plan.study).ordinal:
+        levels = np.array([len(column.levels) for _, column in plan.columns.categories])
+        X = (np.arange(max(n, int(levels.max()) * max(len(labels), 1)))[:, None] // max(len(labels), 1)) % levels
+        n = len(X)
+    else:
+        X = np.abs(np.random.default_rng(0).normal(size=(n, n_columns)))
     y = np.array(labels, dtype=object)[np.arange(n) % len(labels)] if labels else X.sum(axis=1) + np.arange(n) % 3
     y = np.array(y.tolist()) if labels else y
     with warnings.catch_warnings():
@@ -96,18 +116,13 @@ def _give_coefficients(estimator: Any, slopes: FloatArray, intercept: FloatArray
         if estimator.classes_[0] != labels[0]:
             # scikit-learn sorts the classes, and its coefficients speak for the last.
             slopes, intercept = -slopes, -intercept
-        slopes, intercept = slopes[None, :], intercept[None]
     elif labels:
         order = _sorted_classes(estimator, labels)
         slopes, intercept = slopes[order], intercept[order]
-    estimator.coef_ = slopes
-    estimator.intercept_ = intercept if labels else float(intercept)
-
-
-def _give_attributes(estimator: Any, fitted: Mapping[str, FloatArray]) -> None:
-    for name, value in fitted.items():
-        scalar = np.ndim(getattr(estimator, f"{name}_", value)) == 0
-        setattr(estimator, f"{name}_", float(value.ravel()[0]) if scalar else value)
+    # As the class itself has them: of two classes or without an intercept, forms differ from class to class.
+    estimator.coef_ = slopes.reshape(np.shape(estimator.coef_))
+    form = np.shape(estimator.intercept_)
+    estimator.intercept_ = intercept.reshape(form) if form else float(np.ravel(intercept)[0])
 
 
 def _sorted_classes(estimator: Any, labels: tuple[Any, ...]) -> list[int]:

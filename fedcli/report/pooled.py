@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedcli.fileformat.statistics import FloatArray, State
-from fedcli.models.closed import FITTED
+from fedcli.models.closed import fitted_attributes
 from fedcli.preparing.estimators import estimator_of
 from fedcli.preparing.plan import Plan
 from fedcli.preparing.rows import Rows
@@ -26,6 +26,8 @@ from fedcli.report.coefficients import class_labels, coefficient_table
 from fedcli.report.estimator import new_estimator, standardised_coefficients
 from fedcli.report.transformers import Transformers
 from fedcli.study.document import ClassTarget, CountTarget, NoTarget
+
+_NOTHING = 1e-10
 
 
 @dataclass(frozen=True)
@@ -88,21 +90,28 @@ def compare_pooled(
 
 def _attributes(plan: Plan, state: State, pooled: Any) -> Comparison:
     numbers: list[tuple[str, float, float]] = []
-    worst = 0.0
-    for key, array in state.arrays.items():
-        theirs = getattr(pooled, f"{key.removeprefix(FITTED)}_", None) if key.startswith(FITTED) else None
-        if theirs is None:
+    worst, turning = 0.0, estimator_of(plan.study).up_to_sign
+    for attribute, value in fitted_attributes(state).items():
+        name = f"{attribute}_"
+        if not hasattr(pooled, name):
             continue
-        ours, theirs = np.ravel(array), np.ravel(np.asarray(theirs, dtype=np.float64))
-        name = f"{key.removeprefix(FITTED)}_"
+        ours, theirs = (_flat(found, turning=attribute in turning) for found in (value, getattr(pooled, name)))
         named = [name] if len(ours) == 1 else [f"{name}[{i}]" for i in range(len(ours))]
         numbers += list(zip(named, ours.tolist(), theirs.tolist(), strict=True))
         worst = max(worst, _relative(ours, theirs))
     return Comparison(tuple(numbers), worst)
 
 
+def _flat(value: Any, *, turning: bool) -> FloatArray:
+    parts = value if isinstance(value, list) else [value]
+    flat = np.concatenate([np.ravel(np.asarray(part, dtype=np.float64)) for part in parts])
+    return np.abs(flat) if turning else flat
+
+
 def _relative(ours: FloatArray, theirs: FloatArray) -> float:
-    return float(np.linalg.norm(ours - theirs) / (np.linalg.norm(theirs) or 1.0))
+    size = float(np.linalg.norm(theirs))
+    # Means of standardised columns are rounding: nothing to be measured by.
+    return float(np.linalg.norm(ours - theirs) / (size if size > _NOTHING else 1.0))
 
 
 def _prepared(plan: Plan, state: State, rows: list[Rows]) -> tuple[FloatArray, tuple[FloatArray, FloatArray]]:

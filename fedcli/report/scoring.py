@@ -13,7 +13,9 @@ import numpy as np
 
 from fedcli.fileformat.statistics import FloatArray, State
 from fedcli.models.losses import Logistic
+from fedcli.preparing.estimators import estimator_of
 from fedcli.preparing.plan import Plan
+from fedcli.preparing.preparation import Preparation
 from fedcli.preparing.rows import Rows
 from fedcli.report.coefficients import class_labels
 
@@ -67,7 +69,7 @@ def _by_estimator(plan: Plan, state: State) -> Score:
     width = len(headings(plan))
 
     def score(rows: Rows) -> list[list[object]]:
-        X = (preparation.matrix(rows)[:, 1:] - preparation.mean) / preparation.scale
+        X = prepared(plan, preparation, rows)
         good = np.isfinite(X).all(axis=1)
         found = [[""] * width for _ in range(len(X))]
         if good.any():
@@ -78,21 +80,37 @@ def _by_estimator(plan: Plan, state: State) -> Score:
     return score
 
 
+def prepared(plan: Plan, preparation: Preparation, rows: Rows) -> FloatArray:
+    """Return what an estimator sees of rows: standardised columns, or the number of each category's level.
+
+    Parameters
+    ----------
+    plan : Plan
+    preparation : Preparation
+    rows : Rows
+    """
+    if estimator_of(plan.study).ordinal:
+        codes = rows.codes[:, plan.columns.category_order]
+        return np.where(codes < 0, np.array(preparation.modes), codes).astype(np.float64)
+    return np.asarray((preparation.matrix(rows)[:, 1:] - preparation.mean) / preparation.scale)
+
+
 def _said(plan: Plan, estimator: Any, X: FloatArray) -> list[list[Any]]:
     if plan.study.target.type == "none":
-        return [[repr(float(v)) for v in row] for row in np.asarray(estimator.transform(X))]
+        made = estimator.transform(X) if hasattr(estimator, "transform") else estimator.mahalanobis(X)[:, None]
+        return [[repr(float(v)) for v in row] for row in np.asarray(made)]
     predicted = estimator.predict(X).tolist()
     labels = class_labels(plan)
     if not labels or not _has_probabilities(plan):
         return [[value if labels else repr(float(value))] for value in predicted]
     p = estimator.predict_proba(X)
-    order = [list(estimator.classes_).index(label) for label in (labels[1:] if len(labels) == 2 else labels)]
+    # Of yes or no the probability of yes stands for both.
+    shown = labels[1:] if plan.study.target.type == "binary" else labels
+    order = [list(estimator.classes_).index(label) for label in shown]
     return [[value, *(repr(float(q)) for q in row[order])] for value, row in zip(predicted, p, strict=True)]
 
 
 def _has_probabilities(plan: Plan) -> bool:
-    from fedcli.preparing.estimators import estimator_of
-
     return estimator_of(plan.study).probabilities
 
 

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from fedcli.data.cells import Codes
+from fedcli.preparing.estimators import estimator_of
 from fedcli.preparing.plan import Plan
 from fedcli.preparing.preparation import Preparation
 from fedcli.study.document import (
@@ -156,13 +157,15 @@ class Transformers:
 
     def _category(self, column: CategoryFeature) -> tuple[tuple[str, Any], ...]:
         from sklearn.impute import SimpleImputer
-        from sklearn.preprocessing import OneHotEncoder
+        from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
 
         steps: list[tuple[str, Any]] = []
         for i, gap in enumerate(self._gaps(column) if column.impute is not None else ()):
             constant = column.fill_value is not None and not self._raw
             strategy, fill = ("constant", column.fill_value) if constant else ("most_frequent", None)
             steps.append((f"impute_{i}", SimpleImputer(missing_values=gap, strategy=strategy, fill_value=fill)))
+        if estimator_of(self._plan.study).ordinal:
+            return (*steps, ("encode", OrdinalEncoder(categories=[self.levels(column)])))
         encode = OneHotEncoder(categories=[self.levels(column)], drop="first", sparse_output=False)
         return (*steps, ("encode", encode))
 

@@ -1,4 +1,4 @@
-"""The draft of an agreement: the commented ``study.yaml`` that ``study init`` writes and ``add-silo`` completes.
+"""The draft of an agreement: the commented ``study.yaml`` that ``study init`` writes.
 
 Owns the text: what a coordinator reads first, and every comment in it. Knows nothing of tables (a sample arrives as
 `SampleColumn`), disk or keys. What it writes, `read_study` reads. Internal.
@@ -6,15 +6,19 @@ Owns the text: what a coordinator reads first, and every comment in it. Knows no
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from fedcli.errors import BadStudy
-from fedcli.study.document import Member, Rules
-from fedcli.study.yaml import comment, load, scalar
+from fedcli.study.document import Rules
+from fedcli.study.yaml import comment, scalar
 
-Role = Literal["number", "category", "left out"]
+# A key with its value: YAML, or the items of a list in YAML.
+Pair = tuple[str, str | list[str]]
+Role = Literal["number", "count", "date", "category", "boolean", "left out"]
+# What a terminal shows of a line without breaking it.
+WIDTH = 80
 
 
 @dataclass(frozen=True)
@@ -24,25 +28,34 @@ class SampleColumn:
     Parameters
     ----------
     name : str
-    role : "number", "category" or "left out"
+    role : "number", "count", "date", "category", "boolean" or "left out"
     range : pair of float, optional
-        Padded outward to round numbers; of a number.
+        Padded outward to round numbers; of a number or count.
+    days : pair of str, optional
+        First and last day of the years that were seen, ISO 8601; of a date.
+    spellings : tuple of str
+        In which its days can be read, where they are not ISO 8601 already.
     levels : tuple of str
-        Sorted; of a category.
+        Sorted; of a category. Of yes and no, their spellings.
+    yes : tuple of str
+        The levels that mean yes, where that is known; of an outcome the second one without it.
     missing : tuple of str
         Codes that seem to stand for a missing value.
     incomplete : bool
         Whether the sample has missing cells.
     whole : bool
-        Whether all numbers are whole and none is negative.
+        Whether all numbers are whole, and the smallest is 0 or 1.
     note : str
-        Why the column is what it is, for a comment.
+        Why the column is what it is, for comments: one on a line.
     """
 
     name: str
     role: Role
     range: tuple[float, float] | None = None
+    days: tuple[str, str] | None = None
+    spellings: tuple[str, ...] = ()
     levels: tuple[str, ...] = ()
+    yes: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     incomplete: bool = False
     whole: bool = False
@@ -60,7 +73,7 @@ class Sample:
 
 _EXAMPLE = Sample(
     source="",
-    target=SampleColumn("disease", "category", levels=("0", "1")),
+    target=SampleColumn("disease", "category", levels=("0", "1"), yes=("1",)),
     features=(
         SampleColumn("age", "number", range=(18, 110)),
         SampleColumn("sex", "category", levels=("female", "male")),
@@ -101,22 +114,28 @@ def draft(name: str, title: str, sample: Sample | None = None) -> str:
     origin = f"filled from {comment(sample.source)}: check every line" if sample else "an example: put your own columns"
     lines = [
         "# The agreement between the silos. Lines that begin with # are comments.",
-        "# Edit it, enrol the silos with 'fedcli study add-silo', fix and sign it with 'fedcli study freeze'.",
-        f"study: {scalar(name)}  # begins the name of every file: small letters, digits, hyphens",
+        "# Edit it, enrol the silos with 'fedcli study add-silo', then fix and sign it",
+        "# with 'fedcli study freeze'. Every key: fedcli explain agreement",
+        f"study: {scalar(name)}  # begins every file's name: small letters, digits, hyphens",
         f"title: {scalar(title)}",
         "",
-        f"# The outcome; {origin}.",
+        *_said(f"The outcome; {origin}."),
         *_target(chosen.target),
         "",
-        "# The columns that explain it, by the names all silos agree on (each maps its own names in silo.yaml).",
-        "# number: name its unit, such as unit: mg/dl. range is what can be true in that unit; a value outside is an",
-        "#   error, or 'outside: missing', or 'outside: clip'. It catches a wrong unit: keep it honest, not wide.",
-        "#   quantity: cholesterol (glucose, creatinine ...) lets a silo convert mmol/l to mg/dl by the unit's name.",
+        "# The columns that explain it, by the names all silos agree on (each maps its",
+        "# own names, units and spellings in silo.yaml).",
+        "# number: name its unit, as in unit: mg/dl. range is what can be true in it; a",
+        "#   value outside is an error, or 'outside: missing', or 'outside: clip'. It",
+        "#   catches a wrong unit: keep it honest, not wide. quantity: cholesterol",
+        "#   (glucose, creatinine ...) lets a silo convert mmol/l by the unit's name.",
+        "# count: a whole number, 0 or more.",
+        "# date: a day, used as the years since an agreed one, or with scale: days as",
+        "#   days. range: [2010-01-01, 2025-12-31]",
         "# category: the first level is the reference that the others are compared with.",
-        "# Also: type: count (whole numbers), type: boolean (yes or no), and days since an agreed one:",
-        "#   {type: date, range: [2010-01-01, 2025-12-31]}. Everything: fedcli explain agreement",
+        "# boolean: yes/no, true/false, t/f, y/n, 1/0, in any case; no is the reference.",
         "# missing: spellings that mean 'not known' (empty cells and NA always do).",
-        "# impute: mean, median or mode fills missing cells with the pooled value; without it they are an error.",
+        "# impute: mean, median or mode fills missing cells with the pooled value;",
+        "#   without it they are an error.",
         "features:",
         *(line for column in chosen.features for line in _feature(column)),
         "",
@@ -130,23 +149,29 @@ def draft(name: str, title: str, sample: Sample | None = None) -> str:
         "# offset: {column: years_observed, transform: log, range: [0.01, 50]}",
         "# weight: {column: survey_weight, range: [0, 100]}",
         "",
-        "# A scikit-learn class with its own parameter names. standardize: scale numbers by pooled mean and spread.",
+        "# A scikit-learn class with its own parameter names. standardize: scale numbers",
+        "# by pooled mean and spread.",
         "model:",
         f"  estimator: {estimator}",
         f"  params: {params}",
         "  standardize: true",
         "",
         "rules:",
-        "  # plain: the coordinator can read each silo's sums singly (nobody's rows). masked: only the total of all.",
+        "  # plain: the coordinator can read each silo's sums singly (nobody's rows).",
+        "  # masked: only the total of all.",
         "  aggregation: plain",
         *_rules(),
         "",
         "evaluation:",
-        "  holdout: 0.2  # share of each silo's rows kept out of the fit, to measure the model on; 0 keeps none",
-        "  closing_trip: false  # true spends one more trip to measure the final model itself",
+        "  # share of each silo's rows kept out of the fit, to measure the model on;",
+        "  # 0 keeps none",
+        "  holdout: 0.2",
+        "  # true spends one more trip to measure the final model itself",
+        "  closing_trip: false",
         "",
-        "# Trip 1 also describes the pool, by outcome where that is yes or no: 'fedcli report' prints it as Table 1.",
-        "# bins: how finely quantiles are told apart. 'correlation: true' adds correlations. No line, no report.",
+        "# Trip 1 also describes the pool, by outcome where that is yes or no: 'fedcli",
+        "# report' prints it as Table 1. bins: how finely quantiles are told apart.",
+        "# 'correlation: true' adds correlations. No line, no report.",
         "profile: {bins: 64}",
         "",
         "silos: []  # written by 'fedcli study add-silo NAME.fedpub'",
@@ -154,78 +179,101 @@ def draft(name: str, title: str, sample: Sample | None = None) -> str:
     return "\n".join(lines) + "\n"
 
 
-def replace_silos(text: str, members: Sequence[Member], *, name: str = "study.yaml") -> str:
-    """Write the ``silos:`` section anew and leave every other line, comments included, as the person wrote it.
-
-    Parameters
-    ----------
-    text : str
-        A study as YAML.
-    members : sequence of Member
-        Name and fingerprint are written; the keys stay in the workspace's ``keys/`` folder, because a post-quantum
-        key alone is 2.6 kB.
-    name : str
-        The file's name, for messages.
-
-    Raises
-    ------
-    BadYaml
-        The text is not strict YAML, or would grow past its limit.
-    """
-    tree = load(text, name=name)
-    if not isinstance(tree.value, dict):
-        raise BadStudy("the file is not a study", hint="write a draft with: fedcli study init DIR", where=name)
-    entries = [
-        f"  - {{name: {scalar(member.name)}, fingerprint: {scalar(member.fingerprint)}}}\n" for member in members
-    ]
-    section = ["silos:\n", *entries] if entries else ["silos: []\n"]
-    lines = text.splitlines(keepends=True)
-    if "silos" not in tree.value:
-        if lines and not lines[-1].endswith("\n"):
-            lines[-1] += "\n"
-        start = end = len(lines)
-    else:
-        start = tree.line(("silos",)) - 1
-        later = [tree.line((key,)) - 1 for key in tree.value if tree.line((key,)) - 1 > start]
-        end = min(later, default=len(lines))
-        # Comments and blank lines at the margin belong to what follows.
-        while end > start + 1 and (not lines[end - 1].strip() or lines[end - 1].startswith("#")):
-            end -= 1
-    written = "".join([*lines[:start], *section, *lines[end:]])
-    load(written, name=name)
-    return written
-
-
 def _target(target: SampleColumn) -> list[str]:
-    column = f"column: {scalar(target.name)}"
-    missing = f", missing: {_flow(target.missing)}" if target.missing else ""
-    if target.role == "category":
-        negative, positive = target.levels
-        line = (
-            f"target: {{{column}, type: binary, positive: {_value(positive)}, negative: {_value(negative)}{missing}}}"
-        )
-        return [*_note(target, ""), line]
-    kind = "count" if target.whole else "number"
-    return [*_note(target, ""), f"target: {{{column}, type: {kind}, range: {_range(target)}{missing}}}"]
+    pairs: list[Pair] = [("column", scalar(target.name))]
+    if target.levels:
+        yes = target.yes or target.levels[1:]
+        no = tuple(level for level in target.levels if level not in yes)
+        pairs += [("type", "binary"), ("positive", _one_or_more(yes)), ("negative", _one_or_more(no))]
+    else:
+        pairs += [("type", "count" if target.whole else "number"), ("range", _range(target))]
+    return [*_note(target, "# "), *_folded("target", [*pairs, *_missing(target)])]
 
 
 def _feature(column: SampleColumn) -> list[str]:
     if column.role == "left out":
-        return [f"  # left out: {comment(column.name)} ({comment(column.note)})"]
-    missing = f", missing: {_flow(column.missing)}" if column.missing else ""
+        return _said(f"left out: {comment(column.name)} ({comment(column.note)})", "  # ", "  ")
+    pairs: list[Pair] = [("type", column.role)]
+    ask, impute = "", "mean"
     if column.role == "number":
-        impute = ", impute: mean" if column.incomplete else ""
-        body = f"type: number, range: {_range(column)}{missing}{impute}"
-        ask = "its unit, if it has one, as in: unit: years"
+        pairs.append(("range", _range(column)))
+        ask = "name its unit, as in unit: years"
+    elif column.role == "count":
+        pairs.append(("range", _range(column)))
+        ask = "or number, if it can have parts"
+    elif column.role == "date":
+        first, last = column.days or ("2000-01-01", "2000-12-31")
+        pairs += [("range", [first, last]), ("since", first)]
+    elif column.role == "boolean":
+        impute = "mode"
     else:
-        impute = ", impute: mode" if column.incomplete else ""
-        body = f"type: category, levels: {_flow(column.levels)}{missing}{impute}"
-        ask = "put the reference level first"
-    return [*_note(column, "  "), f"  {scalar(column.name)}: {{{body}}}  # {ask}"]
+        pairs.append(("levels", _values(column.levels)))
+        impute, ask = "mode", "put the reference level first"
+        if column.levels == ("0", "1"):
+            ask = "if 1 means yes: {type: boolean}"
+    pairs += [*_missing(column), *([("impute", impute)] if column.incomplete else [])]
+    return [*_note(column, "  # "), *_spelling(column), *_folded(f"  {scalar(column.name)}", pairs, ask)]
 
 
-def _note(column: SampleColumn, indent: str) -> list[str]:
-    return [f"{indent}# {comment(column.note)}"] if column.note else []
+def _spelling(column: SampleColumn) -> list[str]:
+    """Say that a silo states how it writes days, where the sample's are not written as agreed."""
+    if not column.spellings:
+        return []
+    said, once = f"the sample's days are written {column.spellings[0]}", column.spellings[0]
+    if len(column.spellings) > 1:
+        said, once = f"the sample's days can be read as {' or '.join(column.spellings)}, which is never guessed", "..."
+    line = f"{comment(scalar(column.name))}: {{date: {once}}}"
+    return _said(f"{said}; each silo states its own in silo.yaml, columns: {line}", "  # ", "  ")
+
+
+def _missing(column: SampleColumn) -> list[Pair]:
+    return [("missing", _values(column.missing))] if column.missing else []
+
+
+def _note(column: SampleColumn, begin: str) -> list[str]:
+    return [line for note in column.note.splitlines() for line in _said(comment(note), begin, "  ")]
+
+
+def _said(words: str, begin: str = "# ", hang: str = "") -> list[str]:
+    """Break a comment into lines of at most `WIDTH` columns; ``hang`` goes before the second line and all after it."""
+    return textwrap.wrap(
+        words,
+        WIDTH,
+        initial_indent=begin,
+        subsequent_indent=begin + hang,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _beside(line: str, words: str) -> list[str]:
+    """Put a comment behind a line, or above it where both together are too wide."""
+    both = f"{line}  # {words}"
+    if len(both) <= WIDTH:
+        return [both]
+    return [*_said(words, line[: len(line) - len(line.lstrip())] + "# "), line]
+
+
+def _folded(key: str, pairs: Sequence[Pair], words: str = "") -> list[str]:
+    """Write a section in braces on one line, or one key a line where it is too wide."""
+    line = f"{key}: {{{', '.join(f'{name}: {_flow(value)}' for name, value in pairs)}}}"
+    if len(line) <= WIDTH:
+        return _beside(line, words) if words else [line]
+    indent = " " * (len(key) - len(key.lstrip()) + 2)
+    lines = [f"{key}:"]
+    for name, value in pairs:
+        one = f"{indent}{name}: {_flow(value)}"
+        if isinstance(value, str) or len(one) <= WIDTH:
+            lines.append(one)
+            continue
+        # A text is never broken: its blanks are part of it.
+        lines.append(f"{indent}{name}: [")
+        for item in value:
+            last = lines[-1]
+            together = f"{last} {item}," if last.endswith(",") else ""
+            lines[-1:] = [together] if 0 < len(together) <= WIDTH else [last, f"{indent}  {item},"]
+        lines.append(f"{indent}]")
+    return [*lines[:1], *(_said(words, f"{indent}# ") if words else []), *lines[1:]]
 
 
 def _rules() -> list[str]:
@@ -235,27 +283,34 @@ def _rules() -> list[str]:
         value = getattr(defaults, key)
         # 1.0e-6 is a number to readers of YAML 1.1 and 1.2 alike, 1e-06 is not.
         text = "1.0e-6" if key == "tolerance" else f"{value:g}" if isinstance(value, float) else str(value)
-        lines.append(f"  {key}: {text}  # {words}")
+        lines += _beside(f"  {key}: {text}", words)
     return lines
 
 
 def _estimator(target: SampleColumn) -> tuple[str, str]:
-    if target.role == "category":
+    if target.levels:
         return "LogisticRegression", "{C: 1.0}"
     return ("PoissonRegressor", "{alpha: 1.0}") if target.whole else ("LinearRegression", "{}")
 
 
-def _range(column: SampleColumn) -> str:
-    low, high = column.range or (0.0, 1.0)
-    return f"[{_number(low)}, {_number(high)}]"
+def _range(column: SampleColumn) -> list[str]:
+    return [_number(end) for end in column.range or (0.0, 1.0)]
 
 
 def _number(value: float) -> str:
     return str(int(value)) if value == int(value) and abs(value) < 1e15 else repr(value)
 
 
-def _flow(values: Sequence[str]) -> str:
-    return "[" + ", ".join(_value(value) for value in values) + "]"
+def _one_or_more(values: Sequence[str]) -> str | list[str]:
+    return _value(values[0]) if len(values) == 1 else _values(values)
+
+
+def _flow(value: str | list[str]) -> str:
+    return value if isinstance(value, str) else f"[{', '.join(value)}]"
+
+
+def _values(values: Sequence[str]) -> list[str]:
+    return [_value(value) for value in values]
 
 
 def _value(text: str) -> str:

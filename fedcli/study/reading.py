@@ -81,9 +81,11 @@ def read_study(text: str, *, name: str = "study.yaml") -> Study:
     tree = load(text, name=name)
     if not isinstance(tree.value, dict):
         raise BadStudy("the file is not a study", hint="write a draft with: fedcli study init DIR", where=name)
+    # A draft's line 'silos:' with nothing behind it is one that waits for its silos.
+    values = {key: value for key, value in tree.value.items() if key != "silos" or value is not None}
     try:
         # JSON's strict mode takes lists for tuples and refuses '10' for 10 and yes for true.
-        return Study.model_validate_json(json.dumps(tree.value), strict=True)
+        return Study.model_validate_json(json.dumps(values), strict=True)
     except ValidationError as exc:
         errors = [_said(error, tree) for error in _without_echoes(exc.errors())]
     # A misspelt key also leaves a lacking one behind: name the misspelling, it is what was written.

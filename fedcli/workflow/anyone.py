@@ -7,14 +7,17 @@ Stable: part of the Python API.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from fedcli.crypto.keys import PublicKey
 from fedcli.errors import FedcliError, NotAFedcliFile, OtherStudy, UnknownSigner
 from fedcli.fileformat.envelope import read_envelope
 from fedcli.fileformat.manifest import Manifest
 from fedcli.preparing.plan import Plan
-from fedcli.protocol.roster import Roster
+from fedcli.protocol.approval import verified_approval
+from fedcli.protocol.roster import Roster, verify_as
 from fedcli.report.members import rests_on
 from fedcli.workflow.files import (
     kind_of,
@@ -51,11 +54,11 @@ def inspect(path: Path | str) -> Inspected:
         }
         if manifest.study:
             facts["study"] = f"{manifest.name} ({manifest.study[:16]})"
-        if envelope.kind in ("update", "model", "state"):
+        if envelope.kind in ("update", "model", "state", "approval"):
             facts["round"] = str(manifest.round)
             facts["attempt"] = str(manifest.attempt)
         if manifest.approval is not None:
-            facts["approved by"] = f"{manifest.approval['key']['name']}, by its own word"
+            facts["approved by"] = f"{_claimed_reviewer(manifest.approval)}, by its own word"
         if envelope.kind == "model":
             facts["final"] = "yes" if manifest.final else "no"
         payload = manifest.payload
@@ -67,6 +70,17 @@ def inspect(path: Path | str) -> Inspected:
             facts |= _result_facts(path)
         facts["software"] = manifest.software
         return Inspected(path, envelope.kind, path.stat().st_size, facts)
+
+
+def _claimed_reviewer(approval: Mapping[str, Any]) -> str:
+    try:
+        return _named(PublicKey.from_document(dict(approval["key"])))
+    except FedcliError:
+        return f"{approval['key']['name']}, with a key that is none"
+
+
+def _named(reviewer: PublicKey) -> str:
+    return f"{reviewer.name}, fingerprint {reviewer.fingerprint}"
 
 
 def _result_facts(path: Path) -> dict[str, str]:
@@ -87,8 +101,9 @@ def _result_facts(path: Path) -> dict[str, str]:
 def verify(paths: Sequence[Path | str], *, workspace: Path | str = ".") -> Verified:
     """Say of each file whether it is genuine.
 
-    Keys and studies verify by the keys inside them: genuine then means unchanged, and the fingerprint says whose. Other
-    files verify against a study: one among ``paths``, else the workspace's; a final model carries its own.
+    Keys and studies verify by the keys inside them: genuine then means unchanged, and the fingerprint says whose. A
+    reviewer's approval verifies with their public key, which is in no roster: one among ``paths``. Other files verify
+    against a study: one among ``paths``, else the workspace's; a final model carries its own.
 
     Returns
     -------
@@ -100,7 +115,7 @@ def verify(paths: Sequence[Path | str], *, workspace: Path | str = ".") -> Verif
     verdicts = []
     for path in files:
         try:
-            verdicts.append(Verdict(path, True, _genuine(path, rosters)))
+            verdicts.append(Verdict(path, True, _genuine(path, rosters, files)))
         except FedcliError as error:
             verdicts.append(Verdict(path, False, error.message, error))
     return Verified(all(verdict.ok for verdict in verdicts), tuple(verdicts))
@@ -121,7 +136,7 @@ def _rosters(files: Sequence[Path], workspace: Path) -> dict[str, Roster]:
     return found
 
 
-def _genuine(path: Path, rosters: dict[str, Roster]) -> str:
+def _genuine(path: Path, rosters: dict[str, Roster], files: Sequence[Path]) -> str:
     found = what_it_is(path)
     if found == SECRET_KEY:
         raise NotAFedcliFile(
@@ -149,6 +164,8 @@ def _genuine(path: Path, rosters: dict[str, Roster]) -> str:
             raise _of_another_study(OtherStudy, path, study.study.study, study.digest, rosters)
         known = "" if rosters else f"; its own study's fingerprint is {study.fingerprint}"
         return f"final model of {study.study.study}, round {model.round}, from {study.roster.coordinator.name}{known}"
+    if kind == "approval":
+        return _approval(path, files)
     if not rosters:
         raise UnknownSigner(
             f"nothing says who may sign '{path.name}'",
@@ -164,7 +181,8 @@ def _genuine(path: Path, rosters: dict[str, Roster]) -> str:
             stranger = error
             continue
         if manifest.study == digest:
-            return f"{kind} from {manifest.sender}, round {manifest.round}, attempt {manifest.attempt}"
+            said = f"{kind} from {manifest.sender}, round {manifest.round}, attempt {manifest.attempt}"
+            return said + _approved(manifest)
         signed = True
     with open_file(path) as file:
         claimed = Manifest.from_bytes(read_envelope(file).manifest_bytes)
@@ -174,6 +192,38 @@ def _genuine(path: Path, rosters: dict[str, Roster]) -> str:
     if claimed.study not in rosters:
         raise _of_another_study(UnknownSigner, path, claimed.name, claimed.study, rosters)
     raise stranger
+
+
+def _approved(manifest: Manifest) -> str:
+    """Say who approved an update; its approval was verified with it."""
+    if manifest.kind != "update":
+        return ""
+    if manifest.approval is None:
+        return "; no reviewer's approval"
+    reviewer, sheet = verified_approval(manifest.approval, manifest)
+    return f"; approved by {_named(reviewer)}, who signed sheet {sheet[:16]}"
+
+
+def _approval(path: Path, files: Sequence[Path]) -> str:
+    """Verify a reviewer's approval with the public keys among ``files``: reviewers are in no roster."""
+    for other in files:
+        try:
+            key = read_public_key(other) if kind_of(other) == "key" else None
+        except FedcliError:
+            continue
+        with open_file(path) as file:
+            envelope = read_envelope(file)
+            if key is None or key.ed25519 != envelope.signer:
+                continue
+            manifest = verify_as(envelope, key)
+            envelope.check_payload()
+            sheet = manifest.payload.sha256[:16] if manifest.payload else ""
+            about = f"{manifest.name}, round {manifest.round}, attempt {manifest.attempt}"
+            return f"approval of sheet {sheet} of {about}, by {_named(key)}"
+    raise UnknownSigner(
+        f"nothing says who may sign '{path.name}': reviewers are in no study",
+        hint="name the reviewer's .fedpub file as well, if you compared its fingerprint",
+    )
 
 
 def _of_another_study(

@@ -159,3 +159,8 @@ def approval_of(folders: Iterable[Path], sheet: str, reviewer: PublicKey, update
         hint=f"they run: fedcli approve SHEET --key {reviewer.name}.fedkey; put what that writes into inbox/, then: "
         "fedcli train",
     )
+
+
+def approver_of(update: Manifest) -> bytes | None:
+    """Return the Ed25519 key of the reviewer whose approval an update's manifest carries; None where it has none."""
+    return verified_approval(update.approval, update)[0].ed25519 if update.approval is not None else None

@@ -72,7 +72,7 @@ def check(data: Path | str | None = None, *, workspace: Path | str = ".", query:
     problems: list[FedcliError] = []
     asked: _Asked | None = None
     try:
-        side.ledger()
+        side.record()
         asked = _asked(side, memory)
     except FedcliError as error:
         problems.append(error)
@@ -141,7 +141,7 @@ def _rows(side: SiloSide, memory: SiloMemory, table: Table, asked: _Asked | None
             hashes = hash_rows(spool, secret)
             mask = held_out(hashes, study.evaluation.holdout, secret)
         folds = folds_of(hashes, study.model.cv, secret) if study.model.cv and hashes is not None else None
-        disclosure = examine_rows(Plan(study), spool, mask, folds)
+        disclosure = examine_rows(Plan(study), spool, mask, folds, memory.levels())
         misfits += disclosure.problems
         if asked is not None and hashes is not None:
             digest = rows_digest(hashes, secret)

@@ -18,8 +18,9 @@ from fedcli.crypto.secretfile import read_secret
 from fedcli.crypto.signing import sign
 from fedcli.errors import BadDocument, FedcliError, FileMissing, NotAFedcliFile, NotConfirmed
 from fedcli.fileformat import canonical
-from fedcli.fileformat.envelope import Envelope, read_envelope, seal
+from fedcli.fileformat.envelope import Envelope, read_envelope
 from fedcli.fileformat.manifest import Manifest
+from fedcli.fileformat.sealing import seal
 from fedcli.protocol.approval import verified_approval
 from fedcli.protocol.roster import Roster, study_fingerprint, verify_as
 from fedcli.study.canonical_form import from_json, study_id, to_json

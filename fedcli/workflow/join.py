@@ -11,12 +11,13 @@ from pathlib import Path
 
 from fedcli.crypto.keys import SecretKey, same_fingerprint
 from fedcli.crypto.studysecret import study_secret
-from fedcli.data.mapping import Mapping, agreed_columns, read_mapping, without_places
+from fedcli.data.mapping import Mapping, agreed_columns, read_mapping
 from fedcli.data.proposing import first_rows, propose
 from fedcli.data.reading import read_query
 from fedcli.data.source import recorded
 from fedcli.errors import FingerprintMismatch, NotConfirmed, OtherSilo, WorkspaceExists
-from fedcli.study.yaml import decode, scalar
+from fedcli.study.yaml import decode
+from fedcli.study.yaml_edit import set_values
 from fedcli.workflow.files import Passphrase, open_key, open_study
 from fedcli.workflow.limits import cross_check
 from fedcli.workflow.memory import SiloMemory
@@ -122,8 +123,8 @@ def join(
         proposed = propose(opened.study, table.columns, **places, sample=rows, decimal_comma=comma)
         text, notes = proposed.text, proposed.notes
     else:
-        lines = "".join(f"{key}: {scalar(place)}\n" for key, place in places.items())
-        text = f"{lines}\n{without_places(given, name=Path(mapping).name)}"
+        # All else stays as the person wrote it, comments included.
+        text = set_values(given, places, name=Path(mapping).name)
     own = read_mapping(text, opened.study, name=SILO_FILE)
     unplaced = tuple(column for column in agreed_columns(opened.study) if own.local(column) not in table.columns)
     root.mkdir(parents=True, exist_ok=True)

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from fedcli.privacy.disclosure import Merged
 from fedcli.workflow.results import LedgerEntry, LedgerShown
 from fedcli.workflow.silo import open_silo_record
+from fedcli.workflow.unfinished import all_unfinished
 
 
 def ledger(*, workspace: Path | str = ".") -> LedgerShown:
@@ -24,11 +26,12 @@ def ledger(*, workspace: Path | str = ".") -> LedgerShown:
 
     Raises
     ------
-    LedgerBroken
-        A line was edited, removed, cut or the whole was replaced by an older copy: the message says which line.
+    LedgerBroken, LedgerRewound
+        A line was edited, removed, cut or added, or the whole was replaced by an older copy: the message says which.
     NoWorkspace
     """
     space, record = open_silo_record(workspace)
+    kept = all_unfinished(space.private)
     entries = tuple(
         LedgerEntry(
             number=int(entry["sequence"]),
@@ -40,8 +43,10 @@ def ledger(*, workspace: Path | str = ".") -> LedgerShown:
             recipient=str(entry.get("recipient", "")),
             rows=int(entry.get("rows", 0)),
             numbers=sum(int(count) for count in entry.get("numbers", {}).values()),
+            finished=entry.get("update") not in kept,
+            merged=tuple(str(Merged(*level)) for level in entry.get("merged", ())),
             details={key: value for key, value in entry.items() if key not in ("sequence", "previous")},
         )
-        for entry in record.entries
+        for entry in record.ledger.entries
     )
-    return LedgerShown(space.ledger, entries, record.head)
+    return LedgerShown(space.ledger, entries, record.ledger.head, record.confirmed, record.ledger.torn)

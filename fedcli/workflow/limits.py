@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from fedcli.fileformat.statistics import State
 from fedcli.models.batch import empty_state
 from fedcli.preparing.estimators import parameters
 from fedcli.preparing.plan import Plan
-from fedcli.privacy.disclosure import Disclosure, examine, level_problems
+from fedcli.privacy.disclosure import Disclosure, Levels, examine, level_problems
 from fedcli.privacy.ring import fraction_bits
 from fedcli.study.document import Rules, Study
 from fedcli.workflow.memory import SiloMemory
@@ -97,7 +98,11 @@ def spread_problems(study: Study, extent: Mapping[str, tuple[float, float]]) -> 
 
 
 def examine_rows(
-    plan: Plan, spool: Spool, mask: NDArray[np.bool_], folds: NDArray[np.int64] | None = None
+    plan: Plan,
+    spool: Spool,
+    mask: NDArray[np.bool_],
+    folds: NDArray[np.int64] | None = None,
+    earlier: Levels | None = None,
 ) -> Disclosure:
     """Merge small levels where that is agreed, then test a silo's rows against the agreement's rules.
 
@@ -112,11 +117,13 @@ def examine_rows(
         Rows held out.
     folds : ndarray of int of shape (n_rows,), optional
         Of a cross-validation.
+    earlier : Levels, optional
+        What updates of this study have merged and shown before.
     """
     rules = plan.study.rules
     held_out = int(mask.sum())
-    merged = merge_small(plan, spool, mask)
-    return examine(
+    merging = merge_small(plan, spool, mask, earlier)
+    found = examine(
         count_cells(plan, spool, mask, folds),
         n_rows=len(spool) - held_out,
         n_held_out=held_out,
@@ -132,9 +139,12 @@ def examine_rows(
         levels_per_row=rules.levels_per_row,
         shares=largest_shares(plan, spool, mask) if rules.largest_share is not None else (),
         largest_share=rules.largest_share,
-        merged=merged,
+        merged=merging.merged,
         smallest_group=smallest_product_group(plan, spool, mask, folds),
     )
+    levels = Levels(frozenset((level.column, level.level) for level in merging.merged), merging.shown)
+    # Before the small group that such a level is: this says why it may not be counted as another.
+    return replace(found, problems=(*merging.problems, *found.problems), levels=levels)
 
 
 def within_rules(max_rounds: int, memory: SiloMemory, number: int, attempt: int, parent: str) -> None:
@@ -183,12 +193,22 @@ def least_difference(rules: Rules) -> int:
     return max(rules.min_rows, rules.min_cell)
 
 
-def other_numbers(number: int, attempt: int, name: str) -> AlreadyReleased:
-    """Return the refusal of a second, different update for one attempt."""
+def other_numbers(number: int, attempt: int, name: str, *, begun: bool = False) -> AlreadyReleased:
+    """Return the refusal of a second, different update for one attempt.
+
+    Parameters
+    ----------
+    number, attempt : int
+    name : str
+        The silo's.
+    begun : bool
+        The first one is recorded, and the run that did it stopped before it was written.
+    """
+    left = "is recorded" if begun else "has left"
+    do = "train on the table of the run that stopped" if begun else "send the file in outbox/ as it is"
     return AlreadyReleased(
-        f"an update for round {number}, attempt {attempt} has left already, and this table gives other numbers",
-        hint="send the file in outbox/ as it is; or ask the coordinator to ask again: "
-        f"fedcli aggregate --new-attempt --ask {name}",
+        f"an update for round {number}, attempt {attempt} {left} already, and this table gives other numbers",
+        hint=f"{do}; or ask the coordinator to ask again: fedcli aggregate --new-attempt --ask {name}",
     )
 
 

@@ -20,9 +20,11 @@ from fedcli.crypto.secretfile import read_secret, write_secret
 from fedcli.errors import FileMissing
 from fedcli.fileformat import canonical, tensors
 from fedcli.models.batch import Memory
+from fedcli.privacy.disclosure import Levels
 from fedcli.workflow.workspace import write_bytes
 
 _HOLDOUT = "holdout.secret"
+_LEVELS = ("merged", "shown")
 _LIMIT = 1 << 20
 
 
@@ -70,17 +72,13 @@ class SiloMemory:
 
     # ---- ledger ----------------------------------------------------------------------------------------------------
 
-    def ledger_head(self) -> tuple[int, str] | None:
-        """Return how many lines the ledger had and the hash of the last, or None where that was never recorded."""
+    def ledger_head(self) -> bytes | None:
+        """Return what is known of the ledger, as it was signed, or None where no line was ever written."""
         path = self.folder / "ledger.json"
-        if not path.exists():
-            return None
-        found = canonical.loads(path.read_bytes(), limit=_LIMIT)
-        return int(found["lines"]), str(found["head"])
+        return path.read_bytes() if path.exists() else None
 
-    def remember_ledger(self, lines: int, head: str) -> None:
-        """Record the ledger's length and head, once its last line is on disk."""
-        data = canonical.dumps({"lines": lines, "head": head})
+    def keep_ledger_head(self, data: bytes) -> None:
+        """Record what is known of the ledger."""
         write_bytes(self.folder / "ledger.json", data, force=True, mode=0o600)
 
     # ---- rows ------------------------------------------------------------------------------------------------------
@@ -95,6 +93,25 @@ class SiloMemory:
         data = canonical.dumps({"rows": digest, "attempt": attempt})
         write_bytes(self.folder / "rows.json", data, force=True, mode=0o600)
 
+    # ---- levels ----------------------------------------------------------------------------------------------------
+
+    def levels(self) -> Levels:
+        """Return which levels updates of this study have counted as others, and which they have shown."""
+        path = self.folder / "levels.json"
+        if not path.exists():
+            return Levels()
+        found = canonical.loads(path.read_bytes(), limit=_LIMIT)
+        merged, shown = (frozenset((str(column), str(level)) for column, level in found[key]) for key in _LEVELS)
+        return Levels(merged, shown)
+
+    def remember_levels(self, levels: Levels) -> None:
+        """Record what one more update does with levels, before its sums leave."""
+        known = self.levels()
+        if (together := known | levels) != known:
+            pairs = {"merged": together.merged, "shown": together.shown}
+            data = canonical.dumps({key: sorted(map(list, found)) for key, found in pairs.items()})
+            write_bytes(self.folder / "levels.json", data, force=True, mode=0o600)
+
     # ---- updates ---------------------------------------------------------------------------------------------------
 
     def _stem(self, number: int, attempt: int, parent: str) -> str:
@@ -105,7 +122,13 @@ class SiloMemory:
         return self.folder / f"{self._stem(number, attempt, parent)}.fedupdate"
 
     def sealed(self, sent: Sent) -> bytes:
-        """Return the bytes of an update that was made."""
+        """Return the bytes of an update that was made.
+
+        Raises
+        ------
+        FileMissing
+        """
+        self._need(sent.file)
         return (self.folder / sent.file).read_bytes()
 
     def sent(self, number: int, attempt: int, parent: str) -> Sent | None:
@@ -124,8 +147,9 @@ class SiloMemory:
         write_bytes(self.folder / f"{digest}.safetensors", b"".join(held.chunks()), force=True, mode=0o600)
         entry = {"digest": sent.digest, "content": sent.content, "file": sent.file, "round": number, "name": name}
         data = canonical.dumps(entry)
-        write_bytes(self.folder / f"{self._stem(number, attempt, parent)}.json", data, force=True, mode=0o600)
         write_bytes(self.folder / "last.json", data, force=True, mode=0o600)
+        # The last of all, since `sent` goes by it.
+        write_bytes(self.folder / f"{self._stem(number, attempt, parent)}.json", data, force=True, mode=0o600)
         return sent
 
     def sent_after(self, parent: str) -> str | None:
@@ -161,6 +185,17 @@ class SiloMemory:
     def remember_name(self, name: str) -> None:
         """Record the silo's own name, once, when it joins."""
         write_bytes(self.folder / "silo.json", canonical.dumps({"silo": name}), force=True, mode=0o600)
+
+    def made(self) -> dict[str, str]:
+        """Return the digest and the name of every update that was made here."""
+        found = [canonical.loads(path.read_bytes(), limit=_LIMIT) for path in sorted(self.folder.glob("r*-a*-*.json"))]
+        return {str(entry["digest"]): str(entry["name"]) for entry in found}
+
+    def has_made(self) -> bool:
+        """Return whether anything here is from an update."""
+        return any((self.folder / name).exists() for name in ("last.json", "rows.json")) or any(
+            self.folder.glob("r*-a*-*")
+        )
 
     def last_digest(self) -> str:
         """Return the digest of the newest update's manifest, or an empty text."""

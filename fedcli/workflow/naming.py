@@ -21,6 +21,7 @@ _KINDS = {
     "update": "an update",
     "model": "a model",
     "state": "the sums of a round",
+    "approval": "an approval of a sheet",
 }
 SECRET_KEY: Final = "a secret key"  # noqa: S105 - the words for one
 SEALED = "an encrypted file"

@@ -33,7 +33,11 @@ CHANGED_WARNING = (
     "subtract them, and sees the sum of the rows that differ; with few such rows that is nearly the rows themselves"
 )
 INTERRUPTED_WARNING = (
-    "the last line of ledger.jsonl was written by a run that stopped before its update was: that update never left"
+    "the last line of ledger.jsonl is of another update, by a run that stopped before it was finished: it did not leave"
+)
+RESUMED_WARNING = (
+    "an earlier run recorded this update in ledger.jsonl and stopped before it was finished: this one finishes it, and "
+    "nothing is recorded again"
 )
 
 
@@ -56,8 +60,9 @@ class Computed:
         Keyed hash of all rows.
     content : str
         Keyed hash of the numbers.
-    changed, interrupted : bool
-        Whether the table is another than before, and whether an earlier run stopped half-way.
+    changed, interrupted, resumed : bool
+        Whether the table is another than before, whether the run that wrote the ledger's last line stopped half-way,
+        and whether it is this update that it did not finish.
     differs : Difference or None
         From the most similar set of rows that was summed before; None before the first.
     few_held_out : bool
@@ -80,6 +85,7 @@ class Computed:
     content: str
     changed: bool
     interrupted: bool
+    resumed: bool
     differs: Difference | None
     few_held_out: bool
     evaluated_differs: Difference | None
@@ -115,7 +121,9 @@ def release_of(side: SiloSide, found: Computed, target: Path, *, again: bool) ->
         differs = found.differs
         counted = f" ({differs.added:,} new and {differs.removed:,} gone in the sums)" if differs is not None else ""
         warnings.append(CHANGED_WARNING.format(counted=counted))
-    if found.interrupted:
+    if found.resumed:
+        warnings.append(RESUMED_WARNING)
+    elif found.interrupted:
         warnings.append(INTERRUPTED_WARNING)
     for column, count in found.report.outside.items():
         if count:
@@ -364,6 +372,7 @@ def ledger_entry(
         "smallest": list(release.smallest) if release.smallest else [],
         "aggregation": side.study.study.rules.aggregation,
         "recipient": release.recipient,
+        "recipient_fingerprint": release.recipient_fingerprint,
         "mapping": side.mapping_digest,
         "table": found.table,
         "sheet": sheet,

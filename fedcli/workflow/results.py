@@ -157,7 +157,11 @@ class Approved:
 
 @dataclass(frozen=True)
 class LedgerEntry:
-    """One line of a silo's ledger; ``details`` holds all that was recorded."""
+    """One line of a silo's ledger; ``details`` holds all that was recorded.
+
+    ``finished`` is False where the run that recorded an update stopped before it had written it; ``merged`` says in
+    words which small levels were counted as others.
+    """
 
     number: int
     time: str
@@ -168,16 +172,24 @@ class LedgerEntry:
     recipient: str
     rows: int
     numbers: int
+    finished: bool
+    merged: tuple[str, ...]
     details: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class LedgerShown:
-    """Result of `ledger`: the record, verified line by line; ``head`` is the hash of its last line."""
+    """Result of `ledger`: the record, verified line by line; ``head`` is the hash of its last line.
+
+    ``confirmed`` is False where a run stopped right after it wrote the last line, before it signed anything; ``torn``
+    counts the bytes of a further line that a run was writing when it stopped.
+    """
 
     file: Path
     entries: tuple[LedgerEntry, ...]
     head: str
+    confirmed: bool = True
+    torn: int = 0
 
 
 @dataclass(frozen=True)
@@ -332,3 +344,4 @@ class Simulated:
     kept: Path | None
     evaluation: Mapping[str, float] = field(default_factory=dict)
     model: Path | None = None
+    linear: bool = True

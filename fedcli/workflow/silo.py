@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from fedcli.crypto.keys import PublicKey
 from fedcli.data.checking import RowReader
@@ -16,15 +15,15 @@ from fedcli.data.mapping import Mapping, read_mapping
 from fedcli.data.reading import open_table, read_query
 from fedcli.data.source import is_address, located
 from fedcli.data.table import Table
-from fedcli.errors import BadMapping, LedgerBroken, LedgerRewound, NothingToDo, NoWorkspace, TooManyColumns, TrustError
-from fedcli.protocol.ledger import Ledger
+from fedcli.errors import BadMapping, NothingToDo, NoWorkspace, TooManyColumns, TrustError
 from fedcli.study.document import Study
 from fedcli.study.yaml import decode
 from fedcli.workflow.files import OpenedStudy, open_study, read_public_key
 from fedcli.workflow.limits import cross_check
 from fedcli.workflow.memory import SiloMemory
 from fedcli.workflow.models import newest
-from fedcli.workflow.workspace import SILO_FILE, Workspace, append_line, find_workspace, need_file
+from fedcli.workflow.recording import Record, read_record
+from fedcli.workflow.workspace import SILO_FILE, Workspace, find_workspace, need_file
 
 
 @dataclass(frozen=True)
@@ -46,14 +45,14 @@ class SiloSide:
         """Read the table through the mapping and the agreement's checks."""
         return RowReader(self.study.study, self.mapping, self.table())
 
-    def ledger(self) -> Ledger:
-        """Read the ledger, verify it, and compare it with what was remembered when its last line was written.
+    def record(self) -> Record:
+        """Read the ledger, verify it, and compare it with what ``private/`` knows of it.
 
         Raises
         ------
         LedgerBroken, LedgerRewound
         """
-        return read_ledger(self.workspace)
+        return read_record(self.workspace, self.study)
 
     def reviewer(self) -> PublicKey | None:
         """Read the key of whom this silo asks to approve each release; None where ``silo.yaml`` names nobody."""
@@ -64,30 +63,10 @@ class SiloSide:
     def ledger_problem(self) -> TrustError | None:
         """Return what is wrong with the ledger, for whoever looks at more than it; or None."""
         try:
-            self.ledger()
+            self.record()
         except TrustError as error:
             return error
         return None
-
-    def append(self, entry: dict[str, Any]) -> None:
-        """Write a line into the ledger, then remember that it is there."""
-        memory, ledger = SiloMemory(self.workspace.private), self.ledger()
-        # What an interrupted run left is confirmed first: after a second one it could not be told from a forgery.
-        memory.remember_ledger(len(ledger.entries), ledger.head)
-        line = ledger.line(entry)
-        append_line(self.workspace.ledger, line)
-        grown = ledger.grown(line)
-        memory.remember_ledger(len(grown.entries), grown.head)
-
-    def interrupted(self) -> bool:
-        """Verify the ledger, and return whether a run wrote its last line and stopped before its update was written.
-
-        Raises
-        ------
-        LedgerBroken, LedgerRewound
-        """
-        ledger, known = self.ledger(), SiloMemory(self.workspace.private).ledger_head()
-        return known is not None and ledger.unconfirmed(*known)
 
     def continued(self) -> Path | None:
         """Return the newest model in ``inbox/``, or None before the first; no key is needed.
@@ -137,45 +116,17 @@ def open_silo(root: Path | str, data: Path | str | None, query: str | None = Non
     return SiloSide(workspace, study, mapping, hashlib.sha256(raw).hexdigest(), key, table)
 
 
-def open_silo_record(root: Path | str) -> tuple[Workspace, Ledger]:
+def open_silo_record(root: Path | str) -> tuple[Workspace, Record]:
     """Open a silo's workspace for its ledger alone: neither key nor table has to be there.
 
     Raises
     ------
-    NoWorkspace, LedgerBroken
+    NoWorkspace, LedgerBroken, LedgerRewound
     """
     workspace = find_workspace(root)
-    if workspace.role != "silo":
+    if workspace.role != "silo" or workspace.study_file is None:
         raise NoWorkspace("this is the coordinator's workspace", hint="go to a silo's: the one that 'fedcli join' made")
-    return workspace, read_ledger(workspace)
-
-
-def read_ledger(workspace: Workspace) -> Ledger:
-    """Read a silo's ledger, verify it, and compare it with what was remembered when its last line was written.
-
-    Raises
-    ------
-    LedgerBroken, LedgerRewound
-    """
-    path, memory = workspace.ledger, SiloMemory(workspace.private)
-    known = memory.ledger_head()
-    if path.is_file():
-        ledger = Ledger.from_text(path.read_bytes())
-        if known is not None:
-            ledger.unconfirmed(*known)
-        elif (last := memory.last_digest()) and all(entry.get("update") != last for entry in ledger.entries):
-            # Updates from before the head was remembered: the newest one must be recorded at least.
-            raise LedgerRewound(
-                "the ledger does not hold the update that left last: its end was cut, or an older copy put back",
-                hint="restore the newest ledger.jsonl from a backup, and tell your data-protection officer",
-            )
-        return ledger
-    if memory.last_round() or (known is not None and known[0]):
-        raise LedgerBroken(
-            "ledger.jsonl is gone, and an update has left this workspace",
-            hint="restore it from a backup; it records what has left this institution and is never edited",
-        )
-    return Ledger()
+    return workspace, read_record(workspace, open_study(workspace.study_file))
 
 
 def opened_table(data: Path | str, mapping: Mapping) -> Table:

@@ -26,9 +26,9 @@ from fedcli.preparing.plan import Plan
 from fedcli.preparing.rows import Rows
 from fedcli.report.pooled import compare_pooled
 from fedcli.study.document import Study
-from fedcli.study.draft import replace_silos
 from fedcli.study.reading import read_study
 from fedcli.study.yaml import decode
+from fedcli.study.yaml_edit import clear_list
 from fedcli.workflow.aggregate import aggregate
 from fedcli.workflow.files import open_key
 from fedcli.workflow.join import join
@@ -120,6 +120,7 @@ def simulate(
             kept=Path(keep) if keep is not None else None,
             evaluation=final.evaluation,
             model=final.model if keep is not None else None,
+            linear=plan.family.linear,
         )
 
 
@@ -164,7 +165,7 @@ def _play(
     tell("agreeing on the study", 0, 0)
     space = root / coordinator / "study"
     study_init(space, key=files[coordinator].secret, name=agreed.study)
-    write_bytes(space / "study.yaml", replace_silos(text, (), name="study.yaml").encode("utf-8"), force=True)
+    write_bytes(space / "study.yaml", clear_list(text, "silos", name="study.yaml").encode("utf-8"), force=True)
     study_add_silo(
         [files[name].public for name in tables],
         workspace=space,

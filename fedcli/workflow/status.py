@@ -23,6 +23,7 @@ from fedcli.workflow.memory import SiloMemory
 from fedcli.workflow.models import OpenedModel, model_manifest, newest, open_model, start_of
 from fedcli.workflow.results import Status
 from fedcli.workflow.silo import open_silo
+from fedcli.workflow.unfinished import is_unfinished
 from fedcli.workflow.workspace import find_workspace
 
 
@@ -167,14 +168,15 @@ def _silo_status(workspace: Path | str, key: SecretKey | Path | str | None, pass
     if looked.problems:
         names = ", ".join(name for name, _ in looked.problems)
         return replace(begun, next_step=f"ask {coordinator} to send {names} again: train refuses until then")
-    sent = memory.sent_after(manifest.digest() if manifest else side.study.digest)
+    parent = manifest.digest() if manifest else side.study.digest
+    sent = memory.sent_after(parent)
     waits = (
         f"wait for {coordinator}'s next model and put it into inbox/ (only a final one ends the study); "
         f"{side.workspace.outbox}/{{}} is what {coordinator} needs of you"
     )
-    if sent:
+    if sent and not is_unfinished(memory.folder, parent):
         return replace(begun, next_step=waits.format(sent))
-    if found is None or not memory.sent_in(number):
+    if sent or found is None or not memory.sent_in(number):
         return replace(begun, next_step="fedcli train")
     # It made an update of this round from another file: the newest one here repeats the round.
     if passphrase is not None:

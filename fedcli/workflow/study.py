@@ -29,9 +29,10 @@ from fedcli.preparing.plan import Plan
 from fedcli.protocol.roster import Roster
 from fedcli.study.canonical_form import study_id
 from fedcli.study.document import Member, Study
-from fedcli.study.draft import draft, replace_silos
+from fedcli.study.draft import draft
 from fedcli.study.reading import read_study
 from fedcli.study.yaml import decode, scalar
+from fedcli.study.yaml_edit import append_items
 from fedcli.workflow.coordinator import open_workspace
 from fedcli.workflow.files import (
     OpenedStudy,
@@ -51,6 +52,7 @@ from fedcli.workflow.workspace import (
     COORDINATOR_FILE,
     SILO_FILE,
     Workspace,
+    all_or_nothing,
     find_workspace,
     make_folders,
     need_file,
@@ -158,12 +160,15 @@ def study_add_silo(
         raise FingerprintMismatch(
             f"the fingerprint {unused[0]} is of none of these keys", hint="compare it again; nobody was enrolled"
         )
-    members = (*study.silos, *(Member(name=key.name, fingerprint=key.fingerprint, key={}) for key, _ in added))
-    new_text = replace_silos(text, members, name=space.draft.name)
+    # The keys themselves stay in keys/: a post-quantum one alone is 2.6 kB.
+    entries = [{"name": key.name, "fingerprint": key.fingerprint} for key, _ in added]
+    new_text = append_items(text, "silos", entries, name=space.draft.name)
     read_study(new_text, name=space.draft.name)
-    for key, path in added:
-        write_bytes(space.keys / f"{key.name}.fedpub", path.read_bytes(), force=True)
-    write_bytes(space.draft, new_text.encode("utf-8"), force=True)
+    copies = {space.keys / f"{key.name}.fedpub": path.read_bytes() for key, path in added}
+    with all_or_nothing(space.draft, *copies):
+        for place, content in copies.items():
+            write_bytes(place, content, force=True)
+        write_bytes(space.draft, new_text.encode("utf-8"), force=True)
     return tuple(SiloAdded(key.name, key.fingerprint) for key, _ in added)
 
 

@@ -1,7 +1,7 @@
 """`train`: what a silo computes, is shown, and lets go.
 
-Owns the order: read, test, sum, show, ask, record, write. Knows nothing of mathematics or of how things are printed.
-Stable: part of the Python API.
+Owns the order: read, test, sum, show, ask, encrypt, record, sign, write. Knows nothing of mathematics or of how things
+are printed. Stable: part of the Python API.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from fedcli.compute.cells import small_outcome
 from fedcli.compute.spool import Spool
 from fedcli.compute.update import hash_rows, rows_digest, sum_update
 from fedcli.crypto.keys import PublicKey, SecretKey
-from fedcli.errors import BadMapping, NotApproved, NotConfirmed, OtherSilo
+from fedcli.errors import BadMapping, CannotWrite, NotApproved, NotConfirmed, OtherSilo
 from fedcli.fileformat.manifest import Manifest
 from fedcli.preparing.holdout import folds_of, held_out
 from fedcli.preparing.plan import Plan
 from fedcli.privacy.differencing import nearest, too_few_differ
 from fedcli.protocol.payloads import update_payload
 from fedcli.study.document import ClassTarget
-from fedcli.workflow.approve import approval_of
-from fedcli.workflow.files import Passphrase, open_key, write_signed
+from fedcli.workflow.approve import approval_of, approver_of
+from fedcli.workflow.files import Passphrase, open_key
 from fedcli.workflow.limits import (
     examine_rows,
     least_difference,
@@ -35,11 +35,13 @@ from fedcli.workflow.limits import (
 )
 from fedcli.workflow.memory import SiloMemory
 from fedcli.workflow.models import OpenedModel, open_model, start_of
+from fedcli.workflow.recording import Record, append, confirm_last
 from fedcli.workflow.release import Computed, kept_sheet, ledger_entry, release_of, sheet_of, write_sheet
 from fedcli.workflow.released import EVALUATED, SUMMED, Released
 from fedcli.workflow.results import Trained
 from fedcli.workflow.silo import SiloSide, open_silo
 from fedcli.workflow.trail import points_before, remember_points
+from fedcli.workflow.unfinished import Unfinished, all_unfinished, encrypt, find, forget
 from fedcli.workflow.what_leaves import Release, SheetKept
 from fedcli.workflow.workspace import check_free, write_file
 
@@ -108,10 +110,12 @@ def train(
             f"the key is that of '{name}', this workspace is that of '{memory.name()}'",
             hint="name the right key with --key, or go to the other workspace with -C DIR",
         )
-    interrupted = side.interrupted()
+    record = side.record()
     parent = _parent(side, model, secret)
     if parent.final:
         raise study_finished(side.study.study.study, parent.round, parent.path)
+    summed_before = parent.document.members.get(name) if parent.document else None
+    record.must_hold(summed_before, name, parent.path)
     number, attempt = parent.round + 1, parent.attempt_of(name)
     rules = side.study.study.rules
     within_rules(rules.max_rounds, memory, number, attempt, parent.parent)
@@ -122,6 +126,9 @@ def train(
             hint="name the .fedpub file of somebody else, or remove the line 'reviewer:'",
             where=side.workspace.settings.name,
         )
+    place = memory.sealed_path(number, attempt, parent.parent)
+    # What an earlier run recorded and did not finish is finished by this one, with the manifest that the ledger names.
+    begun = _begun(place, record, reviewer)
     plan = Plan(side.study.study)
     tell("reading and checking the table")
     reader = side.reader()
@@ -132,15 +139,17 @@ def train(
         hashes = hash_rows(spool, memory.secret())
         mask = held_out(hashes, side.study.study.evaluation.holdout, memory.secret())
         folds = folds_of(hashes, plan.study.model.cv, memory.secret()) if plan.study.model.cv else None
-        disclosure = examine_rows(plan, spool, mask, folds)
+        disclosure = examine_rows(plan, spool, mask, folds, memory.levels())
         if disclosure.problems:
             raise disclosure.problems[0]
+        order = spool.sort(mask, folds)
+        hashes, mask, folds = hashes[order], mask[order], folds[order] if folds is not None else None
         digest = rows_digest(hashes, memory.secret())
         changed = rows_changed(memory, digest, number)
         summed, evaluated = Released(memory.folder, SUMMED), Released(memory.folder, EVALUATED)
         least = least_difference(rules)
         tell("summing over the rows")
-        own = memory.recall(parent.document.members.get(name)) if parent.document else None
+        own = memory.recall(summed_before)
         few = int(mask.sum()) < rules.min_cell
         if isinstance(plan.study.target, ClassTarget):
             few = few or small_outcome(spool, mask, rules.min_cell, plan.study.target.n_classes)
@@ -161,7 +170,8 @@ def train(
         table=digest,
         content=memory.content_digest(sums.encoded),
         changed=changed,
-        interrupted=interrupted,
+        interrupted=not record.confirmed or record.last in all_unfinished(memory.folder),
+        resumed=begun is not None,
         differs=nearest(differences),
         few_held_out=few,
         evaluated_differs=nearest(before),
@@ -169,14 +179,15 @@ def train(
     )
     sent = memory.sent(number, attempt, parent.parent)
     again = sent is not None
-    if sent is not None and sent.content != found.content:
-        raise other_numbers(number, attempt, name)
-    if sent is None and (refusal := too_few_differ(differences, least)) is not None:
+    known = sent or begun
+    if known is not None and known.content != found.content:
+        raise other_numbers(number, attempt, name, begun=sent is None)
+    if known is None and (refusal := too_few_differ(differences, least)) is not None:
         raise refusal
     target = Path(out) if out is not None else side.workspace.outbox / found.file_name
     release = release_of(side, found, target, again=again)
     sheet = sheet_of(side, found, release)
-    if again:
+    if known is not None:
         release = replace(release, sheet=kept_sheet(side, found))
     elif dry_run or reviewer is not None or (confirm is not None and not yes):
         # Whoever is to agree can read it first. It is no release: it stays in review/, and holds no sum.
@@ -187,7 +198,7 @@ def train(
     if dry_run:
         return result
     manifest = _manifest(side, found, memory)
-    if release.sheet is not None and not again and reviewer is not None:
+    if known is None and reviewer is not None and release.sheet is not None:
         manifest = replace(manifest, approval=_approved(side, release.sheet, reviewer, manifest))
     if not yes and confirm is None:
         raise NotConfirmed(
@@ -199,19 +210,28 @@ def train(
     tell("signing and encrypting")
     if sent is None:
         check_free(target, force=force)
-        sealed, made = _write_sealed(side, secret, found, memory, manifest)
+        if begun is None:
+            begun = _encrypted(side, found, place, manifest)
+            result = replace(result, release=replace(release, sheet=write_sheet(side, found, sheet)))
+            entry = ledger_entry(
+                side, found, release, update=begun.digest, sheet=sheet.digest(), reviewer=reviewer, now=now
+            )
+            _recorded(side, secret, entry, begun)
+        elif not record.confirmed:
+            confirm_last(side.workspace, side.study, secret)
+        # Before a signature makes an update of it: a run that stops in between remembers too much, not too little.
         remember_points(memory.folder, _update(parent, number, attempt), parent.state, sums)
-        result = replace(result, release=replace(release, sheet=write_sheet(side, found, sheet)))
-        # The ledger before the memory: a run that stops in between is recorded twice, never not at all.
-        side.append(ledger_entry(side, found, release, update=made, sheet=sheet.digest(), reviewer=reviewer, now=now))
         memory.remember_rows(digest, attempt)
+        memory.remember_levels(disclosure.levels)
         summed.remember(hashes[~mask])
         if number > 1 and mask.any() and not sums.silent_holdout:
             evaluated.remember(hashes[mask])
-        sent = memory.record(number, attempt, parent.parent, made, sealed, sums, name=found.file_name)
+        begun.finish(secret)
+        sent = memory.record(number, attempt, parent.parent, begun.digest, place, sums, name=found.file_name)
     stored = memory.sealed(sent)
     if not (target.exists() and target.read_bytes() == stored):
         write_file(target, lambda file: file.write(stored), force=force)
+    forget(place)
     return replace(result, update=target, size=len(stored))
 
 
@@ -239,7 +259,7 @@ def _manifest(side: SiloSide, found: Computed, memory: SiloMemory) -> Manifest:
         parent=found.parent,
         recipients=[side.study.roster.coordinator.name],
         previous=memory.last_digest(),
-        ledger=side.ledger().head,
+        ledger=side.record().ledger.head,
     )
 
 
@@ -261,20 +281,28 @@ def _approved(side: SiloSide, sheet: SheetKept, reviewer: PublicKey, manifest: M
         ) from missing
 
 
-def _write_sealed(
-    side: SiloSide, secret: SecretKey, found: Computed, memory: SiloMemory, manifest: Manifest
-) -> tuple[Path, str]:
+def _begun(place: Path, record: Record, reviewer: PublicKey | None) -> Unfinished | None:
+    """Return what an earlier run recorded in the ledger and did not finish, if it may be finished as it is."""
+    kept = find(place)
+    if kept is None or not record.holds(kept.digest):
+        return None
+    if kept.is_written():
+        return kept
+    approved = kept.signatures is not None or reviewer is None or approver_of(kept.manifest) == reviewer.ed25519
+    return kept if approved and kept.is_whole() else None
+
+
+def _encrypted(side: SiloSide, found: Computed, place: Path, manifest: Manifest) -> Unfinished:
     payload = update_payload(found.sums.encoded, manifest)
-    path = memory.sealed_path(found.round, found.attempt, found.parent)
-    path.unlink(missing_ok=True)  # a run that stopped before it was recorded: it never left
-    done = write_signed(
-        path,
-        manifest,
-        payload.chunks(),
-        payload.size,
-        key=secret,
-        recipients=[side.study.roster.members[side.study.roster.coordinator.name]],
-        payload_name="payload.age",
-        mode=0o600,
-    )
-    return path, done.digest()
+    roster = side.study.roster
+    recipient = roster.members[roster.coordinator.name]
+    return encrypt(place, manifest, payload.chunks(), payload.size, recipient, found.content)
+
+
+def _recorded(side: SiloSide, secret: SecretKey, entry: Mapping[str, Any], made: Unfinished) -> None:
+    try:
+        append(side.workspace, side.study, secret, entry)
+    except CannotWrite:
+        if not side.record().holds(made.digest):
+            forget(made.target)  # a full disk gets its room back
+        raise

@@ -10,11 +10,13 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
+from fedcli.crypto.secretfile import sync_folder
 from fedcli.errors import CannotWrite, FileMissing, NoWorkspace, OutputExists
 
 COORDINATOR_FILE = "coordinator.yaml"
@@ -185,6 +187,7 @@ def write_file(path: Path, write: Callable[[BinaryIO], object], *, force: bool =
         raise CannotWrite(f"cannot write '{path}': {exc.strerror}", hint="is the disk full?") from exc
     finally:
         beside.unlink(missing_ok=True)
+    sync_folder(path.parent)
     return path
 
 
@@ -248,15 +251,57 @@ def write_bytes(path: Path, data: bytes, *, force: bool = False, mode: int = 0o6
 
 
 def append_line(path: Path, line: bytes) -> None:
-    """Append one line and wait until it is on disk: a ledger entry exists before the file that it records."""
+    """Append one line, whole or not at all, and wait until it is on disk.
+
+    Raises
+    ------
+    CannotWrite
+    """
+    with _appending(path) as out:
+        size = os.fstat(out.fileno()).st_size
+        try:
+            written = 0
+            while written < len(line):
+                written += out.write(line[written:]) or 0
+            os.fsync(out.fileno())
+        except OSError:
+            # A full disk takes what still fits. Where this fails as well, half a line is known for what it is.
+            with suppress(OSError):
+                out.truncate(size)
+            raise
+
+
+def cut_back(path: Path, size: int) -> None:
+    """Take off the last bytes of a file: half a line that a run was writing when it stopped.
+
+    Parameters
+    ----------
+    path : Path
+    size : int
+        How many [bytes].
+
+    Raises
+    ------
+    CannotWrite
+    """
+    with _appending(path) as out:
+        out.truncate(os.fstat(out.fileno()).st_size - size)
+        os.fsync(out.fileno())
+
+
+@contextmanager
+def _appending(path: Path) -> Iterator[FileIO]:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        with os.fdopen(descriptor, "ab") as out:
-            out.write(line)
-            out.flush()
-            os.fsync(out.fileno())
+        with FileIO(descriptor, "a") as out:
+            yield out
+        sync_folder(path.parent)
     except OSError as exc:
-        raise CannotWrite(f"cannot write '{path}': {exc.strerror}", hint="nothing else was written") from exc
+        raise CannotWrite(
+            f"cannot write '{path}': {exc.strerror}",
+            hint="no update was made: none is without its line; make room on the disk, or let the file be written, "
+            "then: fedcli train",
+        ) from exc
 
 
 def need_file(path: Path | str, *, what: str = "file") -> Path:

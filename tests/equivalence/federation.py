@@ -98,15 +98,22 @@ def federate(
     study = enrolled(study, tables)
     plan = Plan(study)
     spools = {name: spool_of(study, path, (mappings or {}).get(name)) for name, path in tables.items()}
-    masks = {
+    as_in_table = {
         name: mask_of(spool, study.evaluation.holdout, (secrets or {}).get(name, name.encode()))
         for name, spool in spools.items()
     }
-    folds = {
+    folds_in_table = {
         name: folds_of(hash_rows(spool, name.encode()), study.model.cv, name.encode())
         for name, spool in spools.items()
         if study.model.cv
     }
+    masks, folds = {}, {}
+    for name, spool in spools.items():
+        mask, fold = as_in_table[name], folds_in_table.get(name)
+        order = spool.sort(mask, fold)
+        masks[name] = mask[order]
+        if fold is not None:
+            folds[name] = fold[order]
     # Silos with enough rows for the study; one with fewer is here to test the mathematics alone.
     trails: dict[str, list[State]] = {name: [] for name in spools if enough_rows(plan, spools[name], masks[name])}
     memories: dict[str, Memory] = {}
@@ -133,7 +140,7 @@ def federate(
         for name in trails.keys() & updates.keys() if "candidates" in states[-1].arrays else ():
             trails[name].append(State({}, {**states[-1].arrays, "own": updates[name].own}))
         states.append(plan.advance(total, states[-1], same_silos=same_silos))
-    return Federation(plan, tuple(states[1:]), reason, masks, folds)
+    return Federation(plan, tuple(states[1:]), reason, as_in_table, folds_in_table)
 
 
 def spool_of(study: Study, path: Path, mapping: str | None = None) -> Spool:

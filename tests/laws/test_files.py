@@ -24,8 +24,9 @@ from fedcli.errors import (
 )
 from fedcli.fileformat import canonical
 from fedcli.fileformat.archive import read_archive, write_archive
-from fedcli.fileformat.envelope import Envelope, read_envelope, seal
+from fedcli.fileformat.envelope import Envelope, read_envelope
 from fedcli.fileformat.manifest import Manifest, Payload
+from fedcli.fileformat.sealing import seal
 from fedcli.fileformat.tensors import TensorFile, decode
 from tests.sealing import MANIFEST, person, signer
 

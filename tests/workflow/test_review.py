@@ -208,3 +208,35 @@ def test_the_ledger_command_detects_an_edit(town: Town) -> None:
     outcome = town.run("ledger", "-C", town.silo("north"), passphrase=False)
     assert outcome.status == 4
     assert outcome.out == ""
+
+
+def test_verify_and_inspect_say_who_approved_an_update_and_with_which_key(town: Town) -> None:
+    approved = approve(ask(town), key=town.secrets["stranger"], yes=True)
+    north, east = town.train("north").update, town.train("east").update
+    shown = " ".join(town.run("verify", north, "-C", town.silo("north"), passphrase=False).out.split())
+    assert f"approved by stranger, fingerprint {approved.fingerprint}, who signed sheet {approved.sheet[:16]}" in shown
+    assert "no reviewer's approval" in town.run("verify", east, "-C", town.silo("east"), passphrase=False).out
+    told = town.run("verify", north, "-C", town.silo("north"), "--json", passphrase=False).json
+    assert approved.fingerprint in told["files"][0]["says"]
+    facts = town.run("inspect", north, "--json", passphrase=False).json["facts"]
+    assert facts["approved by"] == f"stranger, fingerprint {approved.fingerprint}, by its own word"
+    assert "approved by" not in town.run("inspect", east, "--json", passphrase=False).json["facts"]
+
+
+def test_an_approval_itself_is_inspected_and_verified_with_the_reviewers_public_key(town: Town) -> None:
+    approved = approve(ask(town), key=town.secrets["stranger"], yes=True)
+    facts = town.run("inspect", approved.file, "--json", passphrase=False).json["facts"]
+    assert (facts["from"], facts["round"], facts["sha256"]) == ("stranger", "1", approved.sheet)
+    asked = town.run("verify", approved.file, "-C", town.silo("north"), passphrase=False)
+    assert (asked.status, "E402" in asked.out) == (1, True)
+    assert "name the reviewer's .fedpub file as well" in " ".join(asked.err.split())
+    other = town.run("verify", approved.file, town.public("east"), "-C", town.silo("north"), passphrase=False)
+    assert "E402" in other.out
+    good = town.run("verify", approved.file, town.public("stranger"), "-C", town.silo("north"), passphrase=False)
+    assert good.status == 0
+    said = " ".join(good.out.split())
+    assert f"approval of sheet {approved.sheet[:16]} of heart, round 1, attempt 1, by stranger" in said
+    assert approved.fingerprint in said
+    approved.file.write_bytes(approved.file.read_bytes().replace(b"80 training", b"90 training"))
+    changed = town.run("verify", approved.file, town.public("stranger"), "-C", town.silo("north"), passphrase=False)
+    assert (changed.status, "E405" in changed.out) == (1, True)

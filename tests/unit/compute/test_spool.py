@@ -44,6 +44,62 @@ def test_blocks_do_not_depend_on_how_rows_arrived(tmp_path: Path, memory_bytes: 
     assert places == [slice(0, BLOCK_ROWS), slice(BLOCK_ROWS, BLOCK_ROWS + 500)]
 
 
+FIELDS = ("numbers", "codes", "target", "offset", "weight")
+
+
+@pytest.mark.parametrize("memory_bytes", [2**30, 1_000_000, 0])
+def test_sorted_rows_are_the_same_in_the_same_order_however_they_came(tmp_path: Path, memory_bytes: int) -> None:
+    n = BLOCK_ROWS * 3 + 17
+    rows = table(n)
+    # Copies of rows, on either side, and zeros of either sign.
+    rows = rows.take(np.r_[0:n, 5:300, 40:60])
+    rows.offset[::3] = 0.0
+    last = np.random.default_rng(9).random(len(rows)) < 0.3
+    found = []
+    for seed in range(3):
+        mixing = np.random.default_rng(seed).permutation(len(rows))
+        mixed = rows.take(mixing)
+        mixed.offset[mixed.offset == 0] = -0.0 if seed else 0.0
+        with Spool([mixed], tmp_path, memory_bytes=memory_bytes) as spool:
+            order = spool.sort(last[mixing])
+            sorted_rows = whole(spool)
+            found.append(sorted_rows)
+            assert list(tmp_path.iterdir()) == []
+        for field in FIELDS:
+            np.testing.assert_array_equal(getattr(sorted_rows, field), getattr(mixed.take(order), field))
+        assert np.array_equal(np.sort(order), np.arange(len(rows)))
+        assert np.array_equal(last[mixing][order], np.sort(last))
+    for other in found[1:]:
+        for field in FIELDS:
+            np.testing.assert_array_equal(getattr(other, field), getattr(found[0], field))
+
+
+@pytest.mark.parametrize("memory_bytes", [2**30, 0])
+def test_rows_relabelled_are_sorted_as_rows_written_so(tmp_path: Path, memory_bytes: int) -> None:
+    rows = table(BLOCK_ROWS + 50)
+    chosen = np.arange(len(rows)) % 4 > 0
+    written = Rows(*(getattr(rows, field).copy() for field in FIELDS))
+    written.codes[chosen & (written.codes[:, 1] == 2), 1] = 0
+    found = []
+    for one in (rows, written):
+        with Spool([one], tmp_path, memory_bytes=memory_bytes) as spool:
+            if one is rows:
+                spool.relabel(chosen, {(1, 2): 0})
+            order = spool.sort(~chosen)
+            found.append((order, whole(spool)))
+            # What was relabelled stays so, row for row.
+            np.testing.assert_array_equal(whole(spool).codes, written.codes[order])
+    np.testing.assert_array_equal(found[0][0], found[1][0])
+
+
+@pytest.mark.parametrize("n", [0, 1])
+@pytest.mark.parametrize("memory_bytes", [2**30, 0])
+def test_no_row_and_one_row_are_sorted(tmp_path: Path, n: int, memory_bytes: int) -> None:
+    with Spool([table(1)] if n else [], tmp_path, memory_bytes=memory_bytes) as spool:
+        assert spool.sort(np.zeros(n, dtype=bool)).tolist() == list(range(n))
+        assert len(spool) == n
+
+
 def test_the_scratch_file_has_no_name(tmp_path: Path) -> None:
     with Spool([table(100)], tmp_path, memory_bytes=0) as spool:
         assert len(whole(spool)) == 100

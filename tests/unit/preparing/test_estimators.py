@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import importlib
+import re
 from typing import Any
 
 import numpy as np
 import pytest
-from sklearn import linear_model
+from sklearn.utils import all_estimators
 
 from fedcli.errors import ContradictoryStudy, UnsupportedModel
 from fedcli.models.cavity import Cavity
 from fedcli.models.closed import Closed
+from fedcli.models.elsewhere import NOT_FEDERABLE
 from fedcli.preparing.estimators import ESTIMATORS, parameters
 from fedcli.preparing.plan import Plan
 from fedcli.study.reading import read_study
@@ -21,10 +24,13 @@ def plan_of(estimator: str, params: dict[str, Any] | None = None, target: str | 
     return Plan(read_study(agreement(TARGETS[target or estimator], X, estimator, params, **parts)))
 
 
-@pytest.mark.parametrize("estimator", ESTIMATORS)
+@pytest.mark.parametrize("estimator", [name for name, known in ESTIMATORS.items() if known.module])
 def test_defaults_are_scikit_learns(estimator: str) -> None:
-    theirs = getattr(linear_model, estimator)().get_params()
+    theirs = getattr(importlib.import_module(ESTIMATORS[estimator].module), estimator)().get_params()
     ours = dict(ESTIMATORS[estimator].defaults)
+    if estimator == "TruncatedSVD":
+        # Its random algorithm approximates what the exact one finds.
+        assert ours.pop("algorithm") == "arpack"
     # scikit-learn 1.8 spells the L2 penalty as l1_ratio = 0 and keeps the old word for reading.
     ours.pop("penalty", None)
     assert ours == {name: theirs[name] for name in ours}
@@ -107,3 +113,17 @@ def test_a_linear_regression_has_no_penalty() -> None:
     family = plan_of("LinearRegression").family
     assert isinstance(family, Closed)
     assert family.form.alpha == 0.0
+
+
+@pytest.mark.parametrize("name", ["KNeighborsClassifier", "SVC", "DBSCAN", "TSNE", "GaussianProcessRegressor"])
+def test_what_needs_rows_is_refused_with_what_comes_nearest(name: str) -> None:
+    said = rf"{name} cannot be fitted without pooling rows: it (keeps|compares)"
+    with pytest.raises(UnsupportedModel, match=said) as caught:
+        parameters(plan_of(name, target="Ridge").study)
+    named = re.findall(r"\w+", caught.value.hint)
+    assert set(named) & set(ESTIMATORS)
+
+
+def test_every_class_that_is_refused_for_its_rows_is_scikit_learns_own() -> None:
+    assert set(NOT_FEDERABLE) <= {name for name, _ in all_estimators()}
+    assert not set(NOT_FEDERABLE) & set(ESTIMATORS)

@@ -11,6 +11,7 @@ import pytest
 from fedcli.fileformat.statistics import Block, State
 from fedcli.models.batch import empty_state
 from fedcli.models.moments import GroupedSums, Grouping
+from fedcli.preparing.estimators import ESTIMATORS
 from fedcli.preparing.plan import Plan
 from fedcli.study.reading import read_study
 
@@ -40,12 +41,27 @@ STUDIES = {
     "logistic": (BINARY, "LogisticRegression", "", ""),
     "weighted": (BINARY, "LogisticRegression", "", WEIGHT),
     "poisson": (COUNT, "PoissonRegressor", "", ""),
-    "ridge": (NUMBER, "Ridge", "", ""),
 }
+AS_THEY_ARE = ("MultinomialNB", "ComplementNB", "StandardScaler")
+LEVELS_ALONE = ("BernoulliNB", "CategoricalNB")
+OUTCOMES = {
+    "binary": BINARY,
+    "count": COUNT,
+    "number": NUMBER,
+    "category": "{column: kind, type: category, levels: [a, b, c]}",
+    "none": "{type: none}",
+}
+for named, known in ESTIMATORS.items():
+    # The last outcome is the widest that it takes.
+    more = ", cv: 5" if known.cv else ", standardize: false" if named in AS_THEY_ARE else ""
+    STUDIES[named] = (OUTCOMES[known.targets[-1]], named, more, "")
 
 
 def plan(target: str, estimator: str, model: str, extra: str) -> Plan:
-    return Plan(read_study(STUDY.format(target=target, estimator=estimator, model=model, extra=extra)))
+    text = STUDY.format(target=target, estimator=estimator, model=model, extra=extra)
+    if estimator in LEVELS_ALONE:
+        text = re.sub(r"terms:.*?\n(?=\n)|  (age|chol|visits): .*?\n", "", text, flags=re.DOTALL)
+    return Plan(read_study(text))
 
 
 def layouts(plan: Plan) -> dict[str, tuple[Block, ...]]:

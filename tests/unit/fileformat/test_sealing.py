@@ -10,7 +10,7 @@ import pytest
 
 from fedcli.crypto.sshsig import allowed_signers_line
 from fedcli.fileformat.archive import read_archive
-from fedcli.fileformat.envelope import seal
+from fedcli.fileformat.sealing import seal
 from tests.sealing import MANIFEST, person, signer
 
 

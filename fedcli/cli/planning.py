@@ -1,0 +1,85 @@
+"""``plan``: what a study will cost and show. Internal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fedcli.cli.options import ANYONE, Json, WorkspaceDir
+from fedcli.cli.screen import Screen
+
+if TYPE_CHECKING:
+    from fedcli.workflow.plan import Planned
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to ``app``."""
+    app.command("plan", rich_help_panel=ANYONE)(plan)
+
+
+def plan(
+    study: Annotated[
+        Path | None, typer.Argument(help="A study.yaml or a .fedstudy file; else this workspace's.")
+    ] = None,
+    workspace: WorkspaceDir = Path(),
+    as_json: Json = False,
+) -> None:
+    """Say how many trips a study takes, how exact it is, and what each silo sends, before anything starts.
+
+    Example: fedcli plan study.yaml
+    """
+    from fedcli.workflow.plan import plan as run
+
+    screen = Screen("plan", as_json, workspace=workspace)
+    planned = run(study, workspace=workspace)
+    screen.object(
+        study=planned.study.study,
+        estimator=planned.study.model.estimator,
+        trips=list(planned.trips),
+        exact=planned.exact,
+        each=[
+            {
+                "which": trip.which,
+                "numbers": trip.numbers,
+                "bytes": trip.size,
+                "blocks": [
+                    {"name": block.name, "count": block.size, "form": block.form, "says": block.says}
+                    for block in trip.blocks
+                ],
+            }
+            for trip in planned.each
+        ],
+        columns=planned.n_columns,
+        least_rows=planned.least_rows,
+        aggregation=planned.aggregation,
+        cheaper=[vars(other) for other in planned.cheaper],
+    )
+    screen.table(_rows(planned))
+
+
+def _rows(planned: Planned) -> list[tuple[str, str]]:
+    from fedcli.report.sheet import how_many
+
+    few, many = planned.trips
+    rows = [
+        ("study", planned.study.title or planned.study.study),
+        ("trips", str(few) if few == many else f"typically {few}, at most {many} on the studies measured"),
+        ("result", f"{planned.beside} on the pooled rows, within {planned.exact:.0e} (relative)"),
+    ]
+    for number, trip in enumerate(planned.each):
+        sends = f"{trip.which}: {trip.numbers:,} numbers, about {trip.size / 1000:,.0f} kB"
+        rows.append(("a silo sends" if number == 0 else "", sends))
+        rows += [("", f"  {block.name}: {how_many(block.size, block.form)}: {block.says}") for block in trip.blocks]
+    rows.append(("a silo needs", f"{planned.least_rows:,} training rows, for {planned.n_columns} summed columns"))
+    seen = (
+        "these sums of each silo singly, never a row"
+        if planned.aggregation == "plain"
+        else "these sums added over all silos"
+    )
+    rows.append(("coordinator", f"sees {seen}"))
+    for number, other in enumerate(planned.cheaper):
+        trips = f"{other.trips} trip{'' if other.trips == 1 else 's'}"
+        rows.append(("cheaper" if number == 0 else "", f"{other.estimator}, {trips}: {other.says}"))
+    return rows

@@ -1,0 +1,316 @@
+"""Lasso and elastic net, at one penalty or along a path chosen by cross-validation, from pooled moments.
+
+Owns the minimisation and scikit-learn's ``Lasso``, ``ElasticNet``, ``LassoCV`` and ``ElasticNetCV``. Knows nothing of
+sums, files or silos. Stable.
+
+References
+----------
+Friedman, Hastie, Tibshirani, Regularization paths for generalized linear models via coordinate descent (2010).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fedcli.errors import NotConverged
+from fedcli.fileformat.statistics import FloatArray
+from fedcli.models.crossval import cross_validated
+from fedcli.models.moments import Group, Grouping, Moments
+from fedcli.models.registry import (
+    Estimator,
+    Parameters,
+    check_intercept,
+    check_list,
+    check_number,
+    check_share,
+    check_whole,
+    closed,
+)
+from fedcli.models.setting import Setting
+
+_SWEEPS = 100_000
+# A stationary point is one where no column's slope exceeds its penalty by more than this share of the largest.
+_SLACK = 1e-12
+# An exact solve is tried after so many sweeps, then after twice as many, and so on.
+_FIRST_TRY = 4
+
+
+def elastic_net(
+    gram: FloatArray, cross: FloatArray, alpha: float, l1_ratio: float, start: FloatArray, *, positive: bool
+) -> FloatArray:
+    """Minimise ``w' gram w / 2 - cross' w + alpha l1_ratio |w|_1 + alpha (1 - l1_ratio) |w|_2^2 / 2``.
+
+    Coordinate descent finds which coefficients are 0 and the signs of the others; a linear system then gives these
+    exactly, and the conditions of optimality say whether it is so.
+
+    Parameters
+    ----------
+    gram : ndarray of shape (n, n)
+        Products of the columns per unit of weight.
+    cross : ndarray of shape (n,)
+        The same with the target.
+    alpha, l1_ratio : float
+        As scikit-learn's.
+    start : ndarray of shape (n,)
+        A neighbour on the path.
+    positive : bool
+        Whether no coefficient may be below 0.
+
+    Raises
+    ------
+    NotConverged
+    """
+    lasso, ridge = alpha * l1_ratio, alpha * (1.0 - l1_ratio)
+    matrix = gram + ridge * np.eye(len(gram))
+    diagonal = np.diagonal(matrix).copy()
+    # A column that is constant has no say.
+    columns = np.flatnonzero(diagonal > 0)
+    w = np.where(diagonal > 0, start, 0.0)
+    slope = cross - matrix @ w
+    slack = _SLACK * max(float(np.abs(cross).max(initial=0.0)), 1e-300)
+    next_try = _FIRST_TRY
+    for sweep in range(1, _SWEEPS + 1):
+        for j in columns:
+            pulled = slope[j] + diagonal[j] * w[j]
+            size = abs(pulled) - lasso
+            new = (np.sign(pulled) * size if not positive or pulled > 0 else 0.0) / diagonal[j] if size > 0 else 0.0
+            if new != w[j]:
+                slope -= matrix[:, j] * (new - w[j])
+                w[j] = new
+        if sweep == next_try:
+            next_try *= 2
+            exact = _on_signs(matrix, cross, lasso, np.sign(w))
+            if exact is not None and _stationary(matrix, cross, lasso, exact, slack, positive=positive):
+                return exact
+            slope = cross - matrix @ w
+    raise NotConverged(
+        f"the elastic net at alpha {alpha:g} did not settle in {_SWEEPS:,} sweeps: columns are nearly copies",
+        hint="leave such columns out, raise alpha, or lower l1_ratio, in a new study",
+    )
+
+
+def _on_signs(matrix: FloatArray, cross: FloatArray, lasso: float, signs: FloatArray) -> FloatArray | None:
+    """Return the stationary point with these signs and zeros; None where its signs are others."""
+    active = np.flatnonzero(signs)
+    found = np.zeros(len(signs))
+    if len(active):
+        try:
+            found[active] = np.linalg.solve(matrix[np.ix_(active, active)], cross[active] - lasso * signs[active])
+        except np.linalg.LinAlgError:
+            return None
+    return found if (np.sign(found[active]) == signs[active]).all() else None
+
+
+def _stationary(
+    matrix: FloatArray, cross: FloatArray, lasso: float, w: FloatArray, slack: float, *, positive: bool
+) -> bool:
+    slope = cross - matrix @ w
+    idle = slope[w == 0]
+    return bool((idle <= lasso + slack).all() and (positive or (idle >= -lasso - slack).all()))
+
+
+@dataclass(frozen=True)
+class _Net:
+    """What both share."""
+
+    fit_intercept: bool
+    positive: bool
+
+    def path(self, group: Group, alphas: Sequence[float], l1_ratio: float) -> FloatArray:
+        """Return intercept and slopes (n_alphas, n_columns) at each penalty, the largest first."""
+        gram, cross = group.products[:-1, :-1] / group.weight, group.products[:-1, -1] / group.weight
+        w, found = np.zeros(len(gram)), []
+        for alpha in alphas:
+            w = elastic_net(gram, cross, alpha, l1_ratio, w, positive=self.positive)
+            intercept = group.mean[-1] - group.mean[:-1] @ w if self.fit_intercept else 0.0
+            found.append(np.concatenate([[intercept], w]))
+        return np.array(found)
+
+
+@dataclass(frozen=True)
+class ElasticNet:
+    """`sklearn.linear_model.Lasso` and ``ElasticNet``.
+
+    Parameters
+    ----------
+    alpha, l1_ratio : float
+    fit_intercept, positive : bool
+    """
+
+    alpha: float
+    l1_ratio: float
+    fit_intercept: bool
+    positive: bool
+
+    @property
+    def grouping(self) -> Grouping:
+        """See `ClosedForm.grouping`."""
+        return Grouping(target=True)
+
+    @property
+    def linear(self) -> bool:
+        """See `ClosedForm.linear`."""
+        return True
+
+    def fit(self, moments: Moments) -> Mapping[str, FloatArray]:
+        """See `ClosedForm.fit`."""
+        group = moments.group(centred=self.fit_intercept)
+        return {"coef": _Net(self.fit_intercept, self.positive).path(group, [self.alpha], self.l1_ratio)[0]}
+
+
+@dataclass(frozen=True)
+class CrossValidatedNet:
+    """`sklearn.linear_model.LassoCV` and ``ElasticNetCV``, ``cv`` a `PredefinedSplit` of the agreed folds.
+
+    Parameters
+    ----------
+    alphas : int or tuple of float
+        How many, or which.
+    eps : float
+        The smallest of a path of so many, as a share of the largest.
+    l1_ratios : tuple of float
+    fit_intercept, positive : bool
+    folds : int
+    names_ratio : bool
+        Whether the ratio is a result: ``ElasticNetCV``'s ``l1_ratio_``.
+    """
+
+    alphas: int | tuple[float, ...]
+    eps: float
+    l1_ratios: tuple[float, ...]
+    fit_intercept: bool
+    positive: bool
+    folds: int
+    names_ratio: bool
+
+    @property
+    def grouping(self) -> Grouping:
+        """See `ClosedForm.grouping`: products by fold."""
+        return Grouping(folds=self.folds, target=True)
+
+    @property
+    def linear(self) -> bool:
+        """See `ClosedForm.linear`."""
+        return True
+
+    def fit(self, moments: Moments) -> Mapping[str, FloatArray]:
+        """See `ClosedForm.fit`: every penalty on every fold, from the same sums."""
+        net = _Net(self.fit_intercept, self.positive)
+        whole = moments.group(centred=self.fit_intercept)
+        grids = [self._grid(whole, ratio) for ratio in self.l1_ratios]
+        errors = []
+        for ratio, grid in zip(self.l1_ratios, grids, strict=True):
+
+            def path(train: Group, grid: FloatArray = grid, ratio: float = ratio) -> FloatArray:
+                return net.path(train, grid.tolist(), ratio)
+
+            errors.append(cross_validated(moments, path, fit_intercept=self.fit_intercept)[0])
+        mean = np.nanmean(np.array(errors), axis=1)
+        best, at = np.unravel_index(int(np.argmin(mean)), mean.shape)
+        alpha, ratio = float(grids[best][at]), self.l1_ratios[best]
+        found = {
+            "coef": net.path(whole, [alpha], ratio)[0],
+            "fitted.alpha": np.array([alpha]),
+            "fitted.alphas": grids[0] if len(grids) == 1 or not isinstance(self.alphas, int) else np.array(grids),
+            "fitted.mse_path": np.squeeze(np.moveaxis(np.array(errors), 2, 1)),
+        }
+        return found | ({"fitted.l1_ratio": np.array([ratio])} if self.names_ratio else {})
+
+    def _grid(self, whole: Group, l1_ratio: float) -> FloatArray:
+        if not isinstance(self.alphas, int):
+            return np.sort(np.array(self.alphas))[::-1]
+        cross = whole.products[:-1, -1]
+        top = float(np.max(cross if self.positive else np.abs(cross), initial=0.0)) / (whole.weight * l1_ratio)
+        smallest = float(np.finfo(np.float64).resolution)
+        if top <= smallest:
+            return np.full(self.alphas, smallest)
+        return np.geomspace(top, top * self.eps, num=self.alphas)
+
+
+def _lasso(setting: Setting, params: Parameters) -> ElasticNet:
+    return ElasticNet(float(params["alpha"]), 1.0, params["fit_intercept"], params["positive"])
+
+
+def _elastic_net(setting: Setting, params: Parameters) -> ElasticNet:
+    names = ("alpha", "l1_ratio", "fit_intercept", "positive")
+    return ElasticNet(*(params[name] for name in names))
+
+
+def _cross_validated(setting: Setting, params: Parameters) -> CrossValidatedNet:
+    ratios = params.get("l1_ratio", 1.0)
+    return CrossValidatedNet(
+        alphas=params["alphas"],
+        eps=params["eps"],
+        l1_ratios=ratios if isinstance(ratios, tuple) else (float(ratios),),
+        fit_intercept=params["fit_intercept"],
+        positive=params["positive"],
+        folds=setting.folds,
+        names_ratio="l1_ratio" in params,
+    )
+
+
+def _check_alphas(value: object) -> str:
+    if isinstance(value, tuple):
+        return check_list(check_number(least=0.0, open_end=True))(value)
+    return check_whole(1)(value) and "must be a whole number of penalties, or a list of them"
+
+
+def _check_ratios(value: object) -> str:
+    above = check_number(least=0.0, open_end=True)
+    each = value if isinstance(value, tuple) else (value,)
+    return next((wrong for v in each if (wrong := check_share(v) or above(v))), "")
+
+
+_SWITCHES = {"fit_intercept": check_intercept, "positive": check_intercept}
+# The smallest penalty at which a lasso is one.
+_ALPHA = check_number(least=0.0, open_end=True)
+_TIGHT = {"tol": 1e-13, "max_iter": 1_000_000}
+_PATH = {"eps": 1e-3, "alphas": 100, "fit_intercept": True, "positive": False}
+_PATH_CHECKS = {**_SWITCHES, "eps": _ALPHA, "alphas": _check_alphas}
+ESTIMATORS = {
+    "Lasso": Estimator(
+        module="sklearn.linear_model",
+        targets=("number",),
+        defaults={"alpha": 1.0, "fit_intercept": True, "positive": False},
+        trips=(1, 1),
+        build=closed(_lasso),
+        checks={**_SWITCHES, "alpha": _ALPHA},
+        exact=1e-7,
+        tight=_TIGHT,
+    ),
+    "ElasticNet": Estimator(
+        module="sklearn.linear_model",
+        targets=("number",),
+        defaults={"alpha": 1.0, "l1_ratio": 0.5, "fit_intercept": True, "positive": False},
+        trips=(1, 1),
+        build=closed(_elastic_net),
+        checks={**_SWITCHES, "alpha": _ALPHA, "l1_ratio": check_share},
+        exact=1e-7,
+        tight=_TIGHT,
+    ),
+    "LassoCV": Estimator(
+        module="sklearn.linear_model",
+        targets=("number",),
+        defaults=_PATH,
+        trips=(1, 1),
+        build=closed(_cross_validated),
+        checks=_PATH_CHECKS,
+        cv=True,
+        exact=1e-7,
+        tight=_TIGHT,
+    ),
+    "ElasticNetCV": Estimator(
+        module="sklearn.linear_model",
+        targets=("number",),
+        defaults={**_PATH, "l1_ratio": 0.5},
+        trips=(1, 1),
+        build=closed(_cross_validated),
+        checks={**_PATH_CHECKS, "l1_ratio": _check_ratios},
+        cv=True,
+        exact=1e-7,
+        tight=_TIGHT,
+    ),
+}

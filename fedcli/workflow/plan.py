@@ -1,0 +1,146 @@
+"""`plan`: what a study will cost and show, before anything starts.
+
+Owns the figures and the cheaper ways to ask. Knows nothing of screens; needs no key, no table, and writes nothing.
+Stable: part of the Python API.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fedcli.fileformat.statistics import Block, Layout, State
+from fedcli.fileformat.tensors import TensorFile
+from fedcli.models.batch import empty_state
+from fedcli.preparing.estimators import ESTIMATORS, estimator_of, parameters
+from fedcli.preparing.plan import Plan
+from fedcli.study.document import Study
+from fedcli.study.reading import read_study
+from fedcli.study.yaml import decode
+from fedcli.workflow.files import kind_of, open_study
+from fedcli.workflow.limits import cross_check
+from fedcli.workflow.workspace import find_workspace, need_file
+
+# Manifest, two signatures, the age header and the archive's padding, for one recipient: measured, and held by a test.
+_AROUND = 10_900
+_CHUNK = 65_536
+
+# The same question, or nearly the same, in fewer trips.
+_CHEAPER = {
+    "LogisticRegression": (
+        ("LinearDiscriminantAnalysis", "the same odds under normal columns; close unless columns are skewed"),
+        ("RidgeClassifier", "the same ranking where classes overlap; no probabilities"),
+    ),
+    "LinearSVC": (("RidgeClassifier", "a linear border too, by squares"),),
+    "PoissonRegressor": (("Ridge", "of the count's logarithm, which each silo adds as a column"),),
+    "GammaRegressor": (("Ridge", "of the target's logarithm, which each silo adds as a column"),),
+    "TweedieRegressor": (("Ridge", "of the target's logarithm, where it is above 0"),),
+    "NegativeBinomial": (("Ridge", "of the count's logarithm, which each silo adds as a column"),),
+    "HuberRegressor": (("LinearRegression", "with outside: clip, which bounds a row's pull as well"),),
+}
+
+
+@dataclass(frozen=True)
+class TripPlan:
+    """One kind of trip: how many numbers each silo sends, about how many bytes its file has, and what they are."""
+
+    which: str
+    numbers: int
+    size: int
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """Another estimator for nearly the same question, in fewer trips."""
+
+    estimator: str
+    trips: int
+    says: str
+
+
+@dataclass(frozen=True)
+class Planned:
+    """Result of `plan`.
+
+    ``trips`` are the typical and the largest number seen on the project's reference data; ``exact`` is within what the
+    result equals ``beside``, fitted on the pooled rows; ``least_rows`` is how many training rows each silo must have.
+    """
+
+    study: Study
+    trips: tuple[int, int]
+    exact: float
+    beside: str
+    each: tuple[TripPlan, ...]
+    n_columns: int
+    least_rows: int
+    aggregation: str
+    cheaper: tuple[Alternative, ...]
+
+
+def plan(path: Path | str | None = None, *, workspace: Path | str = ".") -> Planned:
+    """Say how many trips a study takes, how exact it is, what each silo sends, and what the coordinator sees.
+
+    Parameters
+    ----------
+    path : path, optional
+        A ``study.yaml`` or a ``.fedstudy`` file; without it the workspace's.
+    workspace : path
+
+    Raises
+    ------
+    FileError, UnsupportedModel, ContradictoryStudy
+        As `study_freeze` would.
+    """
+    study = _study(path, workspace)
+    cross_check(study)
+    known, made = estimator_of(study), Plan(study)
+    closing = int(study.evaluation.closing_trip)
+    trips = known.trips[0] + closing, known.trips[1] + closing
+    first = made.layout(empty_state())
+    each = [_trip("trip 1", first)]
+    if trips[1] > 1:
+        n = made.columns.n_columns
+        # A later trip's blocks depend on what it continues by the number of candidate points alone.
+        later = State({"round": 1, "phase": "solving"}, {"candidates": np.zeros((1, n)), "coef": np.zeros(n)})
+        each.append(_trip("each later trip", made.layout(later)))
+    values = parameters(study)
+    given = ", ".join(f"{key}={values[key]}" for key in study.model.params)
+    own = "scikit-learn's" if known.module else "a pooled"
+    rules = study.rules
+    least = max(rules.min_rows, math.ceil(rules.rows_per_column * made.n_summed))
+    return Planned(
+        study=study,
+        trips=trips,
+        exact=known.exact,
+        beside=f"{own} {study.model.estimator}({given})",
+        each=tuple(each),
+        n_columns=made.n_summed,
+        least_rows=least,
+        aggregation=rules.aggregation,
+        cheaper=tuple(
+            Alternative(name, ESTIMATORS[name].trips[0], says)
+            for name, says in _CHEAPER.get(study.model.estimator, ())
+            if name in ESTIMATORS and ESTIMATORS[name].trips[0] < trips[0]
+        ),
+    )
+
+
+def _study(path: Path | str | None, workspace: Path | str) -> Study:
+    if path is None:
+        space = find_workspace(workspace)
+        path = space.study_file or space.draft
+    file = need_file(Path(path), what="study")
+    if kind_of(file) is not None:
+        return open_study(file).study
+    return read_study(decode(file.read_bytes(), name=file.name), name=file.name)
+
+
+def _trip(which: str, layout: Layout) -> TripPlan:
+    arrays = {block.name: np.zeros((block.size, 2), dtype=np.uint64) for block in layout}
+    payload = TensorFile(arrays, {"fedcli": "0" * 64}).size
+    size = payload + 16 * math.ceil(payload / _CHUNK) + _AROUND
+    return TripPlan(which, layout.size, size, layout.blocks)

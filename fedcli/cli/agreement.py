@@ -9,46 +9,59 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fedcli.study.document import Feature, Profile, Rules, Study, Target, Term
+    from fedcli.study.document import Evaluation, Feature, Profile, Rules, Study, Target, Term
 
 
 def plain_words(study: Study, trips: tuple[int, int]) -> list[tuple[str, str]]:
     """Return the agreement as names and sentences."""
+    from fedcli.report.sheet import number_of
+
     rules = study.rules
     target = study.target
-    rows = [("study", study.title or study.study), ("outcome", _outcome(target))]
+    named = f"{study.title} ({study.study})" if study.title else study.study
+    rows = [("study", named), ("outcome", _outcome(target) + _codes(target))]
     for number, (name, column) in enumerate(study.features.items()):
         rows.append(("columns" if number == 0 else "", f"{name}: {_column(column)}"))
+    rows.append(("", _otherwise(study)))
     for number, (name, term) in enumerate(study.terms.items()):
         rows.append(("terms" if number == 0 else "", f"{name}: {_term(term)}"))
     if study.offset:
-        rows.append(("offset", f"{study.offset.column} ({study.offset.transform})"))
+        taken = "its logarithm" if study.offset.transform == "log" else "as it is"
+        rows.append(("offset", f"{study.offset.column}, {taken}: {_interval(study.offset.range)}"))
     if study.weight:
-        rows.append(("weights", study.weight.column))
+        rows.append(("weights", f"{study.weight.column}: {_interval(study.weight.range)}"))
     params = ", ".join(f"{key}={value}" for key, value in study.model.params.items())
     scaled = "on standardised columns" if study.model.standardize else "on the columns as they are"
-    rows.append(("model", f"{study.model.estimator}({params}) {scaled}"))
+    folds = f", in {study.model.cv} folds" if study.model.cv else ""
+    rows.append(("model", f"{study.model.estimator}({params}) {scaled}{folds}"))
     few, many = trips
-    rows.append(("trips", f"{few}" if few == many else f"typically {few}, at most {many} on the studies measured"))
-    held = (
-        f"{study.evaluation.holdout:.0%} of each silo's rows are kept for evaluation"
-        if study.evaluation.holdout
-        else ""
-    )
-    rows.append(("evaluation", held or "no rows are kept out"))
+    typical = f"{few}" if few == many else f"typically {few}, at most {many} on the studies measured"
+    rows.append(("trips", f"{typical}; never more than {rules.max_rounds}"))
+    rows.append(("", f"finished at a relative error of the coefficients of {_exact(rules.tolerance)}"))
+    rows.append(("evaluation", _evaluation(study.evaluation)))
     if study.profile is not None:
         rows.append(("profile", _profile(study.profile, binary=target.type == "binary")))
     rows.append(
         (
             "rules",
-            f"at least {rules.min_rows} rows, {rules.rows_per_column:g} rows per column, groups of {rules.min_cell} "
-            f"rows, {rules.min_silos} silos",
+            f"at least {number_of(rules.min_rows, 'row')}, {_exact(rules.rows_per_column)} per column, groups of "
+            f"{number_of(rules.min_cell, 'row')}, {rules.min_silos} silos",
+        )
+    )
+    rows.append(
+        (
+            "",
+            f"at most {number_of(rules.max_rows, 'row')} at a silo, coefficients up to "
+            f"{_exact(rules.max_coefficient)} on columns that run from -1 to 1",
         )
     )
     rows += [("", sentence) for sentence in _further(rules)]
     visible = "plain: the coordinator can read each silo's sums" if rules.aggregation == "plain" else rules.aggregation
     rows.append(("aggregation", visible))
-    rows.append(("silos", ", ".join(study.silo_names) or "none yet"))
+    for number, silo in enumerate(study.silos):
+        rows.append(("" if number else "silos", f"{silo.name}, fingerprint {silo.fingerprint}"))
+    if not study.silos:
+        rows.append(("silos", "none yet"))
     if study.coordinator:
         rows.append(("coordinator", f"{study.coordinator.name}, fingerprint {study.coordinator.fingerprint}"))
     return rows
@@ -61,13 +74,13 @@ def _further(rules: Rules) -> list[str]:
         project = {"datashield": "DataSHIELD", "vantage6": "vantage6"}[rules.preset]
         found.append(f"preset {rules.preset}: {project}'s published defaults, where the study says nothing else")
     if rules.parameters_per_row is not None:
-        found.append(f"at most {rules.parameters_per_row:g} coefficients per training row")
+        found.append(f"at most {_exact(rules.parameters_per_row)} coefficients per training row")
     if rules.max_levels is not None:
         found.append(f"at most {rules.max_levels} levels per category")
     if rules.levels_per_row is not None:
-        found.append(f"at most {rules.levels_per_row:g} levels of a category per training row")
+        found.append(f"at most {_exact(rules.levels_per_row)} levels of a category per training row")
     if rules.largest_share is not None:
-        found.append(f"no row with more than {rules.largest_share:.0%} of a column's sum")
+        found.append(f"no row with more than {_exact(100 * rules.largest_share)}% of a column's sum")
     return found
 
 
@@ -84,29 +97,82 @@ def _outcome(target: Target) -> str:
         return f"{target.column}: {_said('yes', target.positive)} or {_said('no', target.negative)}"
     if target.type == "category":
         return f"{target.column}: one of {', '.join(target.levels)}"
-    unit = f" in {target.unit}" if target.type == "number" and target.unit else ""
-    return f"{target.column}: a {target.type} from {target.range[0]:g} to {target.range[1]:g}{unit}"
+    return f"{target.column}: a {target.type} from {_interval(target.range)}{_unit(target)}"
 
 
 def _column(column: Feature) -> str:
+    return _values(column) + _codes(column) + _outside(column) + _imputed(column)
+
+
+def _values(column: Feature) -> str:
     if column.type == "category":
         what = f"{', '.join(column.levels)} ({column.levels[0]} is the reference)"
         if column.other is not None:
             what += (
                 f"; a level too small to show is counted as {column.other} at that silo: {column.other} is a mixture"
             )
-    elif column.type == "boolean":
-        what = "yes or no"
-    elif column.type == "date":
-        what = f"a day from {column.range[0]} to {column.range[1]}, as {column.scale} since {column.since}"
-    else:
-        low, high = column.interval
-        what = f"{'whole numbers, ' if column.type == 'count' else ''}{low:g} to {high:g} {column.unit or ''}".rstrip()
+        return what
+    if column.type == "boolean":
+        return "yes or no"
+    if column.type == "date":
+        return (
+            f"a day from {column.range[0]} to {column.range[1]}, as {column.scale} since {column.since}{_unit(column)}"
+        )
+    return f"{'whole numbers, ' if column.type == 'count' else ''}{_interval(column.range)}{_unit(column)}"
+
+
+def _unit(part: Target | Feature) -> str:
+    unit, quantity = getattr(part, "unit", None), getattr(part, "quantity", None)
+    return (f" {unit}" if unit else "") + (f" of {quantity}" if quantity else "")
+
+
+def _codes(part: Target | Feature) -> str:
+    """Say which values stand for a missing one."""
+    codes = [code if isinstance(code, str) else _exact(code) for code in getattr(part, "missing", ())]
+    return f"; {', '.join(codes)} {'means' if len(codes) == 1 else 'mean'} missing" if codes else ""
+
+
+def _outside(column: Feature) -> str:
+    became = {"clip": "clipped to its nearer end", "missing": "missing"}.get(getattr(column, "outside", ""))
+    return f"; outside the range is {became}" if became else ""
+
+
+def _imputed(column: Feature) -> str:
+    what = ""
     if column.impute in ("constant", "level"):
-        what += f"; missing values are taken for {column.fill_value}"
+        value = column.fill_value
+        what = f"; missing values are taken for {value if isinstance(value, str) else _exact(value or 0.0)}"
     elif column.impute:
-        what += f"; missing values get the pooled {column.impute}"
+        what = f"; missing values get the pooled {column.impute}"
     return what + (", and a column says where" if column.indicator else "")
+
+
+def _otherwise(study: Study) -> str:
+    """Say what holds for every column of which nothing else is said."""
+    lacking = [role for role, there in (("offset", study.offset), ("weight", study.weight)) if there]
+    needed = " or ".join([*(["outcome"] if study.target.type != "none" else []), *lacking])
+    without = f"; a row without {needed} is left out" if needed else ""
+    return (
+        "where nothing else is said, a missing value, or one outside its range, is an error; empty cells, NA, NaN and "
+        f"NULL are missing always{without}"
+    )
+
+
+def _evaluation(evaluation: Evaluation) -> str:
+    if not evaluation.holdout:
+        held = "no rows are kept out"
+    else:
+        held = f"{_exact(100 * evaluation.holdout)}% of each silo's rows are kept for evaluation"
+    return held + ("; one more trip measures the final model" if evaluation.closing_trip else "")
+
+
+def _interval(interval: tuple[float, float]) -> str:
+    return f"{_exact(interval[0])} to {_exact(interval[1])}"
+
+
+def _exact(number: float) -> str:
+    """Write a number with all its digits: what is agreed is not rounded."""
+    return f"{number:.15g}"
 
 
 def _profile(profile: Profile, *, binary: bool) -> str:
@@ -121,5 +187,5 @@ def _term(term: Term) -> str:
     beside = f"beside {term.column}" if term.keep else f"in place of {term.column}"
     if term.type == "log":
         return f"the logarithm of {term.column}, {beside}"
-    knots = ", ".join(f"{knot:g}" for knot in term.knots)
+    knots = ", ".join(map(_exact, term.knots))
     return f"a spline of {term.column} of degree {term.degree} with knots at {knots}, {beside}"

@@ -67,6 +67,7 @@ def _object(screen: Screen, checked: Checked) -> None:
         rows_read=checked.rows_read,
         rows_used=checked.rows_used,
         rows_dropped=checked.rows_dropped,
+        dropped=[vars(dropped) for dropped in checked.dropped],
         rows_held_out=checked.rows_held_out,
         columns=[vars(column) for column in checked.columns],
         smallest=checked.smallest,
@@ -77,17 +78,20 @@ def _object(screen: Screen, checked: Checked) -> None:
 
 
 def _summary(checked: Checked) -> list[tuple[str, str]]:
+    from fedcli.report.sheet import number_of
+
+    lacking = f": {', '.join(map(str, checked.dropped))}" if checked.dropped else ""
     rows = [
         ("study", checked.study),
         ("table", ", ".join(checked.table)),
-        ("rows", f"{checked.rows_read:,} read, {checked.rows_used:,} used, {checked.rows_dropped:,} dropped"),
+        ("rows", f"{checked.rows_read:,} read, {checked.rows_used:,} used, {checked.rows_dropped:,} dropped{lacking}"),
     ]
     if checked.rows_held_out:
         rows.append(("held out", f"{checked.rows_held_out:,} of them, for evaluation"))
     rows += [("columns" if number == 0 else "", words) for number, words in enumerate(_columns(checked.columns))]
     rows += [("merged" if number == 0 else "", words) for number, words in enumerate(checked.merged)]
     if checked.smallest:
-        rows.append(("smallest group", f"{checked.smallest[0]}: {checked.smallest[1]:,} rows"))
+        rows.append(("smallest group", f"{checked.smallest[0]}: {number_of(checked.smallest[1], 'row')}"))
     return rows
 
 

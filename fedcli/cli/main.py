@@ -23,7 +23,7 @@ from fedcli.cli import anyone, coordinator, keys, planning, results, review, sil
 from fedcli.cli.commands import in_workspace, workspace_of
 from fedcli.cli.grouped import GroupedCommands
 from fedcli.cli.options import AT_THE_COORDINATOR, FIRST
-from fedcli.cli.screen import complain
+from fedcli.cli.screen import complain, plain
 from fedcli.cli.wrapping import tell
 from fedcli.errors import FedcliError
 
@@ -108,7 +108,8 @@ def _object(
     """Print a failure as one JSON object, if that was asked for."""
     if "--json" in arguments:
         said = {"code": code, "message": message, "hint": hint, "where": where}
-        typer.echo(json.dumps({"schema": 1, "command": _command(arguments), "ok": False, "error": said, **fields}))
+        document = {"schema": 1, "command": _command(arguments), "ok": False, "error": said, **fields}
+        typer.echo(json.dumps(plain(document)))
 
 
 def _from_the_machine(error: OSError) -> FedcliError:
@@ -129,7 +130,8 @@ def _failed(error: FedcliError, arguments: list[str]) -> int:
         for item in found
         if item.problem is not None
     ]
-    _object(arguments, first.code, first.message, first.hint, first.where, **({"files": files} if files else {}))
+    more = {"files": files} if files else {}
+    _object(arguments, first.code, first.message, first.hint, first.where, **more, **error.details)
     for item in found:
         if item.problem is not None and item.problem is not first:
             complain(item.problem.code, str(item.problem))
@@ -140,7 +142,7 @@ def _failed(error: FedcliError, arguments: list[str]) -> int:
 def _declined(arguments: list[str]) -> int:
     if "--json" in arguments:
         typer.echo(json.dumps({"schema": 1, "command": _command(arguments), "ok": False, "declined": True}))
-    typer.echo("You said no. Nothing was written.", err=True)
+    typer.echo("You said no: no update was written.", err=True)
     return 1
 
 

@@ -44,7 +44,10 @@ def plan(
                 "which": trip.which,
                 "numbers": trip.numbers,
                 "bytes": trip.size,
-                "blocks": [{"name": name, "count": count, "says": says} for name, count, says in trip.says],
+                "blocks": [
+                    {"name": block.name, "count": block.size, "form": block.form, "says": block.says}
+                    for block in trip.blocks
+                ],
             }
             for trip in planned.each
         ],
@@ -57,6 +60,8 @@ def plan(
 
 
 def _rows(planned: Planned) -> list[tuple[str, str]]:
+    from fedcli.report.sheet import how_many
+
     few, many = planned.trips
     rows = [
         ("study", planned.study.title or planned.study.study),
@@ -66,7 +71,7 @@ def _rows(planned: Planned) -> list[tuple[str, str]]:
     for number, trip in enumerate(planned.each):
         sends = f"{trip.which}: {trip.numbers:,} numbers, about {trip.size / 1000:,.0f} kB"
         rows.append(("a silo sends" if number == 0 else "", sends))
-        rows += [("", f"  {name}: {count:,}, {says}") for name, count, says in trip.says]
+        rows += [("", f"  {block.name}: {how_many(block.size, block.form)}: {block.says}") for block in trip.blocks]
     rows.append(("a silo needs", f"{planned.least_rows:,} training rows, for {planned.n_columns} summed columns"))
     seen = (
         "these sums of each silo singly, never a row"

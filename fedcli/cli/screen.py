@@ -57,7 +57,7 @@ class Screen:
         """Print the result as one JSON object, if it was asked for."""
         if self.as_json:
             document = {"schema": 1, "command": self.command, "ok": ok, **fields}
-            typer.echo(json.dumps(_plain(document), allow_nan=False))
+            typer.echo(json.dumps(plain(document), allow_nan=False))
 
     # ---- narration -------------------------------------------------------------------------------------------------
 
@@ -214,12 +214,12 @@ def _can_show(character: str) -> bool:
     return True
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Return a value as JSON has it: paths as text, and null for a number that is not finite."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, float) and not math.isfinite(value):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +10,8 @@ import typer
 
 from fedcli.cli.agreement import plain_words
 from fedcli.cli.checking import check
-from fedcli.cli.commands import quoted
+from fedcli.cli.commands import in_workspace, quoted
+from fedcli.cli.leaving import release_object, show_release
 from fedcli.cli.options import (
     AT_A_SILO,
     Force,
@@ -25,9 +25,11 @@ from fedcli.cli.options import (
     WorkspaceDir,
 )
 from fedcli.cli.screen import Screen, passphrase_source
+from fedcli.errors import FedcliError
 
 if TYPE_CHECKING:
-    from fedcli.workflow.results import Release, StudyShown
+    from fedcli.workflow.results import StudyShown
+    from fedcli.workflow.what_leaves import Release
 
 
 def register(app: typer.Typer) -> None:
@@ -101,6 +103,9 @@ def join(
             screen.warn(warning)
     screen.done(f"{joined.silo} has joined '{joined.study.title or joined.study.study}'; {joined.mapping} written")
     screen.say(f"Your table: {', '.join(joined.table)}")
+    if fingerprint is not None:
+        # Nobody was asked, so nothing was shown.
+        screen.say(f"What you agreed to: {in_workspace('fedcli study show', workspace)}")
     if joined.unplaced:
         screen.say(
             f"Your table has no column named {', '.join(joined.unplaced)}: say in {joined.mapping} what they are called"
@@ -131,7 +136,8 @@ def train(
 ) -> None:
     """Compute your update, show what would leave, ask, and write it.
 
-    Nothing leaves unseen: every class of numbers is listed first, with the rows behind it.
+    Nothing leaves unseen: first every class of numbers is listed, with the rows behind it, who can read it, and the
+    tests. The same is written as a sheet into review/, as text and as a page; also with --dry-run.
 
     Example: fedcli train
     """
@@ -150,65 +156,53 @@ def train(
         else:
             model = path
 
-    def confirm(release: Release) -> bool:
-        _show(screen, release)
-        return screen.ask("Write this update?")
+    shown: list[Release] = []
 
-    trained = run(
-        table,
-        model=model,
-        workspace=workspace,
-        key=key,
-        query=query,
-        passphrase=passphrase_source(passphrase_file, screen),
-        confirm=confirm if screen.interactive and not yes else None,
-        yes=yes,
-        dry_run=dry_run,
-        out=out,
-        force=force,
-        now=lambda: datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        progress=screen.doing,
-    )
+    def show(release: Release) -> None:
+        shown.append(release)
+        show_release(screen, release)
+
+    try:
+        trained = run(
+            table,
+            model=model,
+            workspace=workspace,
+            key=key,
+            query=query,
+            passphrase=passphrase_source(passphrase_file, screen),
+            show=show,
+            confirm=(lambda _: screen.ask("Write this update?")) if screen.interactive and not yes else None,
+            yes=yes,
+            dry_run=dry_run,
+            out=out,
+            force=force,
+            now=lambda: datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            progress=screen.doing,
+        )
+    except FedcliError as error:
+        # Refused after it was shown, for want of an approval or an answer: an object shows it too.
+        error.details = release_object(shown[0]) if shown else {}
+        raise
     release = trained.release
-    if dry_run or yes or not sys.stdin.isatty():
-        _show(screen, release)
     screen.object(
         round=trained.round,
         attempt=trained.attempt,
         update=trained.update,
-        rows=trained.rows,
         size=trained.size,
         numbers={block.name: block.count for block in release.blocks},
-        warnings=release.warnings,
         again=trained.again,
+        **release_object(release),
     )
     if trained.update is None:
-        screen.done("dry run: nothing was written")
+        kept = f"; what would leave is in {release.sheet.text}" if release.sheet is not None else ""
+        screen.done(f"dry run: no update was written{kept}")
         screen.next(" ".join(["fedcli train", *map(quoted, files or [])]))
         return
     again = ", the same bytes as before" if trained.again else ", noted in ledger.jsonl"
     screen.done(f"{trained.update} written ({_size(trained.size)}, encrypted and signed){again}")
+    if release.sheet is not None:
+        screen.say(f"Its sheet is kept: {release.sheet.text}", indent=2)
     screen.next(f"send {trained.update.name} to {release.recipient}; any way will do, only they can open it")
-
-
-def _show(screen: Screen, release: Release) -> None:
-    screen.say(f"This is everything that would leave {release.silo}, round {release.round}:")
-    rows = [(f"  {block.name.replace('_', ' ')}", f"{_count(block.count)}  {block.says}") for block in release.blocks]
-    rows.append(("  of the columns", ", ".join(release.columns)))
-    rows.append(("  summed over", f"{release.rows:,} rows; {release.rows_held_out:,} more are held out for evaluation"))
-    if release.rows_dropped:
-        rows.append(("  not used", f"{release.rows_dropped:,} rows without outcome, weight or offset"))
-    if release.smallest:
-        rows.append(("  smallest group", f"{release.smallest[0]}: {release.smallest[1]:,} rows"))
-    rows.append(("  not included", "any row, name or single value"))
-    rows.append(("  readable by", f"{release.recipient}, fingerprint {release.recipient_fingerprint}"))
-    screen.table(rows, to_stdout=False)
-    for warning in release.warnings:
-        screen.warn(warning)
-
-
-def _count(n: int) -> str:
-    return "1 number" if n == 1 else f"{n:,} numbers"
 
 
 def _size(n: int) -> str:

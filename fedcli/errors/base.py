@@ -5,8 +5,9 @@ Owns the code, the exit status, the message and the hint. Knows nothing of files
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class FedcliError(Exception):
@@ -34,6 +35,8 @@ class FedcliError(Exception):
         self.hint = hint or self.default_hint
         self.where = None if where is None else str(where)
         self.rows = rows
+        # What an object on the screen holds besides, as JSON has it.
+        self.details: Mapping[str, Any] = {}
 
     def __str__(self) -> str:
         said = f"{self.message}, {self.rows}" if self.rows else self.message

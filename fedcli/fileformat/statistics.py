@@ -29,12 +29,15 @@ class Block:
         No silo's honest sum exceeds this in absolute value: it follows from the agreed ranges and ``max_rows``.
     says : str
         What these numbers are, for the person who must agree that they leave.
+    form : str
+        How they are arranged, as people read it: ``13 x 13 with each pair once``. Empty where ``says`` names each.
     """
 
     name: str
     shape: tuple[int, ...]
     bound: float
     says: str
+    form: str = ""
 
     @property
     def size(self) -> int:
@@ -87,6 +90,17 @@ class State:
 
     document: Mapping[str, Any]
     arrays: Mapping[str, FloatArray] = field(default_factory=dict)
+
+
+def pairs_once(n: int) -> str:
+    """Say how a packed symmetric matrix is arranged.
+
+    Examples
+    --------
+    >>> pairs_once(13)
+    '13 x 13 with each pair once'
+    """
+    return f"{n} x {n} with each pair once"
 
 
 def pack_upper(matrix: FloatArray) -> FloatArray:

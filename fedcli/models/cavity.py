@@ -30,6 +30,7 @@ from fedcli.fileformat.statistics import (
     Statistics,
     Total,
     pack_upper,
+    pairs_once,
     unpack_upper,
 )
 from fedcli.models.batch import Batch, Memory, Point, Reason, Source, document, weighted_cross
@@ -38,6 +39,7 @@ from fedcli.models.local_fit import Quadratic, first_fit, minimise
 from fedcli.models.losses import Logistic, Loss, Poisson
 from fedcli.models.solve import solve_symmetric
 from fedcli.models.steps import coordinates, decrement, mismatch, relative, remaining
+from fedcli.models.wording import CANDIDATE, CONTRAST, CURVATURE, GRADIENTS, PRODUCTS, RHS, TARGET, VALUES
 
 # Share of the decrement by which the merged expansions may misjudge the incoming point's gradient (see `mismatch`).
 MISMATCH = 0.25
@@ -124,27 +126,26 @@ class Cavity:
         rows = self.max_rows * self.largest_weight
         eta = float(self.box.sum()) + self.largest_offset
         value, slope, curve = self.loss.bounds(eta)
-        triangle = n * (n + 1) // 2
-        curvature = Block("curvature", (triangle,), rows * curve, "weighted sums of products of the columns")
-        rhs = Block("rhs", (n,), rows * (curve * eta + slope), "sums of the columns times slope of the loss")
+        triangle, pairs, each = n * (n + 1) // 2, pairs_once(n), "one per column"
+        closing = state.document["round"] > 0 and state.document["phase"] == "closing"
+        curvature = Block("curvature", (triangle,), rows * curve, CURVATURE[closing], pairs)
+        rhs = Block("rhs", (n,), rows * (curve * eta + slope), RHS, each)
         top = max(1.0, self.loss.largest_y) if isinstance(self.loss, Poisson) else 1.0
-        blocks = [Block("target", (2,), rows * top, "sum of weights, and of weights times the target")]
+        blocks = [Block("target", (2,), rows * top, TARGET[isinstance(self.loss, Logistic)])]
         if state.document["round"] == 0:
             if isinstance(self.loss, Logistic):
-                blocks.append(Block("products", (triangle,), rows, "sums of products of the columns"))
-                blocks.append(Block("contrast", (n,), rows, "sums of the columns, positive rows against negative"))
+                blocks.append(Block("products", (triangle,), rows, PRODUCTS, pairs))
+                blocks.append(Block("contrast", (n,), rows, CONTRAST, each))
             return Layout((*blocks, curvature, rhs))
         candidates = state.arrays["candidates"].shape[0]
         if self.weighted:
-            blocks.append(Block("rows", (1,), self.max_rows, "number of rows"))
-        blocks += [
-            curvature,
-            rhs,
-            Block("values", (1 + candidates,), rows * value, "sum of the loss at each point of the incoming model"),
-            Block("gradients", ((1 + candidates) * n,), rows * slope, "slope of that sum, per column"),
-        ]
+            blocks.append(Block("rows", (1,), self.max_rows, "how many rows there are"))
+        one, points = ("one per point", f"{1 + candidates} points x {n} columns") if candidates else ("", each)
+        values = Block("values", (1 + candidates,), rows * value, VALUES, one)
+        gradients = Block("gradients", ((1 + candidates) * n,), rows * slope, GRADIENTS, points)
+        blocks += [curvature, rhs, values, gradients]
         if candidates:
-            blocks.append(Block("candidate", (triangle,), rows * curve, "curvature at the second of these points"))
+            blocks.append(Block("candidate", (triangle,), rows * curve, CANDIDATE, pairs))
         return Layout(tuple(blocks))
 
     def locate(self, rows: Source, state: State, memory: Memory | None) -> Point:

@@ -16,7 +16,16 @@ from functools import cached_property
 
 import numpy as np
 
-from fedcli.fileformat.statistics import Block, FloatArray, Layout, Statistics, Total, pack_upper, unpack_upper
+from fedcli.fileformat.statistics import (
+    Block,
+    FloatArray,
+    Layout,
+    Statistics,
+    Total,
+    pack_upper,
+    pairs_once,
+    unpack_upper,
+)
 from fedcli.models.batch import Batch, weighted_cross
 from fedcli.models.exact import (
     CENTRE_BITS,
@@ -85,19 +94,18 @@ class GroupedSums:
     def layout(self) -> Layout:
         """Lay down the blocks."""
         n, grouping = self.width, self.grouping
-        apart = " and ".join(
-            word for word, some in (("class", grouping.by_class), ("fold", grouping.folds > 1)) if some
-        )
+        folds = f"{grouping.folds} folds x " if grouping.folds > 1 else ""
+        classes = f"{grouping.n_classes} classes x "
         blocks = []
         if grouping.products:
-            what = "sums of products of the columns, their missing indicators and the target"
-            what = what if grouping.target else "sums of products of the columns and their missing indicators"
-            says = f"{what}, by {apart}" if apart else what
-            blocks.append(Block("gram", (grouping.product_groups * (n * (n + 1) // 2),), self.largest, says))
+            says = "for each pair of columns, and each with itself, the sum of their product"
+            says += "; the outcome is one of the columns" if grouping.target else ""
+            form = folds + (classes if grouping.by_class else "") + pairs_once(n)
+            blocks.append(Block("gram", (grouping.product_groups * (n * (n + 1) // 2),), self.largest, says, form))
         if grouping.n_classes > 1 and not (grouping.products and grouping.by_class):
-            says = "sums of the columns by class" + (" and fold" if grouping.folds > 1 else "")
-            size = grouping.folds * grouping.n_classes * n
-            blocks.append(Block("class_sums", (size,), self.largest, says))
+            size, form = grouping.folds * grouping.n_classes * n, f"{folds}{classes}{n} columns"
+            says = "each column's sum over the rows of one class"
+            blocks.append(Block("class_sums", (size,), self.largest, says, form))
         return Layout(tuple(blocks))
 
     def centre(self, rows: Iterable[Batch]) -> FloatArray:

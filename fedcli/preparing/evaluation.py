@@ -20,6 +20,15 @@ KINDS = {
     "count": ("n_samples", "sum", "deviance"),
 }
 
+# The same for the person who must agree that they leave.
+_SAYS = {
+    "binary": "how well the incoming model predicts rows that were not fitted: how many there are, how many are "
+    "positive, the sum of their log loss, and of squared errors of the probability (Brier)",
+    "number": "how well the incoming model predicts rows that were not fitted: how many there are, the sum of the "
+    "outcome, of its squares, and of squared errors",
+    "count": "how well the incoming model predicts rows that were not fitted: how many there are, the sum of the "
+    "outcome, and of the Poisson deviance",
+}
 
 # What `pooled_figures` may make of them.
 FIGURES = {
@@ -31,8 +40,7 @@ FIGURES = {
 
 def evaluation_layout(kind: str, max_rows: float, largest: float) -> Layout:
     """Lay down the evaluation block of a target ``kind`` whose largest single term is ``largest``."""
-    says = "sums over the rows held out: " + ", ".join(KINDS[kind]).replace("_", " ")
-    return Layout((Block("evaluation", (len(KINDS[kind]),), max_rows * largest, says),))
+    return Layout((Block("evaluation", (len(KINDS[kind]),), max_rows * largest, _SAYS[kind]),))
 
 
 def evaluate(kind: str, rows: Batch, coef: FloatArray, poisson: Poisson) -> Statistics:

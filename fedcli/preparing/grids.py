@@ -63,6 +63,20 @@ class Grids:
         parts = [grid.shown(int(present[j]), counts[at], min_cell) for j, grid, at in self._slices()]
         return np.concatenate(parts)
 
+    def smallest_step(self, present: IntArray, counts: IntArray) -> int | None:
+        """Return by how many rows two counts of one number differ at least, if they do; None where no number's do.
+
+        Parameters
+        ----------
+        present : ndarray of int of shape (n_numbers,)
+            Rows of the group with a value.
+        counts : ndarray of int of shape (size,)
+            As they leave.
+        """
+        found = [np.diff(np.unique([0, *counts[at].tolist(), int(present[j])])) for j, _, at in self._slices()]
+        # One step alone is the whole group, which stands in `present` as well.
+        return min((int(steps.min()) for steps in found if len(steps) > 1), default=None)
+
     def bounds(self, place: int, present: int, counts: IntArray, mean: float) -> Bounds:
         """Return what summed counts say of one number.
 

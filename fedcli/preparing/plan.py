@@ -6,7 +6,7 @@ where rows come from. Internal.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -68,6 +68,14 @@ class Plan:
         expanded = self.family.expanded or self.profile.products
         return 1 + len(self.columns.expanded_names) if expanded else self.columns.n_columns
 
+    @property
+    def summed_names(self) -> tuple[str, ...]:
+        """Names of the columns whose products are summed, after the intercept and before the outcome."""
+        if self.family.expanded:
+            return self.columns.expanded_names
+        more = self.columns.expanded_names if self.profile.products else ()
+        return tuple(dict.fromkeys((*self.columns.names, *more)))
+
     @cached_property
     def target(self) -> TargetScale:
         """The target's reference scale."""
@@ -82,13 +90,20 @@ class Plan:
     def layout(self, state: State) -> Layout:
         """Lay down the update that continues ``state``."""
         rules = self.study.rules
+        fitted = self._weighted(self.family.layout(state))
         if state.document["round"] == 0:
-            own = moments_layout(self.columns, rules.max_rows) + self.family.layout(state)
-            return own + self.profile.layout()
-        layout = self.family.layout(state)
+            return moments_layout(self.columns, rules.max_rows) + fitted + self.profile.layout()
+        layout = fitted
         if self.evaluated:
             layout = layout + evaluation_layout(self.study.target.type, rules.max_rows, self._largest_term)
         return layout
+
+    def _weighted(self, layout: Layout) -> Layout:
+        """Let a family's blocks say that rows count by their weight, where they have one."""
+        if self.study.weight is None:
+            return layout
+        note = ", each row times its weight"
+        return Layout(tuple(replace(b, says=b.says + (note if b.name != "rows" else "")) for b in layout))
 
     @property
     def evaluated(self) -> bool:

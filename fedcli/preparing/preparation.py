@@ -25,19 +25,30 @@ _EPS = float(np.finfo(np.float64).eps)
 _ROUNDING = 2.0**-80
 
 
+SQUARES = "the sum of its squares, for the standard deviation"
+LEVELS = "a frequency table: how many rows have the level, and how many have none"
+
+
+def levels_form(columns: Columns) -> str:
+    """Say how counts of levels are arranged."""
+    n = len(columns.categories)
+    return f"one per level and one for none, of {n} {'category' if n == 1 else 'categories'}"
+
+
 def moments_layout(columns: Columns, max_rows: int) -> Layout:
     """Lay down the moments of trip 1: one block of first and second sums, one of counts."""
     n_numbers = len(columns.numbers) + columns.n_pieces
     levels = sum(len(column.levels) + 1 for _, column in columns.categories)
-    what = "number or derived column" if columns.n_pieces else "number column"
+    form = "one per number column"
+    form += ", and per derived column and pattern of its missing values" if columns.n_pieces else ""
     blocks = [
-        Block("rows", (1,), max_rows, "number of rows"),
-        Block("present", (n_numbers,), max_rows, f"rows with a value, per {what}"),
-        Block("sums", (n_numbers,), max_rows, f"sums of the {what}s"),
-        Block("squares", (n_numbers,), max_rows, f"sums of squares of the {what}s"),
+        Block("rows", (1,), max_rows, "how many rows there are"),
+        Block("present", (n_numbers,), max_rows, "how many rows have a value", form),
+        Block("sums", (n_numbers,), max_rows, "the column's sum", form),
+        Block("squares", (n_numbers,), max_rows, SQUARES, form),
     ]
     if columns.categories:
-        blocks.append(Block("levels", (levels,), max_rows, "rows per level, and rows without one"))
+        blocks.append(Block("levels", (levels,), max_rows, LEVELS, levels_form(columns)))
     return Layout(tuple(block for block in blocks if block.size))
 
 

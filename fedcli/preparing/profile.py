@@ -16,13 +16,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from fedcli.fileformat.statistics import Block, FloatArray, Layout, Total, pack_upper
+from fedcli.fileformat.statistics import Block, FloatArray, Layout, Total, pack_upper, pairs_once
 from fedcli.models.batch import weighted_cross
 from fedcli.models.exact import CENTRE_BITS, shift_products
 from fedcli.preparing.columns import Columns
 from fedcli.preparing.grids import Grids, counted
 from fedcli.preparing.histogram import IntArray
-from fedcli.preparing.preparation import count_levels, settle_moments, sum_moments
+from fedcli.preparing.preparation import count_levels, levels_form, settle_moments, sum_moments
 from fedcli.preparing.rows import Rows
 from fedcli.study.document import BinaryTarget
 
@@ -69,30 +69,40 @@ class ProfileSums:
         """Lay down the blocks."""
         rules, n_numbers = self.columns.study.rules, len(self.columns.numbers)
         most = rules.max_rows
-        below = "least and most rows below each edge of a grid over each number's range"
-        below += f"; no {rules.min_cell - 1} rows or fewer are told apart" if rules.min_cell > 1 else ""
+        below = (
+            "a cumulative histogram over equal parts of the agreed range: how many rows lie below the edge at least, "
+        )
+        below += "and at most"
+        below += f"; two counts are equal or at least {rules.min_cell} rows apart" if rules.min_cell > 1 else ""
+        each, edges = "one per number column", self._edges
         blocks = []
         if self.by_target:
             levels = sum(len(column.levels) + 1 for _, column in self.columns.categories)
             blocks += [
-                Block(f"{POSITIVE}rows", (1,), most, "number of positive rows"),
-                Block(f"{POSITIVE}present", (n_numbers,), most, "positive rows with a value, per number column"),
-                Block(f"{POSITIVE}sums", (n_numbers,), most, "sums of the number columns over positive rows"),
-                Block(f"{POSITIVE}squares", (n_numbers,), most, "sums of their squares over positive rows"),
-                Block(f"{POSITIVE}levels", (levels,), most, "positive rows per level, and positive rows without one"),
+                Block(f"{POSITIVE}rows", (1,), most, "how many rows there are"),
+                Block(f"{POSITIVE}present", (n_numbers,), most, "the same as 'present'", each),
+                Block(f"{POSITIVE}sums", (n_numbers,), most, "the same as 'sums'", each),
+                Block(f"{POSITIVE}squares", (n_numbers,), most, "the same as 'squares'", each),
+                Block(f"{POSITIVE}levels", (levels,), most, "the same as 'levels'", levels_form(self.columns)),
             ]
-        blocks.append(Block("below", (self.grids.size,), most, below))
+        blocks.append(Block("below", (self.grids.size,), most, below, edges))
         if self.by_target:
-            blocks.append(
-                Block(
-                    f"{POSITIVE}below", (self.grids.size,), most, below.replace("rows below", "positive rows below", 1)
-                )
-            )
+            blocks.append(Block(f"{POSITIVE}below", (self.grids.size,), most, "the same as 'below'", edges))
         if self.products:
             n = 1 + len(self.columns.expanded_names)
-            says = "unweighted sums of products of the columns and their missing indicators"
-            blocks.append(Block("correlation", (n * (n + 1) // 2,), most, says))
+            says = "for each pair of columns, and each with itself, the sum of their product, for correlations"
+            blocks.append(Block("correlation", (n * (n + 1) // 2,), most, says, pairs_once(n)))
         return Layout(tuple(block for block in blocks if block.size))
+
+    @property
+    def _edges(self) -> str:
+        """Say how counts below edges are arranged."""
+        grids = list(self.grids.places.values())
+        columns = f"{len(grids)} number column{'' if len(grids) == 1 else 's'}"
+        inner = {grid.bins - 1 for grid in grids}
+        if len(inner) == 1:
+            return f"{columns} x {inner.pop()} edges x 2"
+        return f"2 for each of {self.grids.size // 2} edges of {columns}"
 
     def centre(self, rows: Iterable[Rows]) -> FloatArray:
         """Return the silo's own means of the expanded columns on a coarse grid, as the centre of their products."""
@@ -136,6 +146,17 @@ class ProfileSums:
         if self.products:
             integers["correlation"] = shift_products(integers["correlation"], products)
         return Total(integers, total.fraction_bits)
+
+    def smallest_step(self, total: Total) -> int | None:
+        """Return the smallest difference between counts in bins that differ, of any group; None where none do."""
+        n_numbers = len(self.columns.numbers)
+        present, below = counted(total, "present")[:n_numbers], counted(total, "below")
+        groups = [(present, below)]
+        if self.by_target:
+            apart, counts = counted(total, f"{POSITIVE}present"), counted(total, f"{POSITIVE}below")
+            groups = [(apart, counts), (present - apart, below - counts)]
+        steps = (self.grids.smallest_step(*group) for group in groups)
+        return min((step for step in steps if step is not None), default=None)
 
     def _shown(self, total: Total) -> dict[str, NDArray[np.object_]]:
         """Return what may leave of the counts in bins: positive and negative rows each in runs of their own."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import html
+import math
 import re
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -17,7 +18,30 @@ from fedcli.errors import BadDocument, NotAFedcliFile
 
 FIRST_LINE = "fedcli egress sheet 1"
 _WIDTH = 80
+SCALE = "numbers run from -1 to 1 over their agreed range, levels are 0 or 1"
 NEVER = "any row, any name or identifier of a person, any single value of a row"
+
+
+def number_of(n: int, what: str) -> str:
+    """Say how many there are of something.
+
+    Examples
+    --------
+    >>> number_of(1, "training row"), number_of(1200, "row")
+    ('1 training row', '1,200 rows')
+    """
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
+
+
+def how_many(size: int, form: str = "") -> str:
+    """Say how many numbers there are, and how they are arranged.
+
+    Examples
+    --------
+    >>> how_many(26, "2 points x 13 columns"), how_many(1)
+    ('26 numbers, 2 points x 13 columns', '1 number')
+    """
+    return number_of(size, "number") + (f", {form}" if form else "")
 
 
 @dataclass(frozen=True)
@@ -29,6 +53,8 @@ class SheetBlock:
     name : str
     shape : tuple of int
         Of the array as it is sent: symmetric matrices as their packed upper triangle.
+    form : str
+        How the numbers are arranged, as people read it; empty where ``says`` names each.
     says : str
         What the numbers are, in words.
     rows : str
@@ -39,23 +65,23 @@ class SheetBlock:
 
     name: str
     shape: tuple[int, ...]
+    form: str
     says: str
     rows: str
     readable: str
 
     @property
     def count(self) -> str:
-        """How many numbers, and in what shape: ``55 numbers``, ``3 x 4 = 12 numbers``."""
-        size = 1
-        for length in self.shape:
-            size *= length
-        product = " x ".join(map(str, self.shape)) + " = " if len(self.shape) > 1 else ""
-        return f"{product}{size:,} number{'' if size == 1 else 's'}"
+        """How many numbers, and in what shape: ``91 numbers, 13 x 13 with each pair once``."""
+        return how_many(math.prod(self.shape), self.form)
 
 
 @dataclass(frozen=True)
 class SheetTest:
-    """One rule, what it asks for and what was found; a release exists only if every one is passed or does not apply."""
+    """One rule, what it asks for and what was found; a release exists only if every one is passed or does not apply.
+
+    Of what was ``not sent`` zeros leave in its place.
+    """
 
     rule: str
     required: str
@@ -151,7 +177,7 @@ class Sheet:
         To whom, how many rows, and the hashes that tie the sheet to one set of numbers.
     blocks : sequence of SheetBlock
     columns : sequence of str
-        The columns of the design, which the numbers are about.
+        The columns that are summed, after the intercept.
     tests : sequence of SheetTest
     warnings : sequence of str
     """
@@ -192,7 +218,7 @@ class Sheet:
             yield from _wrapped("      readable  ", block.readable)
         yield ""
         yield "OF THESE COLUMNS"
-        yield from _wrapped("  ", ", ".join(_printable(column) for column in self.columns))
+        yield from _wrapped("  ", f"the intercept, {', '.join(map(_printable, self.columns))}; {SCALE}")
         yield ""
         yield "WHAT DOES NOT LEAVE"
         yield from _wrapped("  ", NEVER)
@@ -208,15 +234,19 @@ class Sheet:
 
     def to_html(self) -> str:
         """Return the sheet as one page that needs no network, prints well and follows the screen's light or dark."""
-        facts = "".join(f"<tr><th scope=row>{_escaped(name)}<td>{_escaped(value)}" for name, value in self._all_facts)
+        facts = "".join(f"<tr><th scope=row>{_escaped(name)}<td>{_fact(value)}" for name, value in self._all_facts)
+        groups: dict[tuple[str, str], list[SheetBlock]] = {}
+        for block in self.blocks:
+            groups.setdefault((block.rows, block.readable), []).append(block)
         blocks = "".join(
-            f"<tr><th scope=row>{_escaped(block.name)}<td>{_escaped(block.count)}<td>{_escaped(block.says)}"
-            f"<td>{_escaped(block.rows)}<td>{_escaped(block.readable)}"
-            for block in self.blocks
+            f"<tbody><tr class=group><th colspan=3 scope=rowgroup>Over {_escaped(rows)}"
+            f"<br><span>read {_escaped(readable)}</span>{''.join(map(_row, several))}</tbody>"
+            for (rows, readable), several in groups.items()
         )
         tests = "".join(
-            f"<tr><td class={'pass' if test.outcome == 'passed' else 'note'}>{_escaped(test.outcome)}"
-            f"<th scope=row>{_escaped(test.rule)}<td>{_escaped(test.required)}<td>{_escaped(test.found)}"
+            f"<tr><td data-label=Outcome class={'pass' if test.outcome == 'passed' else 'note'}>"
+            f"{_escaped(test.outcome)}<th scope=row>{_escaped(test.rule)}"
+            f"<td data-label=Required>{_escaped(test.required)}<td data-label=Here>{_escaped(test.found)}"
             for test in self.tests
         )
         columns = ", ".join(f"<code>{_escaped(column)}</code>" for column in self.columns)
@@ -226,6 +256,7 @@ class Sheet:
             facts=facts,
             blocks=blocks,
             columns=columns,
+            scale=SCALE,
             never=_escaped(NEVER),
             tests=tests,
             warnings=f"<h2>To be known</h2><ul>{warnings}</ul>" if warnings else "",
@@ -253,6 +284,18 @@ def _printable(text: str) -> str:
     return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
 
 
+def _row(block: SheetBlock) -> str:
+    return (
+        f'<tr><th scope=row>{_escaped(block.name)}<td data-label="How many">{_escaped(block.count)}'
+        f"<td data-label=Meaning>{_escaped(block.says)}"
+    )
+
+
+def _fact(value: str) -> str:
+    """Set a hash in letters of equal width, which may break anywhere."""
+    return f"<code>{_escaped(value)}</code>" if re.fullmatch(_HEX, value) else _escaped(value)
+
+
 def _escaped(text: str) -> str:
     return html.escape(_printable(text))
 
@@ -263,32 +306,42 @@ _PAGE = """<!doctype html>
 <meta name=viewport content="width=device-width, initial-scale=1">
 <title>{title}</title>
 <style>
-:root {{ color-scheme: light dark; --line: #8886; --pass: #1a7f37; }}
+:root {{ color-scheme: light dark; --line: #8886; --group: #8882; --pass: #1a7f37; }}
 @media (prefers-color-scheme: dark) {{ :root {{ --pass: #57d977; }} }}
 body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }}
 h1 {{ font-size: 1.5rem; }} h2 {{ font-size: 1.15rem; margin-top: 2rem; }}
-.wide {{ overflow-x: auto; }}
 table {{ border-collapse: collapse; width: 100%; }}
 th, td {{ text-align: left; vertical-align: top; padding: .35rem .6rem; border-bottom: 1px solid var(--line); }}
-td {{ overflow-wrap: anywhere; }} thead th {{ border-bottom-width: 2px; }} th {{ font-weight: 600; }}
+th, td, p, li {{ overflow-wrap: break-word; }} th {{ font-weight: 600; }} thead th {{ border-bottom-width: 2px; }}
 code {{ font-size: .9em; overflow-wrap: anywhere; }}
+.group th {{ background: var(--group); }} .group span {{ font-weight: 400; }}
+.facts th, .numbers th, .tests td:first-child {{ white-space: nowrap; }} .group th {{ white-space: normal !important; }}
+.numbers td:nth-child(2) {{ width: 14rem; }}
 .pass {{ color: var(--pass); font-weight: 600; }} .note {{ font-style: italic; }}
-@media print {{ body {{ margin: 0; max-width: none; font-size: 11px; }} tr {{ break-inside: avoid; }} }}
+@media (max-width: 44rem) {{
+  tr, th, td {{ display: block; border: 0; padding: .1rem 0; white-space: normal !important; width: auto !important; }}
+  tr {{ border-bottom: 1px solid var(--line); padding: .5rem 0; }} thead {{ display: none; }}
+  .group th {{ padding: .35rem .6rem; }}
+  td[data-label]::before {{ content: attr(data-label) ": "; opacity: .7; font-weight: 400; font-style: normal; }}
+}}
+@media print {{
+  :root {{ color-scheme: light; }}
+  body {{ margin: 0; max-width: none; font-size: 11px; }} tr {{ break-inside: avoid; }} h2 {{ break-after: avoid; }}
+}}
 </style>
 <main>
 <h1>{title}</h1>
-<table>{facts}</table>
+<table class=facts>{facts}</table>
 <h2>What would leave</h2>
-<div class=wide><table>
-<thead><tr><th scope=col>Numbers<th scope=col>How many<th scope=col>Meaning<th scope=col>Rows behind them\
-<th scope=col>Who can read them</thead>
-<tbody>{blocks}</tbody></table></div>
-<h2>Of these columns</h2><p>{columns}</p>
+<table class=numbers>
+<thead><tr><th scope=col>Numbers<th scope=col>How many, in what shape<th scope=col>Meaning</thead>
+{blocks}</table>
+<h2>Of these columns</h2><p>the intercept, {columns}; {scale}</p>
 <h2>What does not leave</h2><p>{never}</p>
 <h2>Tests</h2>
-<div class=wide><table>
+<table class=tests>
 <thead><tr><th scope=col>Outcome<th scope=col>Rule<th scope=col>Required<th scope=col>Here</thead>
-<tbody>{tests}</tbody></table></div>
+<tbody>{tests}</tbody></table>
 {warnings}
 <h2>To approve</h2>
 <p>Who approves signs the text form of this sheet. Its SHA-256 is <code>{digest}</code></p>

@@ -39,6 +39,7 @@ from fedcli.workflow.models import model_manifest
 from fedcli.workflow.released import SUMMED, Released
 from fedcli.workflow.results import Checked, ColumnCheck
 from fedcli.workflow.silo import SiloSide, open_silo
+from fedcli.workflow.what_leaves import rows_dropped
 
 _OUTSIDE = {"clip": "clipped to the range", "missing": "taken for missing"}
 
@@ -104,6 +105,7 @@ def check(data: Path | str | None = None, *, workspace: Path | str = ".", query:
         table=table.facts,
         merged=tuple(map(str, disclosure.merged)) if disclosure else (),
         doubts=found.doubts,
+        dropped=rows_dropped(side.study.study, report.dropped),
     )
 
 

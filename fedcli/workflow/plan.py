@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fedcli.fileformat.statistics import Layout, State
+from fedcli.fileformat.statistics import Block, Layout, State
 from fedcli.fileformat.tensors import TensorFile
 from fedcli.models.batch import empty_state
 from fedcli.preparing.estimators import ESTIMATORS, estimator_of, parameters
@@ -50,7 +50,7 @@ class TripPlan:
     which: str
     numbers: int
     size: int
-    says: tuple[tuple[str, int, str], ...]
+    blocks: tuple[Block, ...]
 
 
 @dataclass(frozen=True)
@@ -143,4 +143,4 @@ def _trip(which: str, layout: Layout) -> TripPlan:
     arrays = {block.name: np.zeros((block.size, 2), dtype=np.uint64) for block in layout}
     payload = TensorFile(arrays, {"fedcli": "0" * 64}).size
     size = payload + 16 * math.ceil(payload / _CHUNK) + _AROUND
-    return TripPlan(which, layout.size, size, tuple((block.name, block.size, block.says) for block in layout))
+    return TripPlan(which, layout.size, size, layout.blocks)

@@ -6,6 +6,7 @@ asking. Internal.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +19,12 @@ from fedcli.preparing.plan import Plan
 from fedcli.preparing.profile import POSITIVE
 from fedcli.privacy.differencing import Difference
 from fedcli.privacy.disclosure import Disclosure
-from fedcli.report.sheet import Sheet, SheetBlock, SheetContext, SheetTest
+from fedcli.report.sheet import Sheet, SheetBlock, SheetContext, SheetTest, number_of
 from fedcli.workflow.approve import PAGE_ENDING, SHEET_ENDING
 from fedcli.workflow.files import SOFTWARE
-from fedcli.workflow.results import Release, ReleaseBlock, ReleaseTest
+from fedcli.workflow.held_to import EVALUATION, held_out_tests, histogram_tests
 from fedcli.workflow.silo import SiloSide
+from fedcli.workflow.what_leaves import Release, ReleaseBlock, ReleaseTest, SheetKept, rows_dropped
 from fedcli.workflow.workspace import make_folder, write_bytes
 
 PLAIN_WARNING = "aggregation is plain: the coordinator can read this update singly, not only the sum over silos"
@@ -37,7 +39,6 @@ RESUMED_WARNING = (
     "an earlier run recorded this update in ledger.jsonl and stopped before it was finished: this one finishes it, and "
     "nothing is recorded again"
 )
-_EVALUATION = "evaluation"
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,10 @@ class Computed:
         and whether it is this update that it did not finish.
     differs : Difference or None
         From the most similar set of rows that was summed before; None before the first.
+    few_held_out : bool
+        Whether a group among the rows held out is too small to be evaluated.
+    evaluated_differs : Difference or None
+        As ``differs``, of the rows held out.
     least : int
         In how many rows a later release must differ from an earlier one, if it does.
     """
@@ -82,6 +87,8 @@ class Computed:
     interrupted: bool
     resumed: bool
     differs: Difference | None
+    few_held_out: bool
+    evaluated_differs: Difference | None
     least: int
 
     @property
@@ -107,8 +114,8 @@ def release_of(side: SiloSide, found: Computed, target: Path, *, again: bool) ->
     warnings = [PLAIN_WARNING]
     if sums.silent_holdout:
         warnings.append(
-            f"of {disclosure.n_held_out} rows held out, fewer than {side.study.study.rules.min_cell} are in all or in "
-            "one class, or few differ from those evaluated before: their evaluation is not sent"
+            f"of {number_of(disclosure.n_held_out, 'row')} held out, fewer than {found.plan.study.rules.min_cell} "
+            "are in all or in one class, or few differ from those evaluated before: their evaluation is not sent"
         )
     if found.changed:
         differs = found.differs
@@ -122,8 +129,11 @@ def release_of(side: SiloSide, found: Computed, target: Path, *, again: bool) ->
         if count:
             clipped = side.study.study.numbers[column].outside == "clip"
             became = "clipped to it" if clipped else "taken for missing"
-            warnings.append(f"{count:,} values of '{column}' lie outside the agreed range and are {became}")
+            lie = "lies outside the agreed range and is" if count == 1 else "lie outside the agreed range and are"
+            warnings.append(f"{number_of(count, 'value')} of '{column}' {lie} {became}")
     warnings += map(str, disclosure.merged)
+    plain = side.study.study.rules.aggregation == "plain"
+    singly, in_sum = readers(coordinator.name, plain=plain, n_silos=len(side.study.study.silos))
     return Release(
         silo=found.silo,
         study=side.study.study.study,
@@ -133,8 +143,20 @@ def release_of(side: SiloSide, found: Computed, target: Path, *, again: bool) ->
         rows=disclosure.n_rows,
         rows_held_out=disclosure.n_held_out,
         rows_dropped=found.report.rows_read - found.report.rows_used,
-        blocks=tuple(ReleaseBlock(block.name, block.size, block.says, block.shape) for block in sums.layout),
-        columns=found.plan.columns.names,
+        blocks=tuple(
+            ReleaseBlock(
+                block.name,
+                block.size,
+                block.says,
+                block.shape,
+                block.form,
+                rows=_rows_behind(block.name, found),
+                singly=singly,
+                in_sum=in_sum,
+            )
+            for block in sums.layout
+        ),
+        columns=found.plan.summed_names,
         n_columns=disclosure.n_columns,
         smallest=(disclosure.smallest.says, disclosure.smallest.count) if disclosure.smallest else None,
         recipient=coordinator.name,
@@ -144,7 +166,37 @@ def release_of(side: SiloSide, found: Computed, target: Path, *, again: bool) ->
         again=again,
         warnings=tuple(warnings),
         tests=_tests(found),
+        dropped=rows_dropped(side.study.study, found.report.dropped),
     )
+
+
+def readers(coordinator: str, *, plain: bool, n_silos: int) -> tuple[str, str]:
+    """Return who can read a silo's numbers singly, and who only in a sum over silos.
+
+    Parameters
+    ----------
+    coordinator : str
+    plain : bool
+        Whether updates are summed as they are, not masked.
+    n_silos : int
+        Of the study.
+    """
+    singly = [coordinator] if plain else []
+    if n_silos == 2:
+        singly.append("the other silo, which can take its own off a sum that a model holds")
+    in_sum = "the other silos and whoever gets the final model"
+    return "; ".join(singly) or "nobody", in_sum if plain else f"{coordinator}, {in_sum}"
+
+
+def _rows_behind(block: str, found: Computed) -> str:
+    """Say which rows a class of numbers is summed over."""
+    if block == EVALUATION:
+        held = f"{number_of(found.disclosure.n_held_out, 'row')} held out of the fit"
+        return f"none of {held}; 0 is sent for each number" if found.sums.silent_holdout else held
+    train = number_of(found.disclosure.n_rows, "training row")
+    if not block.startswith(POSITIVE):
+        return train
+    return f"{round(found.sums.total[f'{POSITIVE}rows'][0]):,} positive of {train}"
 
 
 def _tests(found: Computed) -> tuple[ReleaseTest, ...]:
@@ -162,7 +214,7 @@ def _tests(found: Computed) -> tuple[ReleaseTest, ...]:
         ),
         ReleaseTest(
             "smallest group of levels, pairs of levels and outcomes",
-            f"none, or at least {rules.min_cell} rows",
+            f"none, or at least {number_of(rules.min_cell, 'row')}",
             f"{smallest.says}: {smallest.count:,}" if smallest else "there are no groups",
             "passed" if rules.min_cell > 1 else "no rule",
         ),
@@ -180,6 +232,15 @@ def _tests(found: Computed) -> tuple[ReleaseTest, ...]:
         ),
         ReleaseTest("round", f"at most {rules.max_rounds}", str(found.round)),
         *_agreed_tests(found),
+        *histogram_tests(found.plan, found.sums),
+        *held_out_tests(
+            found.plan,
+            found.sums,
+            found.disclosure.n_held_out,
+            few=found.few_held_out,
+            differs=found.evaluated_differs,
+            least=found.least,
+        ),
     ]
     return tuple(tests)
 
@@ -212,15 +273,9 @@ def _agreed_tests(found: Computed) -> list[ReleaseTest]:
 
 def sheet_of(side: SiloSide, found: Computed, release: Release) -> Sheet:
     """Return the egress sheet: the release, and what ties it to one set of numbers and one update."""
-    plain = side.study.study.rules.aggregation == "plain"
-    readable = f"{release.recipient}, {'for this silo alone' if plain else 'only in the sum over all silos'}"
-    held = f"{release.rows_held_out:,} rows held out of the fit"
-    rows = f"{release.rows:,} training rows"
-    if f"{POSITIVE}rows" in found.sums.total:
-        positive = f"the {round(found.sums.total[f'{POSITIVE}rows'][0]):,} positive ones of {rows}"
-    else:
-        positive = rows
-    dropped = f"; {release.rows_dropped:,} not used, without outcome, weight or offset" if release.rows_dropped else ""
+    held = f"{number_of(release.rows_held_out, 'row')} held out of the fit"
+    lacking = ", ".join(map(str, release.dropped))
+    dropped = f"; {release.rows_dropped:,} not used: {lacking}" if release.rows_dropped else ""
     return Sheet(
         title=f"What would leave {release.silo} in round {release.round} of '{release.title or release.study}'",
         context=SheetContext(
@@ -235,8 +290,8 @@ def sheet_of(side: SiloSide, found: Computed, release: Release) -> Sheet:
         facts=(
             ("recipient", f"{release.recipient}, fingerprint {release.recipient_fingerprint}"),
             ("aggregation", side.study.study.rules.aggregation),
-            ("rows", f"{rows}, {held}{dropped}"),
-            ("size", f"{sum(block.count for block in release.blocks):,} numbers"),
+            ("rows", f"{number_of(release.rows, 'training row')}, {held}{dropped}"),
+            ("size", number_of(sum(block.count for block in release.blocks), "number")),
             ("numbers", found.content),
             ("table", found.table),
             ("silo.yaml", side.mapping_digest),
@@ -245,9 +300,10 @@ def sheet_of(side: SiloSide, found: Computed, release: Release) -> Sheet:
             SheetBlock(
                 block.name,
                 block.shape,
+                block.form,
                 block.says,
-                held if block.name == _EVALUATION else positive if block.name.startswith(POSITIVE) else rows,
-                readable,
+                block.rows,
+                f"singly by {block.singly}; only in sum by {block.in_sum}",
             )
             for block in release.blocks
         ),
@@ -257,15 +313,24 @@ def sheet_of(side: SiloSide, found: Computed, release: Release) -> Sheet:
     )
 
 
-def write_sheet(side: SiloSide, found: Computed, sheet: Sheet) -> Path:
-    """Write both forms of a sheet into ``review/``, and return the text's path."""
-    folder = side.workspace.review
-    make_folder(folder)
-    stem = found.file_name.removesuffix(".fedupdate")
-    text = folder / f"{stem}{SHEET_ENDING}"
+def write_sheet(side: SiloSide, found: Computed, sheet: Sheet) -> SheetKept:
+    """Write both forms of a sheet into ``review/``."""
+    text, page = _sheet_files(side, found)
+    make_folder(text.parent)
     write_bytes(text, sheet.to_text(), force=True)
-    write_bytes(folder / f"{stem}{PAGE_ENDING}", sheet.to_html().encode("utf-8"), force=True)
-    return text
+    write_bytes(page, sheet.to_html().encode("utf-8"), force=True)
+    return SheetKept(text, page, sheet.digest())
+
+
+def kept_sheet(side: SiloSide, found: Computed) -> SheetKept | None:
+    """Return the sheet of an update that has left: the ledger holds its hash, so that it is never written again."""
+    text, page = _sheet_files(side, found)
+    return SheetKept(text, page, hashlib.sha256(text.read_bytes()).hexdigest()) if text.is_file() else None
+
+
+def _sheet_files(side: SiloSide, found: Computed) -> tuple[Path, Path]:
+    stem = found.file_name.removesuffix(".fedupdate")
+    return side.workspace.review / f"{stem}{SHEET_ENDING}", side.workspace.review / f"{stem}{PAGE_ENDING}"
 
 
 def ledger_entry(

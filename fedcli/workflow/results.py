@@ -14,6 +14,7 @@ from fedcli.errors import FedcliError
 from fedcli.errors.doubts import Doubt
 from fedcli.report.table_one import TableOne
 from fedcli.study.document import Study
+from fedcli.workflow.what_leaves import Release, RowsDropped
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,8 @@ class Checked:
     """Result of `check`: nothing was written. ``ok`` is false when `train` would refuse.
 
     ``table`` says what was found out about the table: its format, delimiter, encoding. ``merged`` says which levels are
-    counted as others, ``doubts`` what a person should look at although nothing is refused for it.
+    counted as others, ``doubts`` what a person should look at although nothing is refused for it, ``dropped`` which
+    rows are not used.
     """
 
     ok: bool
@@ -125,51 +127,7 @@ class Checked:
     table: tuple[str, ...] = ()
     merged: tuple[str, ...] = ()
     doubts: tuple[Doubt, ...] = ()
-
-
-@dataclass(frozen=True)
-class ReleaseBlock:
-    """One class of numbers that would leave."""
-
-    name: str
-    count: int
-    says: str
-    shape: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True)
-class ReleaseTest:
-    """One rule that a release was held to, what it requires, and what was found."""
-
-    rule: str
-    required: str
-    found: str
-    outcome: str = "passed"
-
-
-@dataclass(frozen=True)
-class Release:
-    """What would leave a silo, shown before it does."""
-
-    silo: str
-    study: str
-    title: str
-    round: int
-    attempt: int
-    rows: int
-    rows_held_out: int
-    rows_dropped: int
-    blocks: tuple[ReleaseBlock, ...]
-    columns: tuple[str, ...]
-    n_columns: int
-    smallest: tuple[str, int] | None
-    recipient: str
-    recipient_fingerprint: str
-    update: Path
-    size: int
-    again: bool
-    warnings: tuple[str, ...]
-    tests: tuple[ReleaseTest, ...] = ()
+    dropped: tuple[RowsDropped, ...] = ()
 
 
 @dataclass(frozen=True)

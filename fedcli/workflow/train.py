@@ -21,7 +21,6 @@ from fedcli.preparing.holdout import folds_of, held_out
 from fedcli.preparing.plan import Plan
 from fedcli.privacy.differencing import nearest, too_few_differ
 from fedcli.protocol.payloads import update_payload
-from fedcli.report.sheet import Sheet
 from fedcli.study.document import ClassTarget
 from fedcli.workflow.approve import approval_of, approver_of
 from fedcli.workflow.files import Passphrase, open_key
@@ -37,12 +36,13 @@ from fedcli.workflow.limits import (
 from fedcli.workflow.memory import SiloMemory
 from fedcli.workflow.models import OpenedModel, open_model, start_of
 from fedcli.workflow.recording import Record, append, confirm_last
-from fedcli.workflow.release import Computed, ledger_entry, release_of, sheet_of, write_sheet
+from fedcli.workflow.release import Computed, kept_sheet, ledger_entry, release_of, sheet_of, write_sheet
 from fedcli.workflow.released import EVALUATED, SUMMED, Released
-from fedcli.workflow.results import Release, Trained
+from fedcli.workflow.results import Trained
 from fedcli.workflow.silo import SiloSide, open_silo
 from fedcli.workflow.trail import points_before, remember_points
 from fedcli.workflow.unfinished import Unfinished, all_unfinished, encrypt, find, forget
+from fedcli.workflow.what_leaves import Release, SheetKept
 from fedcli.workflow.workspace import check_free, write_file
 
 
@@ -54,6 +54,7 @@ def train(
     key: SecretKey | Path | str | None = None,
     passphrase: Passphrase | None = None,
     query: str | None = None,
+    show: Callable[[Release], None] | None = None,
     confirm: Callable[[Release], bool] | None = None,
     yes: bool = False,
     dry_run: bool = False,
@@ -75,12 +76,14 @@ def train(
         The silo's secret key; without ``key`` the one that `join` recorded.
     query : str, optional
         What to ask where the table is a database; without it what ``silo.yaml`` says.
+    show : callable, optional
+        Shown the `Release` before anything is asked, and before an update is written.
     confirm : callable, optional
-        Shown the `Release`; the update is written only if it returns True.
+        Given the `Release`, whose sheet can be read by then; the update is written only if it returns True.
     yes : bool
         Answer the question in advance.
     dry_run : bool
-        Stop after showing what would leave.
+        Stop after showing what would leave; its sheet is written into ``review/``.
     out : path, optional
         Where to write instead of ``outbox/``.
     force : bool
@@ -93,7 +96,7 @@ def train(
     Raises
     ------
     FileError, TrustError, RefusedError, RoundError
-        Each with what to do next; nothing is written.
+        Each with what to do next; no update is written.
     NotConfirmed
         Nobody could be asked and ``yes`` is false.
     """
@@ -147,10 +150,11 @@ def train(
         least = least_difference(rules)
         tell("summing over the rows")
         own = memory.recall(summed_before)
-        silent = int(mask.sum()) < rules.min_cell
+        few = int(mask.sum()) < rules.min_cell
         if isinstance(plan.study.target, ClassTarget):
-            silent = silent or small_outcome(spool, mask, rules.min_cell, plan.study.target.n_classes)
-        silent = silent or any(found.shows_few(least) for found in evaluated.differences(hashes[mask]))
+            few = few or small_outcome(spool, mask, rules.min_cell, plan.study.target.n_classes)
+        before = evaluated.differences(hashes[mask])
+        silent = few or any(found.shows_few(least) for found in before)
         trail = points_before(memory.folder, _update(parent, number, attempt))
         sums = sum_update(plan, parent.state, spool, mask, own, silent=silent, trail=trail, folds=folds)
     differences = summed.differences(hashes[~mask])
@@ -169,6 +173,8 @@ def train(
         interrupted=not record.confirmed or record.last in all_unfinished(memory.folder),
         resumed=begun is not None,
         differs=nearest(differences),
+        few_held_out=few,
+        evaluated_differs=nearest(before),
         least=least,
     )
     sent = memory.sent(number, attempt, parent.parent)
@@ -180,12 +186,20 @@ def train(
         raise refusal
     target = Path(out) if out is not None else side.workspace.outbox / found.file_name
     release = release_of(side, found, target, again=again)
+    sheet = sheet_of(side, found, release)
+    if known is not None:
+        release = replace(release, sheet=kept_sheet(side, found))
+    elif dry_run or reviewer is not None or (confirm is not None and not yes):
+        # Whoever is to agree can read it first. It is no release: it stays in review/, and holds no sum.
+        release = replace(release, sheet=write_sheet(side, found, sheet))
     result = Trained(number, attempt, None, disclosure.n_rows, release.size, release, again)
+    if show is not None:
+        show(release)
     if dry_run:
         return result
-    manifest, sheet = _manifest(side, found, memory), sheet_of(side, found, release)
-    if known is None and reviewer is not None:
-        manifest = replace(manifest, approval=_approved(side, found, sheet, reviewer, manifest))
+    manifest = _manifest(side, found, memory)
+    if known is None and reviewer is not None and release.sheet is not None:
+        manifest = replace(manifest, approval=_approved(side, release.sheet, reviewer, manifest))
     if not yes and confirm is None:
         raise NotConfirmed(
             "train asks before anything leaves, and nobody is here to answer",
@@ -198,7 +212,7 @@ def train(
         check_free(target, force=force)
         if begun is None:
             begun = _encrypted(side, found, place, manifest)
-            write_sheet(side, found, sheet)
+            result = replace(result, release=replace(release, sheet=write_sheet(side, found, sheet)))
             entry = ledger_entry(
                 side, found, release, update=begun.digest, sheet=sheet.digest(), reviewer=reviewer, now=now
             )
@@ -222,7 +236,7 @@ def train(
 
 
 class Declined(Exception):
-    """The person said no: nothing was written."""
+    """The person said no: no update was written."""
 
 
 def _parent(side: SiloSide, model: Path | str | None, secret: SecretKey) -> OpenedModel:
@@ -249,10 +263,8 @@ def _manifest(side: SiloSide, found: Computed, memory: SiloMemory) -> Manifest:
     )
 
 
-def _approved(
-    side: SiloSide, found: Computed, sheet: Sheet, reviewer: PublicKey, manifest: Manifest
-) -> Mapping[str, Any]:
-    """Return the reviewer's approval; without one, leave them the sheet.
+def _approved(side: SiloSide, sheet: SheetKept, reviewer: PublicKey, manifest: Manifest) -> Mapping[str, Any]:
+    """Return the reviewer's approval of the sheet that was written.
 
     Raises
     ------
@@ -260,12 +272,11 @@ def _approved(
     """
     space = side.workspace
     try:
-        return approval_of((space.inbox, space.review), sheet.digest(), reviewer, manifest)
+        return approval_of((space.inbox, space.review), sheet.digest, reviewer, manifest)
     except NotApproved as missing:
-        text = write_sheet(side, found, sheet)
         raise NotApproved(
-            f"{missing.message}; it is in {text} and, as a page, beside it",
-            hint=f"they run: fedcli approve {text.name} --key {reviewer.name}.fedkey; put what that writes into "
+            f"{missing.message}; it is in {sheet.text} and, as a page, beside it",
+            hint=f"they run: fedcli approve {sheet.text.name} --key {reviewer.name}.fedkey; put what that writes into "
             "inbox/, then run: fedcli train",
         ) from missing
 

@@ -124,6 +124,19 @@ def snapshot(folder: Path) -> dict[str, bytes | None]:
     }
 
 
+def sheets(name: str, number: int = 1) -> set[str]:
+    """Return what a silo's sheet of one round adds to a snapshot of the town."""
+    stem = f"{name}/study/review/{STUDY}-{name}-r{number}.sheet"
+    return {f"{name}/study/review", f"{stem}.txt", f"{stem}.html"}
+
+
+def added(root: Path, before: Mapping[str, bytes | None]) -> set[str]:
+    """Return what is below a folder now and was not in its snapshot; whatever was must be the same still."""
+    now = snapshot(root)
+    assert {name: now.get(name) for name in before} == before
+    return set(now) - set(before)
+
+
 @dataclass(frozen=True)
 class Town:
     """The folders of everybody, each as on a machine of its own."""

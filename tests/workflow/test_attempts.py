@@ -21,7 +21,7 @@ from fedcli.errors import (
     Truncated,
 )
 from fedcli.workflow.models import open_final
-from tests.workflow.play import SILOS, Town, command, rows, snapshot, table_text
+from tests.workflow.play import SILOS, Town, added, command, rows, sheets, snapshot, table_text
 
 
 def changed(place: Town, name: str) -> None:
@@ -42,13 +42,13 @@ def test_train_twice_gives_the_same_bytes_and_one_line_in_the_ledger(town):
     assert len((place.silo("north") / "ledger.jsonl").read_text().splitlines()) == 1
 
 
-def test_a_dry_run_writes_nothing_and_shows_everything(town):
+def test_a_dry_run_writes_the_sheet_alone_and_shows_everything(town):
     place = town("joined")
     before = snapshot(place.root)
     done = place.run("train", "-C", place.silo("north"), "--dry-run")
     assert done.status == 0
-    assert "80 rows" in done.err
-    assert snapshot(place.root) == before
+    assert "over 80 training rows" in done.err
+    assert added(place.root, before) == sheets("north")
 
 
 def test_train_after_the_end_is_refused(town):

@@ -93,3 +93,35 @@ def test_of_many_columns_those_with_gaps_are_listed_and_alike_warnings_are_one(t
     assert "columns         23 found\n                x19: 360 values, 40 missing\n" in done.out
     assert done.err.count("warning[W104]") == 4
     assert "the same of 5 more: x3, x4, x5, x6, x7" in " ".join(done.err.split())
+
+
+def test_dropped_rows_are_counted_by_what_they_lack(town):
+    text = agreement(
+        features=FEATURES.replace("  chol: {type: number, range: [100, 400]}\n", ""),
+        target="{column: visits, type: count, range: [0, 50]}",
+        estimator="PoissonRegressor",
+        params="{}",
+        extra="offset: {column: exposure, transform: log, range: [0.1, 10]}\nweight: {column: w, range: [0, 5]}",
+    )
+    records = [
+        {"age": r["age"], "sex": r["sex"], "visits": str(i % 7), "exposure": "1.5", "w": "1"}
+        for i, r in enumerate(rows("north", 120))
+    ]
+    for place_of, column in ((range(3), "visits"), (range(2, 5), "exposure"), (range(10, 11), "w")):
+        for i in place_of:
+            records[i][column] = ""
+    place = town(text=text, tables={"north": table_text(records)})
+    done = command("check", "-C", place.silo("north"))
+    assert done.status == 0, done.err
+    said = " ".join(done.out.split())
+    assert "120 read, 114 used, 6 dropped: 3 without visits (outcome), 2 without exposure (offset), " in said
+    assert "1 without w (weight)" in said
+    found = command("check", "-C", place.silo("north"), "--json").json
+    assert found["rows_dropped"] == 6
+    assert found["dropped"] == [
+        {"role": "outcome", "column": "visits", "rows": 3},
+        {"role": "offset", "column": "exposure", "rows": 2},
+        {"role": "weight", "column": "w", "rows": 1},
+    ]
+    trained = place.run("train", "-C", place.silo("north"), "--dry-run", "--json").json
+    assert trained["dropped"] == found["dropped"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -11,13 +12,14 @@ from fedcli.errors import BadDocument, NotAFedcliFile
 from fedcli.report.sheet import Sheet, SheetBlock, SheetContext, SheetTest, read_context
 
 CONTEXT = SheetContext("heart", "1a" * 32, "2b" * 32, "3c" * 32, "north", 2, 1)
+PAIRS = "4 x 4 with each pair once"
 SHEET = Sheet(
     title="What would leave north in round 2 of 'Heart disease in four hospitals'",
     context=CONTEXT,
     facts=(("numbers", "ab" * 32), ("recipient", "registry, fingerprint " + "12345 " * 12)),
     blocks=(
-        SheetBlock("curvature", (10,), "sums of products of columns", "123 training rows", "registry, for north alone"),
-        SheetBlock("values", (2, 3), "values of the loss", "123 training rows", "registry, for north alone"),
+        SheetBlock("curvature", (10,), PAIRS, "sums of products of columns", "123 training rows", "registry alone"),
+        SheetBlock("values", (2, 3), "", "values of the loss", "123 training rows", "registry, for north alone"),
     ),
     columns=("age", "sex[male]"),
     tests=(SheetTest("fewest rows", "at least 10", "123"), SheetTest("weights", "none", "none", "not used")),
@@ -49,7 +51,7 @@ def _read(sheet: Sheet) -> _Words:
 def test_the_text_fits_80_columns_and_says_each_thing() -> None:
     text = SHEET.to_text().decode()
     assert max(map(len, text.splitlines())) <= 80
-    for words in ("curvature: 10 numbers", "values: 2 x 3 = 6 numbers", "sums of products", "123 training rows"):
+    for words in (f"curvature: 10 numbers, {PAIRS}", "values: 6 numbers", "sums of products", "123 training rows"):
         assert words in text
     assert "passed    fewest rows: required at least 10; here 123" in text
     assert "ab" * 32 in text
@@ -81,9 +83,29 @@ def test_a_name_cannot_forge_a_line_or_a_tag() -> None:
 def test_the_page_says_what_the_text_says_and_needs_nothing_from_outside() -> None:
     page = _read(SHEET)
     said = " ".join(page.words)
-    for words in ("curvature", "2 x 3 = 6 numbers", "registry, for north alone", "at least 10", SHEET.digest()):
+    for words in ("curvature", PAIRS, "6 numbers", "registry, for north alone", "at least 10", SHEET.digest()):
         assert words in said
     assert page.outside == []
+
+
+def test_on_a_narrow_screen_each_cell_is_a_line_of_its_own_under_its_name() -> None:
+    html = SHEET.to_html()
+    narrow = html.partition("@media (max-width")[2].partition("}}")[0]
+    assert "display: block" in narrow
+    assert "attr(data-label)" in html
+    cells = re.findall(r"<td([^>]*)>", html.partition("<h2>What would leave</h2>")[2])
+    assert len(cells) == 2 * len(SHEET.blocks) + 3 * len(SHEET.tests)
+    assert all("data-label=" in cell for cell in cells)
+    # Only a hash may break inside a word: elsewhere "anywhere" lets a column shrink to a few letters.
+    rules = re.findall(r"([^{}]*)\{[^{}]*overflow-wrap: anywhere", html.partition("</style>")[0])
+    assert [rule.strip() for rule in rules] == ["code"]
+
+
+def test_the_page_says_once_what_holds_for_several_classes() -> None:
+    said = " ".join(_read(SHEET).words)
+    assert said.count("123 training rows") == 2
+    alike = replace(SHEET, blocks=[replace(block, readable="registry alone") for block in SHEET.blocks])
+    assert " ".join(_read(alike).words).count("123 training rows") == 1
 
 
 def test_the_text_says_which_update_it_is_about() -> None:

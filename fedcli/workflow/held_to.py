@@ -1,0 +1,86 @@
+"""The tests of what leaves beside the fit's own sums: counts in a histogram, and figures of rows held out.
+
+Owns what the person is told of them. Knows nothing of tables, keys or files. Internal.
+"""
+
+from __future__ import annotations
+
+from fedcli.compute.update import Sums
+from fedcli.errors import CellTooSmall
+from fedcli.preparing.plan import Plan
+from fedcli.privacy.differencing import Difference
+from fedcli.report.sheet import number_of
+from fedcli.study.document import BinaryTarget
+from fedcli.workflow.what_leaves import ReleaseTest
+
+EVALUATION, HISTOGRAM = "evaluation", "below"
+
+
+def histogram_tests(plan: Plan, sums: Sums) -> list[ReleaseTest]:
+    """Return what the counts below edges were held to, where there are any.
+
+    Raises
+    ------
+    CellTooSmall
+        Two counts that differ do so by too few rows: a mistake in fedcli, since bins are joined until none do.
+    """
+    if HISTOGRAM not in sums.total:
+        return []
+    least, min_cell = plan.profile.smallest_step(sums.total), plan.study.rules.min_cell
+    if least is not None and least < min_cell:
+        raise CellTooSmall(
+            f"two counts of the histogram lie less than {number_of(min_cell, 'row')} apart",
+            hint="send nothing; this is a mistake in fedcli, please report it",
+        )
+    return [
+        ReleaseTest(
+            "neighbouring counts of the histogram",
+            f"equal, or at least {number_of(min_cell, 'row')} apart",
+            "all are equal" if least is None else f"at least {number_of(least, 'row')} apart",
+            "passed" if min_cell > 1 else "no rule",
+        )
+    ]
+
+
+def held_out_tests(
+    plan: Plan, sums: Sums, n_held_out: int, *, few: bool, differs: Difference | None, least: int
+) -> list[ReleaseTest]:
+    """Return what the figures of rows held out were held to, where they ride on the trip.
+
+    One that fails stops no release: zeros leave in place of the figures.
+
+    Parameters
+    ----------
+    plan : Plan
+    sums : Sums
+    n_held_out : int
+    few : bool
+        Whether all of them, or those of one outcome, are some but too few.
+    differs : Difference or None
+        From the most similar set of rows that was evaluated before.
+    least : int
+        By how many rows two such sets must differ, if they do.
+    """
+    if EVALUATION not in sums.total:
+        return []
+    min_cell, binary = plan.study.rules.min_cell, isinstance(plan.study.target, BinaryTarget)
+    found = number_of(n_held_out, "row")
+    if few and n_held_out >= min_cell:
+        found += ", of one outcome too few"
+    elif binary and not sums.silent_holdout:
+        found += f", {round(sums.total[EVALUATION][1]):,} of them positive"
+    near = differs is not None and differs.shows_few(least)
+    return [
+        ReleaseTest(
+            f"rows held out{', in all and of either outcome' if binary else ''}",
+            f"none, or at least {min_cell}",
+            found,
+            "not sent" if few else "passed" if min_cell > 1 else "no rule",
+        ),
+        ReleaseTest(
+            "rows held out that differ from those evaluated before",
+            f"none, or at least {least:,}",
+            "none was evaluated before" if differs is None else f"{differs.added:,} new, {differs.removed:,} gone",
+            "not sent" if near else "passed",
+        ),
+    ]

@@ -16,7 +16,7 @@ import numpy as np
 
 from fedcli.fileformat.statistics import FloatArray, Total
 from fedcli.models.exact import covariance
-from fedcli.preparing.grids import counted
+from fedcli.preparing.grids import counted, exact
 from fedcli.preparing.histogram import Bounds, IntArray
 from fedcli.preparing.preparation import BoolArray, Preparation
 from fedcli.preparing.profile import POSITIVE, ProfileSums
@@ -91,7 +91,7 @@ def _described(sums: ProfileSums, total: Total) -> dict[str, FloatArray]:
             mean[g, j] = float(Fraction(middle) + Fraction(half) * first / int(n))
             if n > 1:
                 deviation[g, j] = half * math.sqrt(max((second - first * first / int(n)) / int(n - 1), Fraction(0)))
-            points[g, j] = _points(sums.grids.bounds(j, int(n), below[g], mean[g, j]))
+            points[g, j] = _points(sums.grids.bounds(j, int(n), below[g], first, second))
         present[:, j], missing[:, j] = cells.T
     levels, at = _groups(sums, total, "levels"), 0
     for _, category in columns.categories:
@@ -152,12 +152,10 @@ def _groups(sums: ProfileSums, total: Total, block: str) -> IntArray:
 
 
 def _exact(sums: ProfileSums, total: Total, block: str, group: int, at: int) -> Fraction:
-    def of(name: str) -> Fraction:
-        return Fraction(int(total.integers[name][at]), 1 << total.fraction_bits[name])
-
     if group == 0:
-        return of(block)
-    return of(POSITIVE + block) if group == 2 else of(block) - of(POSITIVE + block)
+        return exact(total, block, at)
+    positive = exact(total, POSITIVE + block, at)
+    return positive if group == 2 else exact(total, block, at) - positive
 
 
 def _points(bounds: Bounds) -> list[tuple[float, float, float]]:

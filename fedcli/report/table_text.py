@@ -11,7 +11,16 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from fedcli.report.table_one import CategoryGroup, Correlation, Count, Described, NumberGroup, Point, TableOne
+from fedcli.report.table_one import (
+    CategoryGroup,
+    Correlation,
+    Count,
+    Described,
+    Interval,
+    NumberGroup,
+    Point,
+    TableOne,
+)
 
 Line = tuple[str, ...]
 # A correlation matrix of more columns does not fit a terminal: the strongest pairs are shown instead.
@@ -79,6 +88,9 @@ def _described(column: Described, rows: Sequence[Count]) -> list[Line]:
         lines.append(("  median [q1, q3]", *(_quartiles(group, digits) for group in numbers)))
         bounds = [_bounds(group, digits) for group in numbers]
         lines += [("    within", *bounds)] if any(bounds) else []
+        for name, ends in (("lowest", [g.lowest for g in numbers]), ("highest", [g.highest for g in numbers])):
+            label = f"  {name} in" if any(end is not None and end.lower < end.upper for end in ends) else f"  {name}"
+            lines.append((label, *(_interval(end, digits) for end in ends)))
         missing = [group.missing for group in numbers]
     else:
         levels = [group for group in column.groups if isinstance(group, CategoryGroup)]
@@ -160,7 +172,7 @@ def _quartiles(group: NumberGroup, digits: int) -> str:
 
 def _estimate(point: Point, digits: int) -> str:
     if not point.error:
-        return f"{_positive_zero(point.estimate, 6):,.6f}".rstrip("0").rstrip(".")
+        return _shortest(point.estimate, 6)
     return f"{_positive_zero(point.estimate, digits):,.{digits}f}"
 
 
@@ -182,6 +194,24 @@ def _bound(point: Point, digits: int) -> str:
     # Decimal fractions are no floats: without the slack, 0.3 would be rounded up to 0.4.
     steps = math.ceil(widest * 10**digits * (1 - 1e-9))
     return f"±{steps / 10**digits:,.{digits}f}"
+
+
+def _interval(found: Interval | None, digits: int) -> str:
+    """Return an interval rounded outwards, or the one number that it holds."""
+    if found is None:
+        return _NONE
+    if found.lower == found.upper:
+        return _shortest(found.lower, 6)
+    lower, upper = (found.lower * 10**digits, found.upper * 10**digits)
+    # The slack is for bounds that are decimal fractions, which are no floats.
+    lower, upper = math.floor(lower + 1e-6) / 10**digits, math.ceil(upper - 1e-6) / 10**digits
+    return f"{_shortest(lower, digits)} to {_shortest(upper, digits)}"
+
+
+def _shortest(value: float, digits: int) -> str:
+    """Return a number without zeros at its end."""
+    text = f"{_positive_zero(value, digits):,.{digits}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _digits(spread: float | None) -> int:

@@ -18,7 +18,8 @@ from fedcli.models.batch import empty_state
 from fedcli.preparing.plan import Plan
 from fedcli.preparing.profile_table import HIDDEN, SMALL, correlations, protect
 from fedcli.preparing.rows import Rows
-from fedcli.report.table_text import as_text
+from fedcli.report.table_one import Interval
+from fedcli.report.table_text import as_json, as_markdown, as_text
 from fedcli.study.reading import read_study
 from fedcli.workflow.limits import examine_rows
 from tests.equivalence.cases import TARGETS
@@ -96,6 +97,40 @@ def test_the_commands_forms_hold_the_same_table(played, tmp_path):
     assert {"schema": 1, **as_object["table"]} == json.loads(written.read_text())
     page = command("report", final, "-C", tmp_path, "--format", "markdown").out
     assert "| rows | 240 |" in page
+
+
+def test_the_lowest_and_the_highest_value_are_told_to_an_interval(played, tmp_path):
+    """No estimate, which would mean nothing: one row is not to be told apart from others."""
+    _, _, final = played
+    made, frame = fedcli.make_report(final, workspace=tmp_path), pooled()
+    for column in made.table.columns[:2]:
+        lowest, highest = column.groups[0].lowest, column.groups[0].highest
+        assert lowest.lower <= frame[column.name].min() <= lowest.upper
+        assert highest.lower <= frame[column.name].max() <= highest.upper
+    printed = json.loads(as_json(made.table))["columns"][0]["groups"][0]
+    assert printed["lowest"].keys() == printed["highest"].keys() == {"lower", "upper"}
+    for text in (made.text, as_markdown(made.table)):
+        assert text.count("lowest in") == text.count("highest in") == 2
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper", "printed"),
+    [
+        (76.94, 1077.61, "  highest in  76.9 to 1,077.7"),
+        (-0.04, 77.0, "  highest in  -0.1 to 77"),
+        (27.3, 28.1, "  highest in  27.3 to 28.1"),
+        (28.06, 28.06, "  highest  28.06"),
+    ],
+)
+def test_an_interval_is_rounded_outwards_and_is_one_number_where_it_is_exact(
+    played, tmp_path, lower: float, upper: float, printed: str
+):
+    _, _, final = played
+    table = fedcli.make_report(final, workspace=tmp_path).table
+    group = replace(table.columns[0].groups[0], deviation=5.0, highest=Interval(lower, upper))
+    column = replace(table.columns[0], groups=(group,))
+    text = as_text(replace(table, columns=(column,), groups=table.groups[:1]))
+    assert printed.split() in [line.split() for line in text.splitlines()]
 
 
 def test_a_study_without_a_profile_has_no_report(town, tmp_path):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fedcli.fileformat.statistics import FloatArray, State
 from fedcli.preparing.plan import Plan
 from fedcli.preparing.profile_table import COMBINATION, CONSTANT, PREFIX, SMALL
-from fedcli.report.coefficients import class_labels
+from fedcli.study.document import BinaryTarget
 
 # A number of rows; "<5" where it is small; None where it would give a small one away.
 Count = int | str | None
@@ -144,12 +144,17 @@ def _rows(arrays: dict[str, FloatArray]) -> list[FloatArray]:
 
 
 def _groups(plan: Plan, arrays: dict[str, FloatArray]) -> tuple[tuple[str, Count], ...]:
-    names = ["all"]
-    if plan.profile.by_target:
-        column, labels = plan.study.target.column, class_labels(plan)
-        names += [f"{column} {label}" for label in labels]
     k = plan.study.rules.min_cell
-    return tuple((name, _count(rows, k)) for name, rows in zip(names, arrays["rows"], strict=True))
+    return tuple((name, _count(rows, k)) for name, rows in zip(group_names(plan), arrays["rows"], strict=True))
+
+
+def group_names(plan: Plan) -> tuple[str, ...]:
+    """Name the table's groups: all, and each class by the outcome's values that make it."""
+    target = plan.study.target
+    if not plan.profile.by_target or not isinstance(target, BinaryTarget):
+        return ("all",)
+    classes = (", ".join(map(str, values)) for values in (target.negative, target.positive))
+    return ("all", *(f"{target.column} {values}" for values in classes))
 
 
 def _columns(plan: Plan, arrays: dict[str, FloatArray]) -> tuple[Described, ...]:

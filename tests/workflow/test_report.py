@@ -18,7 +18,7 @@ from fedcli.models.batch import empty_state
 from fedcli.preparing.plan import Plan
 from fedcli.preparing.profile_table import HIDDEN, SMALL, correlations, protect
 from fedcli.preparing.rows import Rows
-from fedcli.report.table_one import Interval
+from fedcli.report.table_one import Interval, group_names
 from fedcli.report.table_text import as_json, as_markdown, as_text
 from fedcli.study.reading import read_study
 from fedcli.workflow.limits import examine_rows
@@ -225,6 +225,19 @@ def test_a_small_count_is_printed_as_less_than_the_rule(played, tmp_path):
     assert "  missing" in text
     assert text.count("<5") == 3
     assert "a count too small to show" in text
+
+
+@pytest.mark.parametrize(
+    ("target", "names"),
+    [
+        ({"positive": [1, 2, 3, 4], "negative": 0}, ("all", "num 0", "num 1, 2, 3, 4")),
+        ({"positive": "ill", "negative": ["well", "cured"]}, ("all", "num well, cured", "num ill")),
+        ({"positive": 1}, ("all", "num 0", "num 1")),
+    ],
+)
+def test_a_class_of_several_values_is_called_by_all_of_them(target: dict[str, object], names: tuple[str, ...]) -> None:
+    text = case({"column": "num", "type": "binary", **target}, FEATURES, "LogisticRegression", profile={})
+    assert group_names(Plan(read_study(text))) == names
 
 
 def test_inflation_of_collinear_and_constant_columns_is_told_apart() -> None:

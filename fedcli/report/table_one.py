@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fedcli.fileformat.statistics import FloatArray, State
 from fedcli.preparing.plan import Plan
 from fedcli.preparing.profile_table import COMBINATION, CONSTANT, PREFIX, SMALL
-from fedcli.study.document import BinaryTarget
+from fedcli.study.document import BinaryTarget, ClassTarget
 
 # A number of rows; "<5" where it is small; None where it would give a small one away.
 Count = int | str | None
@@ -151,9 +151,12 @@ def _groups(plan: Plan, arrays: dict[str, FloatArray]) -> tuple[tuple[str, Count
 def group_names(plan: Plan) -> tuple[str, ...]:
     """Name the table's groups: all, and each class by the outcome's values that make it."""
     target = plan.study.target
-    if not plan.profile.by_target or not isinstance(target, BinaryTarget):
+    if not plan.profile.by_target or not isinstance(target, ClassTarget):
         return ("all",)
-    classes = (", ".join(map(str, values)) for values in (target.negative, target.positive))
+    if isinstance(target, BinaryTarget):
+        classes = [", ".join(map(str, values)) for values in (target.negative, target.positive)]
+    else:
+        classes = list(target.levels)
     return ("all", *(f"{target.column} {values}" for values in classes))
 
 

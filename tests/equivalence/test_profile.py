@@ -81,6 +81,33 @@ def test_four_hospitals_are_described_as_numpy_describes_their_pooled_rows(min_c
             at += 1 + len(column.levels)
 
 
+@pytest.mark.parametrize("min_cell", [1, 5])
+def test_each_of_several_classes_is_described_as_numpy_describes_its_pooled_rows(min_cell: int) -> None:
+    """The five degrees of disease, at four hospitals; of the first class by subtraction."""
+    degrees = {"column": "num", "type": "category", "levels": [0, 1, 2, 3, 4]}
+    features = {name: HEART[name] for name in ("age", "chol", "sex", "cp")}
+    rules = {"min_cell": min_cell, "rows_per_column": 0}
+    text = agreement(degrees, features, "LinearDiscriminantAnalysis", rules=rules, profile={"bins": 128})
+    found = federate(text, {name: SHARED / "data" / "heart_uci" / f"{name}.csv" for name in HOSPITALS})
+    pooled, arrays = pd.concat(heart_frames().values(), ignore_index=True), found.state.arrays
+    frames = [pooled, *(pooled[pooled.num == degree] for degree in range(5))]
+    assert arrays["profile.rows"].tolist() == [len(frame) for frame in frames]
+    for g, frame in enumerate(frames):
+        for j, (name, _) in enumerate(found.plan.columns.numbers):
+            values = frame[name].dropna().to_numpy(float)
+            assert arrays["profile.present"][g, j] == len(values)
+            assert arrays["profile.mean"][g, j] == pytest.approx(np.mean(values), rel=1e-12)
+            assert arrays["profile.deviation"][g, j] == pytest.approx(np.std(values, ddof=1), rel=1e-12)
+            for point, share in zip(arrays["profile.points"][g, j], (0, 0.25, 0.5, 0.75, 1), strict=True):
+                assert point[1] <= np.quantile(values, share) <= point[2]
+        at = 0
+        for name, column in found.plan.columns.categories:
+            said = arrays["profile.levels"][g, at : at + 1 + len(column.levels)]
+            true = [frame[name].isna().sum(), *((frame[name] == level).sum() for level in column.levels)]
+            assert all(a == b or (a < 0 and min_cell > 1) for a, b in zip(said, true, strict=True))
+            at += 1 + len(column.levels)
+
+
 @pytest.mark.parametrize(("min_cell", "bins"), [(1, 1), (5, 8)])
 def test_the_quartiles_of_four_hospitals_are_known_to_a_few_bins(min_cell: int, bins: int) -> None:
     """One bin is a 128th of the range, 5 mg/dl of cholesterol; where one row may be shown, it is one bin for each."""

@@ -155,14 +155,30 @@ FEATURES = {
 }
 
 
-@pytest.mark.parametrize("by_target", [True, False])
-@pytest.mark.parametrize("weighted", [True, False])
-def test_every_count_that_leaves_was_tested_for_small_groups(by_target: bool, weighted: bool) -> None:
+THREE = {"column": "y", "type": "category", "levels": ["low", "middle", "high"]}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "by_target", "weighted"),
+    [
+        (TARGETS["LogisticRegression"], True, True),
+        (TARGETS["LogisticRegression"], True, False),
+        (TARGETS["LogisticRegression"], False, True),
+        (TARGETS["LogisticRegression"], False, False),
+        (THREE, True, False),
+    ],
+)
+def test_every_count_that_leaves_was_tested_for_small_groups(
+    outcome: dict[str, object], by_target: bool, weighted: bool
+) -> None:
     """Tables that pass the tests send no count from 1 to 4, nor two whose difference is one; many would, untested."""
     parts = {"weight": {"column": "w", "range": [0, 4]}} if weighted else {}
     profile = {"bins": 16, "by_target": by_target}
-    text = case(TARGETS["LogisticRegression"], FEATURES, "LogisticRegression", profile=profile, **parts)
-    plan = Plan(enrolled(read_study(text), ["x", "y", "z"]))
+    n_classes = 3 if outcome is THREE else 2
+    estimator = "LogisticRegression" if n_classes == 2 else "LinearDiscriminantAnalysis"
+    plan = Plan(enrolled(read_study(case(outcome, FEATURES, estimator, profile=profile, **parts)), ["x", "y", "z"]))
+    apart = [name for name, _ in plan.profile.apart]
+    assert len(apart) == (n_classes - 1 if by_target else 0)
     passed = 0
     for seed in range(12 if weighted else 60):
         rng = np.random.default_rng(seed)
@@ -171,17 +187,16 @@ def test_every_count_that_leaves_was_tested_for_small_groups(by_target: bool, we
         numbers[rng.random(n) < rng.choice([0.0, 0.05, 0.1]), 1] = np.nan
         codes = np.column_stack([rng.choice([-1, 0, 1], n, p=[0.08, 0.4, 0.52]), rng.choice(3, n, p=[0.1, 0.3, 0.6])])
         weight = rng.choice([0.0, 1.0, 2.5], n, p=[0.25, 0.4, 0.35]) if weighted else np.ones(n)
-        target = (rng.random(n) < 0.35).astype(float)
+        target = rng.choice([0.0, 1.0, 2.0][:n_classes], n, p=[0.65, 0.35] if n_classes == 2 else [0.4, 0.35, 0.25])
         spool = Spool([Rows(numbers, codes.astype(np.int32), target, np.zeros(n), weight)], Path())
         nobody = np.zeros(n, dtype=bool)
         if examine_rows(plan, spool, nobody).problems:
             continue
         passed += 1
         total = sum_update(plan, empty_state(), spool, nobody, None).total
-        prefixes = ("", "positive.") if by_target else ("",)
-        said = {p: {b: total[p + b] for b in ("rows", "present", "levels", "below")} for p in prefixes}
+        said = {p: {b: total[p + b] for b in ("rows", "present", "levels", "below")} for p in ("", *apart)}
         if by_target:
-            said["negative."] = {b: said[""][b] - said["positive."][b] for b in said[""]}
+            said["first class"] = {b: said[""][b] - sum(said[p][b] for p in apart) for b in said[""]}
         for name, group in said.items():
             counts = [
                 group["rows"],
@@ -196,8 +211,8 @@ def test_every_count_that_leaves_was_tested_for_small_groups(by_target: bool, we
                 least, most = group["below"].reshape(2, 2, -1)[j]
                 ends = np.array([0, group["present"][j]])
                 # Of all rows, both bounds are sums over the outcomes, and least less most is no group of rows.
-                apart = [least, most] if by_target and not name else [np.concatenate([least, most])]
-                for edges in apart:
+                bounds = [least, most] if by_target and not name else [np.concatenate([least, most])]
+                for edges in bounds:
                     edges = np.concatenate([ends, edges])
                     differences = np.abs(edges[:, None] - edges)
                     assert ((differences == 0) | (differences >= 5)).all()
@@ -238,6 +253,18 @@ def test_a_small_count_is_printed_as_less_than_the_rule(played, tmp_path):
 def test_a_class_of_several_values_is_called_by_all_of_them(target: dict[str, object], names: tuple[str, ...]) -> None:
     text = case({"column": "num", "type": "binary", **target}, FEATURES, "LogisticRegression", profile={})
     assert group_names(Plan(read_study(text))) == names
+
+
+def test_each_of_several_classes_is_a_group() -> None:
+    plan = Plan(read_study(case(THREE, FEATURES, "LinearDiscriminantAnalysis", profile={})))
+    assert group_names(plan) == ("all", "y low", "y middle", "y high")
+    counts = np.array([[98, 60, 3], [40, 20, 3], [38, 30, 0], [20, 10, 0]])
+    assert protect(counts, 5).tolist() == [
+        [98, HIDDEN, SMALL],
+        [40, HIDDEN, SMALL],
+        [38, HIDDEN, HIDDEN],
+        [20, HIDDEN, HIDDEN],
+    ]
 
 
 def test_inflation_of_collinear_and_constant_columns_is_told_apart() -> None:

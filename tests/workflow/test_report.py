@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 import fedcli
+from fedcli.cli import wrapping
 from fedcli.compute.spool import Spool
 from fedcli.compute.update import sum_update
 from fedcli.errors import NoProfile, NotFinal
@@ -275,3 +276,16 @@ def test_inflation_of_collinear_and_constant_columns_is_told_apart() -> None:
     assert found["inflation"].tolist()[:4] == [0.0, 0.0, 0.0, -1.0]
     assert found["inflation"][4] >= 1
     assert found["correlation"][3].tolist() == [0, 0, 0, 1, 0]
+
+
+def test_a_terminal_is_never_too_narrow_for_the_report(played, tmp_path, monkeypatch):
+    _, _, final = played
+    wide = command("report", final, "-C", tmp_path).out
+    assert wide == fedcli.make_report(final, workspace=tmp_path).text
+    monkeypatch.setattr(wrapping, "columns", lambda stream: 40)
+    narrow = command("report", final, "-C", tmp_path).out
+    assert max(map(len, narrow.splitlines())) <= 40
+    assert (
+        command("report", final, "-C", tmp_path, "--format", "markdown").out
+        == fedcli.make_report(final, workspace=tmp_path, format="markdown").text
+    )

@@ -40,7 +40,7 @@ def plain_words(study: Study, trips: tuple[int, int]) -> list[tuple[str, str]]:
     rows.append(("", f"finished at a relative error of the coefficients of {_exact(rules.tolerance)}"))
     rows.append(("evaluation", _evaluation(study.evaluation)))
     if study.profile is not None:
-        rows.append(("profile", _profile(study.profile, binary=target.type == "binary")))
+        rows.append(("profile", _profile(study.profile, study.target)))
     rows.append(
         (
             "rules",
@@ -175,8 +175,12 @@ def _exact(number: float) -> str:
     return f"{number:.15g}"
 
 
-def _profile(profile: Profile, *, binary: bool) -> str:
-    apart = ", each for the two outcomes apart" if profile.by_target and binary else ""
+def _profile(profile: Profile, target: Target) -> str:
+    apart = ""
+    if profile.by_target and target.type == "binary":
+        apart = ", each for the two outcomes apart"
+    elif profile.by_target and target.type == "category":
+        apart = f", each for the {len(target.levels)} classes apart"
     products = "; and correlations of the columns" if profile.correlation else ""
     return f"means, quantiles and counts of every column of the pool, in {profile.bins} bins{apart}{products}"
 

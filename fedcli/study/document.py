@@ -196,8 +196,8 @@ class Evaluation(Part):
 class Profile(Part):
     """What trip 1 counts about the columns, for the pooled table ("Table 1"); it costs no trip.
 
-    ``bins`` is how many equal parts of each agreed range are told apart at most, ``by_target`` whether a binary
-    outcome's two groups are described apart, ``correlation`` whether products of all columns are summed too.
+    ``bins`` is how many equal parts of each agreed range are told apart at most, ``by_target`` whether the classes
+    of an outcome that has some are described apart, ``correlation`` whether products of all columns are summed too.
     """
 
     bins: Literal[8, 16, 32, 64, 128, 256, 512, 1024] = 64

@@ -16,10 +16,10 @@ from fedcli.compute.update import Sums
 from fedcli.crypto.keys import PublicKey
 from fedcli.data.reading_report import ReadingReport
 from fedcli.preparing.plan import Plan
-from fedcli.preparing.profile import POSITIVE
 from fedcli.privacy.differencing import Difference
 from fedcli.privacy.disclosure import Disclosure
 from fedcli.report.sheet import Sheet, SheetBlock, SheetContext, SheetTest, number_of
+from fedcli.study.document import ClassTarget
 from fedcli.workflow.approve import PAGE_ENDING, SHEET_ENDING
 from fedcli.workflow.files import SOFTWARE
 from fedcli.workflow.held_to import EVALUATION, held_out_tests, histogram_tests
@@ -194,9 +194,13 @@ def _rows_behind(block: str, found: Computed) -> str:
         held = f"{number_of(found.disclosure.n_held_out, 'row')} held out of the fit"
         return f"none of {held}; 0 is sent for each number" if found.sums.silent_holdout else held
     train = number_of(found.disclosure.n_rows, "training row")
-    if not block.startswith(POSITIVE):
-        return train
-    return f"{round(found.sums.total[f'{POSITIVE}rows'][0]):,} positive of {train}"
+    target = found.plan.study.target
+    for prefix, code in found.plan.profile.apart:
+        if block.startswith(prefix) and isinstance(target, ClassTarget):
+            which = target.class_names[code]
+            named = which if target.type == "binary" else f"with {target.column} = {which}"
+            return f"{round(found.sums.total[f'{prefix}rows'][0]):,} {named} of {train}"
+    return train
 
 
 def _tests(found: Computed) -> tuple[ReleaseTest, ...]:

@@ -24,6 +24,7 @@ from fedcli.errors import BadStudy, FedcliError, FileMissing, UnsupportedModel, 
 from fedcli.preparing.holdout import folds_of, held_out, row_hashes
 from fedcli.preparing.plan import Plan
 from fedcli.preparing.rows import Rows
+from fedcli.report.filled import compare_medians
 from fedcli.report.pooled import compare_pooled
 from fedcli.study.document import Study
 from fedcli.study.reading import read_study
@@ -121,6 +122,7 @@ def simulate(
             evaluation=final.evaluation,
             model=final.model if keep is not None else None,
             linear=plan.family.linear,
+            medians=tuple(Compared(*median) for median in compare_medians(plan, model.state, rows)),
         )
 
 

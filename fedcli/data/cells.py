@@ -40,8 +40,9 @@ YES_OR_NO = (
 )
 
 _NUMBER = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?")
-# What may stand around a value without being part of it; Excel and R leave no-break spaces and byte order marks.
-STRIPPED = " \t\r\n\f\v\u00a0\ufeff"
+# What may stand around a value without being part of it; Excel and R leave no-break spaces and byte order marks, web
+# pages spaces of other widths and marks that nobody sees.
+STRIPPED = " \t\r\n\f\v\u00a0\u2007\u2009\u202f\u3000\ufeff\u200b\u200c\u200d\u200e\u200f\u2060"
 
 
 def number_of(text: str) -> float | None:

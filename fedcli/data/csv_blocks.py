@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import csv
 import io
-import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import Any, BinaryIO, NoReturn
+from typing import BinaryIO, NoReturn
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from fedcli.data.csv_quotes import count, last_record_end, lines_before, shape, swallowed, takes_turns
+from fedcli.data.text_file import UNREADABLE, damaged
 from fedcli.errors import BadTable
 
 # Measured: 4 to 32 MB differ little in time, memory grows with it.
 BLOCK_BYTES = 8 << 20
 _LONGEST_RECORD = 64 << 20
+MARKS_HINT = "look for a quotation mark that is never closed, or for one inside a quoted cell that is not doubled"
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,9 @@ class Block:
     width: int
     name: str
 
-    def frame(self, places: Sequence[int], numbers: Collection[int] = ()) -> pl.DataFrame:
+    def records(
+        self, places: Sequence[int], numbers: Collection[int] = ()
+    ) -> tuple[pl.DataFrame, Callable[[int], int]]:
         """Parse the cells at ``places``; columns are named by their place.
 
         Parameters
@@ -56,20 +57,33 @@ class Block:
         numbers : collection of int
             Places that are parsed as float64 where every cell is a number or empty; all else is text.
 
+        Returns
+        -------
+        frame : polars.DataFrame
+        line : callable
+            Gives the line in the file on which a record, from 0, begins.
+
         Raises
         ------
         BadTable
-            A record has more or fewer cells than the header.
+            A record has more or fewer cells than the header, or takes in others by a quotation mark.
         """
-        data, records = self._without_blank_lines()
+        tidy = b'"' not in self.data or takes_turns(self.data, self.delimiter)
+        n_records, n_delimiters = shape(self.data, self.delimiter)
+        # Where no line break is within a cell each line stands for itself, whatever its marks mean.
+        apart = n_records == count(self.data, "\n") + (not self.data.endswith(b"\n"))
+        if not (tidy and apart):
+            self._refuse_swallowed()
+        whole = (tidy or apart) and n_delimiters == n_records * (self.width - 1)
+        data = self.data if whole else self._without_blank_lines()
         if data is not None:
             frame = self._parse(data, places, numbers)
             if frame is None and numbers:
                 frame = self._parse(data, places, ())
                 frame = None if frame is None else _with_numbers(frame, numbers)
-            if frame is not None and frame.height == records:
-                return frame.select([str(i) for i in places])
-        return self._slow_frame(places)
+            if frame is not None and frame.height == n_records:
+                return frame.select([str(i) for i in places]), self._line
+        return self._slow_records(places)
 
     def _parse(self, data: bytes, places: Sequence[int], numbers: Collection[int]) -> pl.DataFrame | None:
         schema = {str(i): pl.Float64 if i in numbers else pl.String for i in range(self.width)}
@@ -86,29 +100,25 @@ class Block:
         except pl.exceptions.PolarsError:
             return None
 
-    def line(self, record: int) -> int:
-        """Return the line in the file on which ``record``, from 0, begins."""
-        if b'"' not in self.data:
-            return self.first_line + record
-        reader = self._reader()
-        for _ in range(record):
-            next(reader)
-        return self.first_line + int(reader.line_num)
+    def _line(self, record: int) -> int:
+        return self.first_line + lines_before(self.data, record)
 
-    def _reader(self) -> Any:
-        return csv.reader(io.StringIO(self.data.decode("utf-8"), newline=""), delimiter=self.delimiter, strict=True)
+    def _refuse_swallowed(self) -> None:
+        found = swallowed(self.data, self.delimiter, self.width)
+        if found is not None:
+            before, n = found
+            raise BadTable(
+                f"a quoted cell that begins here takes in what looks like {n:,} record{'' if n == 1 else 's'}",
+                hint="look for a quotation mark that stands for itself: take it out or double it; or leave the column "
+                "of free text out of the export",
+                where=self._at(self.first_line + before),
+            )
 
-    def _without_blank_lines(self) -> tuple[bytes | None, int]:
-        """Return the data with the right number of cells in each record, and how many records these are.
-
-        None in place of the data when a closer look is needed.
-        """
-        separator = self.delimiter.encode()
-        records, delimiters = _shape(self.data, self.delimiter)
-        if delimiters == records * (self.width - 1):
-            return self.data, records
+    def _without_blank_lines(self) -> bytes | None:
+        """Return the data with the right number of cells in each line, or None when a closer look is needed."""
         if b'"' in self.data:
-            return None, records
+            return None
+        separator = self.delimiter.encode()
         # Blank lines, as editors and Excel leave them: a record without any cell, so that lines keep their numbers.
         lines = self.data.split(b"\n")
         trailing = lines.pop() if not lines[-1] else None
@@ -117,31 +127,31 @@ class Block:
                 if line.strip():
                     self._refuse(self.first_line + i, line.count(separator) + 1)
                 lines[i] = separator * (self.width - 1)
-        return b"\n".join(lines) + (b"\n" if trailing is not None else b""), records
+        return b"\n".join(lines) + (b"\n" if trailing is not None else b"")
 
-    def _slow_frame(self, places: Sequence[int]) -> pl.DataFrame:
-        """Parse with Python's own reader, which takes a quotation mark inside an unquoted cell as itself."""
+    def _slow_records(self, places: Sequence[int]) -> tuple[pl.DataFrame, Callable[[int], int]]:
+        """Parse with Python's own reader, which takes a quotation mark within an unquoted cell as itself."""
         cells: list[list[str | None]] = [[] for _ in places]
-        reader = self._reader()
+        nothing: list[str | None] = [None] * self.width
+        lines: list[int] = []
+        # Lines end by a line feed alone, as everywhere in this file.
+        text = io.StringIO(self.data.decode("utf-8"), newline="\n")
+        reader = csv.reader(text, delimiter=self.delimiter, strict=True)
         line = self.first_line
         try:
             for record in reader:
-                if len(record) != self.width:
-                    if any(cell.strip() for cell in record):
-                        self._refuse(line, len(record))
-                    record = [None] * self.width
+                if len(record) != self.width and any(cell.strip() for cell in record):
+                    self._refuse(line, len(record))
+                # A blank line is a record without any cell.
+                whole = record if len(record) == self.width else nothing
                 for column, place in zip(cells, places, strict=True):
-                    column.append(record[place])
+                    column.append(whole[place])
+                lines.append(line)
                 line = self.first_line + reader.line_num
         except csv.Error as exc:
-            raise BadTable(
-                "this record cannot be read",
-                hint="look for a quotation mark that is never closed",
-                where=self._at(line),
-            ) from exc
-        return pl.DataFrame(
-            {str(i): pl.Series(column, dtype=pl.String) for i, column in zip(places, cells, strict=True)}
-        )
+            raise BadTable("this record cannot be read", hint=MARKS_HINT, where=self._at(line)) from exc
+        columns = {str(i): pl.Series(column, dtype=pl.String) for i, column in zip(places, cells, strict=True)}
+        return pl.DataFrame(columns), lines.__getitem__
 
     def _at(self, line: int) -> str:
         return f"{self.name}:{line}"
@@ -149,7 +159,10 @@ class Block:
     def _refuse(self, line: int, found: int) -> NoReturn:
         raise BadTable(
             f"this line has {found} cell{'' if found == 1 else 's'}, the header has {self.width}",
-            hint="was the file cut off, or does a cell hold the delimiter without quotation marks",
+            hint="was the file cut off, or does a cell hold a line break without quotation marks?"
+            if found < self.width
+            else "does a cell hold the delimiter without quotation marks? If every line has a cell more, a row number "
+            "or a delimiter at its end, let the header have one too",
             where=self._at(line),
         )
 
@@ -207,13 +220,13 @@ def blocks(
             if bare_returns:
                 data = data.replace(b"\r", b"\n")
             whole = rest + data if rest else data
-            cut = _last_record_end(whole, delimiter) if data else len(rest)
+            cut = last_record_end(whole, delimiter) if data else len(rest)
             block, rest = whole[:cut], whole[cut:]
             if len(rest) > max(_LONGEST_RECORD, BLOCK_BYTES):
                 at = line + block.count(b"\n")
                 raise BadTable(
                     "no record ends here for many megabytes",
-                    hint="look for a quotation mark that is never closed",
+                    hint=MARKS_HINT,
                     where=f"{name}:{at}",
                 )
             if not block and not data:
@@ -226,11 +239,9 @@ def blocks(
                 block = block[at:]
             if block:
                 yield Block(decoder.utf8(block, line), line, delimiter, width, name)
-                line += _count(np.frombuffer(block, dtype=np.uint8), "\n")
-    except (OSError, EOFError) as exc:
-        raise BadTable(
-            f"reading stopped after line {line}: {type(exc).__name__}", hint="copy the file again", where=name
-        ) from exc
+                line += count(block, "\n")
+    except UNREADABLE as exc:
+        raise damaged(exc, name) from exc
 
 
 class _Decoder:
@@ -256,55 +267,3 @@ class _Decoder:
             hint="save the table as CSV (UTF-8)",
             where=f"{self.name}:{at}",
         )
-
-
-def _last_record_end(data: bytes, delimiter: str) -> int:
-    """Return where the last whole record of ``data`` ends: behind a line break outside quoted cells."""
-    end = data.rfind(b"\n") + 1
-    if b'"' not in data:
-        return end
-    inside, at = data.count(b'"', 0, end) % 2, end
-    while inside and at:
-        before = data.rfind(b"\n", 0, at - 1) + 1
-        inside ^= data.count(b'"', before, at) % 2
-        at = before
-    if at:
-        return at
-    # Odd from the first line on: either its cell is still open, or a mark there stands for itself.
-    last, behind = 0, 0
-    for cell in _quoted(delimiter).finditer(data, 0, end):
-        last = max(last, data.rfind(b"\n", behind, cell.start()) + 1)
-        behind = cell.end()
-        if not cell.group(1):
-            return last
-    return max(last, data.rfind(b"\n", behind, end) + 1)
-
-
-@cache
-def _quoted(delimiter: str) -> re.Pattern[bytes]:
-    """Return the pattern of a quoted cell; its group is empty where the cell does not end.
-
-    A mark opens a cell only behind a delimiter or line break: the one in ``5' 6" tall`` stands for itself.
-    """
-    return re.compile(rb"(?<![^\n" + re.escape(delimiter.encode()) + rb'])"[^"]*(?:""[^"]*)*("|\Z)')
-
-
-def _shape(data: bytes, delimiter: str) -> tuple[int, int]:
-    """Count records and delimiters outside quotation marks, taking every mark for one that opens or closes a cell.
-
-    Where a mark stands for itself the counts disagree with the parser's, and the slow reader decides.
-    """
-    letters = np.frombuffer(data, dtype=np.uint8)
-    if b'"' not in data:
-        lines, delimiters = _count(letters, "\n"), _count(letters, delimiter)
-    else:
-        # The count wraps at 256, which keeps what is even even.
-        outside = np.cumsum(letters == ord('"'), dtype=np.uint8) & 1 == 0
-        lines = int(((letters == ord("\n")) & outside).sum())
-        delimiters = int(((letters == ord(delimiter)) & outside).sum())
-    return lines + (not data.endswith(b"\n")), delimiters
-
-
-def _count(letters: NDArray[np.uint8], letter: str) -> int:
-    """Count one letter: twice as fast as ``bytes.count``, which stops at each."""
-    return int(np.count_nonzero(letters == ord(letter)))

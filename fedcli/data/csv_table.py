@@ -1,7 +1,7 @@
 """Delimited text as a table: what it is written in, found out from its first megabyte.
 
-Owns delimiters, encodings, decimal commas and the header; `csv_blocks` owns records and lines. Must not know what a
-column means: cells stay text until `checking` meets them with the study. Internal.
+Owns delimiters, encodings and the header; `csv_blocks` owns records and lines, `decimal_sign` how numbers are written.
+Must not know what a column means: cells stay text until `checking` meets them with the study. Internal.
 
 A block of whole records is cut from the file and parsed by Polars: as numbers where the caller takes a column for
 numbers and all its cells are, else as text, so that a cell which is wrong can be named.
@@ -9,37 +9,57 @@ numbers and all its cells are, else as text, so that a cell which is wrong can b
 
 from __future__ import annotations
 
+import codecs
 import csv
-import gzip
 import io
 import re
 import unicodedata
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
 
 import polars as pl
 
-from fedcli.data.csv_blocks import blocks
+from fedcli.data.cells import STRIPPED, number_of
+from fedcli.data.csv_blocks import MARKS_HINT, blocks
+from fedcli.data.decimal_sign import left_open, may_be_open, open_cell, shown_sign
 from fedcli.data.table import Records
+from fedcli.data.text_file import GZIP, SAMPLE_BYTES, UTF_16, first_bytes, open_text, wide_encoding
 from fedcli.errors import BadTable, EmptyTable
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
-SAMPLE_BYTES = 1 << 20
-_DECIMAL_COMMA = re.compile(r"[-+]?[0-9]+,[0-9]+([eE][-+]?[0-9]+)?")
-_DECIMAL_POINT = re.compile(r"[-+]?[0-9]*\.[0-9]+([eE][-+]?[0-9]+)?")
 
 
 @dataclass(frozen=True)
 class CsvTable:
-    """A delimited text file. The file is opened anew for each pass; nothing of it is kept."""
+    """A delimited text file. The file is opened anew for each pass; nothing of it is kept.
+
+    Parameters
+    ----------
+    path : Path
+    columns : tuple of str
+    delimiter : str
+    decimal_comma : bool
+        Whether numbers are written 1,5: stated by the silo, or shown by some of them.
+    sign_open : bool
+        Whether neither is so: a number such as 1.234 is refused then.
+    encoding : str, optional
+        Stated by the silo.
+    wide : str, optional
+        UTF-16, see `text_file.wide_encoding`; ``encoding`` is not looked at then.
+    first_line : int
+        Lines above the records.
+    bare_returns : bool
+    facts : tuple of str
+    """
 
     path: Path
     columns: tuple[str, ...]
     delimiter: str
     decimal_comma: bool
+    sign_open: bool
     encoding: str | None
+    wide: str | None
     first_line: int
     bare_returns: bool = False
     facts: tuple[str, ...] = ()
@@ -49,31 +69,47 @@ class CsvTable:
         """The file's name, for messages."""
         return self.path.name
 
+    def settled(self) -> CsvTable:
+        """Return the table as one of several whose numbers another has shown how to read."""
+        return replace(self, sign_open=False)
+
     def batches(self, columns: Sequence[str], numbers: Collection[str] = ()) -> Iterator[Records]:
         """Read the table once, from the start, only these columns; see `Table.batches`.
 
         Raises
         ------
         BadTable
-            A record has too many or too few cells, or the bytes are not text.
+            A record has too many or too few cells, the bytes are not text, or a number may be read in two ways.
         """
         names = {str(self.columns.index(column)): column for column in columns}
         # With decimal commas Polars cannot parse numbers itself.
         parsed = set() if self.decimal_comma else {self.columns.index(column) for column in numbers}
-        with open_text(self.path) as stream:
+        with open_text(self.path, self.wide) as stream:
             for block in blocks(
                 stream,
                 name=self.name,
                 delimiter=self.delimiter,
                 width=len(self.columns),
-                encoding=self.encoding,
+                encoding=None if self.wide else self.encoding,
                 skip=self.first_line,
                 bare_returns=self.bare_returns,
             ):
-                frame = block.frame([int(place) for place in names], parsed).rename(names)
-                # A column that held something else once would be parsed in vain in each block.
-                parsed = {place for place in parsed if frame.schema[self.columns[place]] == pl.Float64}
-                yield Records(frame, block.line, self.name)
+                # A number that may be read in two ways must be seen as it is written.
+                doubtful = self.sign_open and may_be_open(block.data, self.delimiter)
+                frame, line = block.records([int(place) for place in names], () if doubtful else parsed)
+                records = Records(frame.rename(names), line, self.name)
+                if doubtful:
+                    self._refuse_open_signs(records)
+                else:
+                    # A column that held something else once would be parsed in vain in each block.
+                    parsed = {place for place in parsed if frame.schema[str(place)] == pl.Float64}
+                yield records
+
+    def _refuse_open_signs(self, records: Records) -> None:
+        for cells in records.frame:
+            place = open_cell(cells, self.delimiter)
+            if place is not None:
+                raise left_open(cells.name, str(cells[place]), f"{self.name}:{records.number(place)}")
 
 
 def open_csv(
@@ -85,35 +121,91 @@ def open_csv(
     ----------
     path : Path
     sample : bytes
-        Its first megabyte, as `open_text` gives it.
+        Its first megabyte, see `text_file.first_bytes`.
     delimiter, decimal, encoding : str, optional
         Stated by the silo; what is not stated is found out from the sample.
 
     Raises
     ------
     BadTable
-        It is not text, or its header names a column twice.
+        It is not text, or its header cannot be read, is a title, or names a column twice.
     EmptyTable
         It has no header.
     """
+    wide = wide_encoding(path, encoding)
+    if wide and wide == encoding:
+        # Nothing but the silo's word says that it is UTF-16.
+        sample = first_bytes(path, encoding)
     if b"\x00" in sample:
-        raise BadTable("the file is not text", hint="save the table as CSV (UTF-8)", where=path.name)
-    text = _decoded(sample, encoding).removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+        raise _no_text(path, sample)
+    text = _decoded(sample, None if wide else encoding).removeprefix("\ufeff").replace("\r\n", "\n")
+    bare_returns = "\r" in text and "\n" not in text
+    text = text.replace("\r", "\n") if bare_returns else text
     # Excel's own first line, which names the delimiter.
-    stated = re.match(r"sep=(.)\n", text)
+    stated = re.match(r'sep=((?!["\w])[\t -~])\n', text)
     first_line = 1 if stated else 0
     text = text[stated.end() :] if stated else text
     if not text.strip():
         raise EmptyTable("the table is empty", hint="export it again", where=path.name)
     blank = len(text) - len(text.lstrip("\n"))
     delimiter = delimiter or (stated.group(1) if stated else _guess_delimiter(text))
-    records = csv.reader(io.StringIO(text[blank:]), delimiter=delimiter)
-    header = clean_header(next(records), where=f"{path.name}:1")
-    first_line += blank + records.line_num
-    comma = decimal == "," if decimal else delimiter != "," and _guess_decimal_comma(records)
-    bare_returns = b"\r" in sample and b"\n" not in sample
+    # Lines end by a line feed alone, as in `csv_blocks`: what is taken for the header here is skipped there.
+    lines = io.StringIO(text[blank:], newline="\n")
+    header, height = _header(lines, delimiter, f"{path.name}:{first_line + blank + 1}")
+    first_line += blank + height
+    _refuse_title(header, lines, delimiter, f"{path.name}:{first_line}")
+    sign = shown_sign(csv.reader(lines, delimiter=delimiter))
+    comma = decimal == "," if decimal else sign == "," and delimiter != ","
+    sign_open = decimal is None and sign != "." and not comma
     facts = _facts(path, sample, delimiter, encoding, comma)
-    return CsvTable(path, header, delimiter, comma, encoding, first_line, bare_returns, facts)
+    return CsvTable(path, header, delimiter, comma, sign_open, encoding, wide, first_line, bare_returns, facts)
+
+
+def _no_text(path: Path, sample: bytes) -> BadTable:
+    # Every second byte of Latin letters in UTF-16 is 0; without its mark nothing says that it is UTF-16.
+    wide = [
+        name
+        for name, half in (("utf-16-le", sample[1::2]), ("utf-16-be", sample[::2]))
+        if half.count(0) * 2 > len(half)
+    ]
+    if wide:
+        return BadTable(
+            "the file is UTF-16 without a byte order mark",
+            hint=f"save the table as CSV (UTF-8), or write in silo.yaml: table: {{encoding: {wide[0]}}}",
+            where=path.name,
+        )
+    return BadTable("the file is not text", hint="save the table as CSV (UTF-8)", where=path.name)
+
+
+def _header(lines: io.StringIO, delimiter: str, where: str) -> tuple[tuple[str, ...], int]:
+    """Return the names of the columns, and how many lines they take."""
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    try:
+        names = next(reader)
+    except csv.Error as exc:
+        raise BadTable(
+            "the header cannot be read", hint=f"{MARKS_HINT}; all lines must end alike", where=where
+        ) from exc
+    return clean_header(names, where=where), reader.line_num
+
+
+def _refuse_title(header: Sequence[str], lines: io.StringIO, delimiter: str, where: str) -> None:
+    """Refuse a line that names one column at most, above one with more cells; ``lines`` stay where they stand."""
+    named = [name for name in header if name]
+    if len(named) > 1:
+        return
+    at = lines.tell()
+    below = next((line for line in lines if line.strip(STRIPPED + delimiter)), "")
+    lines.seek(at)
+    sign = delimiter if len(header) > 1 else _guess_delimiter(below)
+    cells = [cell for cell in below.split(sign) if cell.strip(STRIPPED)]
+    # A column of row numbers has no name.
+    if len(cells) > len(named) + (len(header) > 1):
+        raise BadTable(
+            f"this line names {len(named)} column{'' if named else 's'}, the one below it has {len(cells)} cells",
+            hint="the first line must name the columns: take out titles and notes above it",
+            where=where,
+        )
 
 
 def clean_header(names: Sequence[str | None], *, where: str) -> tuple[str, ...]:
@@ -124,14 +216,14 @@ def clean_header(names: Sequence[str | None], *, where: str) -> tuple[str, ...]:
     BadTable
         A name stands twice.
     """
-    header = tuple(unicodedata.normalize("NFC", (name or "").strip()) for name in names)
+    header = tuple(unicodedata.normalize("NFC", (name or "").strip().strip(STRIPPED)) for name in names)
     # A blank name (a row number, a trailing delimiter) can be no study's column, so it may stand twice.
     twice = sorted({column for column in header if column and header.count(column) > 1})
     if twice:
-        numbers = all(column.replace(".", "", 1).isdigit() for column in header if column)
+        numbers = number_of(twice[0]) is not None
         raise BadTable(
             f"the header names column '{twice[0]}' {header.count(twice[0])} times",
-            hint="the first line must name the columns, here it holds numbers"
+            hint="the first line must name the columns; here it seems to hold a record"
             if numbers
             else "rename all but one, so that it is clear which is meant",
             where=where,
@@ -142,21 +234,31 @@ def clean_header(names: Sequence[str | None], *, where: str) -> tuple[str, ...]:
 def _facts(path: Path, sample: bytes, delimiter: str, encoding: str | None, comma: bool) -> tuple[str, ...]:
     with path.open("rb") as stream:
         start = stream.read(4)
-    facts = ["gzip"] if start.startswith(b"\x1f\x8b") else []
+        stream.seek(-min(4, path.stat().st_size), io.SEEK_END)
+        end = stream.read(4)
+    packed = start.startswith(GZIP)
+    facts = ["gzip"] if packed else []
     facts.append(f"{DELIMITERS.get(delimiter, repr(delimiter))}-delimited")
     whole = len(sample) < SAMPLE_BYTES
-    if encoding:
-        facts.append(encoding)
-    elif start.startswith((b"\xff\xfe", b"\xfe\xff")):
+    if start.startswith(UTF_16):
         facts.append("UTF-16 with a byte order mark")
-    elif sample.startswith(b"\xef\xbb\xbf"):
+    elif encoding:
+        facts.append(encoding)
+    elif sample.startswith(codecs.BOM_UTF8):
         facts.append("UTF-8 with a byte order mark")
     elif not sample.isascii():
         facts.append("UTF-8" if _is_utf8(sample) else "Windows-1252")
     elif whole:
         facts.append("ASCII")
     # Of a larger file that begins in ASCII nothing is known yet: other letters may follow.
-    return (*facts, "decimal comma") if comma else tuple(facts)
+    facts += ["decimal comma"] if comma else []
+    # A copy that was cut within its last cell shows it by nothing else; what is packed has a sum of its own.
+    facts += (
+        ["no line break at its end: is it whole?"]
+        if not packed and not end.strip(b"\0").endswith((b"\n", b"\r"))
+        else []
+    )
+    return tuple(facts)
 
 
 def _is_utf8(sample: bytes) -> bool:
@@ -185,53 +287,7 @@ def _guess_delimiter(text: str) -> str:
     return best
 
 
-def _guess_decimal_comma(records: Iterator[list[str]]) -> bool:
-    """Say whether numbers are written 1,5: some are, and none is written 1.5."""
-    commas = 0
-    try:
-        for record in records:
-            for cell in record:
-                cell = cell.strip()
-                if _DECIMAL_POINT.fullmatch(cell):
-                    return False
-                commas += _DECIMAL_COMMA.fullmatch(cell) is not None
-    except csv.Error:
-        # A damaged record is reported, with its line, when the table is read.
-        return commas > 0
-    return commas > 0
-
-
 def _decoded(sample: bytes, encoding: str | None) -> str:
     if encoding:
         return sample.decode(encoding, "replace")
     return _whole_lines(sample).decode("utf-8") if _is_utf8(sample) else sample.decode("cp1252", "replace")
-
-
-class _Utf8From(io.RawIOBase):
-    """A stream of UTF-8 bytes over a stream of UTF-16 ones."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self.text = io.TextIOWrapper(stream, encoding="utf-16", newline="")
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        return self.text.read(size).encode("utf-8")
-
-    def close(self) -> None:
-        self.text.close()
-        super().close()
-
-
-def open_text(path: Path) -> BinaryIO:
-    """Open the file as bytes, uncompressed, UTF-16 turned into UTF-8."""
-    stream: BinaryIO = path.open("rb")
-    if stream.read(2) == b"\x1f\x8b":
-        stream.close()
-        stream = gzip.open(path, "rb")  # type: ignore[assignment]  # noqa: SIM115 - closed by the caller
-        stream.read(2)
-    stream.seek(0)
-    mark = stream.read(2)
-    stream.seek(0)
-    return _Utf8From(stream) if mark in (b"\xff\xfe", b"\xfe\xff") else stream  # type: ignore[return-value]

@@ -1,7 +1,8 @@
 """Days as silos write them: what a spelling is, and which day a cell names.
 
 Owns the spellings (of DD, MM, YYYY and separators) and the reading of cells. Must not know files, reports or what a
-day is for. Internal. Nothing is guessed: a cell is read in the one spelling that was stated, ISO 8601 without one.
+day is for. Internal. Nothing is guessed: a cell is read in the one spelling that was stated, or as ISO 8601, which no
+other spelling can be taken for: a workbook's true dates stand in one column with those that were typed as text.
 """
 
 from __future__ import annotations
@@ -72,6 +73,11 @@ class Spelling:
         return cls(text.strip(), f"^{body}{end}(?:{_TIME})?$")
 
     @property
+    def beside_iso(self) -> bool:
+        """Whether no cell can be a day both in this spelling and in ISO 8601, and not the same."""
+        return self.order != (1, 3, 2)
+
+    @property
     def order(self) -> tuple[int, int, int]:
         """Which groups of ``pattern`` are year, month and day, from 1."""
         parts = re.findall("YYYY|MM|DD", self.text.upper())
@@ -128,6 +134,7 @@ def read_days(cells: pl.Series, missing: Codes, spelling: Spelling, since: str) 
     missing : Codes
         Besides the empty cell. A code that writes a day, in this spelling or in ISO 8601, is that day however written.
     spelling : Spelling
+        Beside it ISO 8601 is read, save where the two could be mistaken for each other.
     since : str
         The day that counts as 0, ISO 8601.
 
@@ -142,6 +149,8 @@ def read_days(cells: pl.Series, missing: Codes, spelling: Spelling, since: str) 
         spelling = Spelling.ISO
     texts = as_text(cells).fill_null("").str.strip_chars(STRIPPED)
     found = spelling.days(texts)
+    if spelling.beside_iso and found.null_count():
+        found = found.fill_null(Spelling.ISO.days(texts))
     codes = pl.Series(sorted(missing.texts), dtype=pl.String)
     marks: set[object] = set()
     for way in (spelling, Spelling.ISO):

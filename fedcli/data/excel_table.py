@@ -1,7 +1,8 @@
 """A sheet of an Excel or OpenDocument workbook as a table.
 
 Owns finding the sheet, its header and its last row. Must not know what a column means. Internal. A workbook is read as
-a whole (a sheet has at most 1,048,576 rows), and every cell as the text that Excel would save as CSV in full precision.
+a whole (a sheet has at most 1,048,576 rows), and every cell as the text that Excel would save as CSV in full precision:
+with a decimal comma where the silo states one, since numbers that were typed as text stand in one column with others.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ from typing import Any
 import polars as pl
 
 from fedcli.data.csv_table import clean_header
+from fedcli.data.decimal_sign import left_open, open_cell
 from fedcli.data.table import Records
 from fedcli.data.typed import days_alone
 from fedcli.errors import BadTable, EmptyTable, ExtraMissing
 
 BATCH_ROWS = 65_536
+_TRUTH = ("true", "false")
 
 
 @dataclass(frozen=True)
@@ -34,8 +37,8 @@ class ExcelTable:
         Where in the sheet each column stands, from 0.
     first_row : int
         Row of the sheet, from 1, on which the records begin.
-    decimal_comma : bool
-        Whether numbers that were typed as text are written 1,5: only when the silo states it.
+    decimal : str, optional
+        How numbers that were typed as text are written, as the silo states it.
     facts : tuple of str
     """
 
@@ -44,7 +47,7 @@ class ExcelTable:
     columns: tuple[str, ...]
     places: tuple[int, ...]
     first_row: int
-    decimal_comma: bool
+    decimal: str | None
     facts: tuple[str, ...]
 
     @property
@@ -52,23 +55,55 @@ class ExcelTable:
         """The file's name, for messages."""
         return self.path.name
 
+    @property
+    def decimal_comma(self) -> bool:
+        """Whether numbers are written 1,5."""
+        return self.decimal == ","
+
     def batches(self, columns: Sequence[str], numbers: Collection[str] = ()) -> Iterator[Records]:
         """Read the sheet once, only these columns; rows without any cell at its end are no rows.
 
         Raises
         ------
         BadTable
-            The workbook is damaged.
+            The workbook is damaged, or a number that was typed as text may be read in two ways.
         """
-        frame = _cells(_workbook(self.path), self.sheet, self.path.name)[self.first_row - 1 :]
+        workbook = _workbook(self.path)
+        frame = _cells(workbook, self.sheet, self.name)[self.first_row - 1 :]
         filled = (~frame.select(pl.all_horizontal(pl.all().is_null())).to_series()).arg_true()
         frame = frame.head(int(filled[-1]) + 1 if len(filled) else 0)
         asked = [frame.to_series(self.places[self.columns.index(column)]).alias(column) for column in columns]
-        frame = pl.DataFrame(asked).select(pl.all().map_batches(days_alone, return_dtype=pl.String))
+        if any(self._needs_kinds(cells) for cells in asked):
+            kinds = _cells(workbook, self.sheet, self.name, "boolean")[self.first_row - 1 :].head(frame.height)
+            places = [self.places[self.columns.index(column)] for column in columns]
+            asked = [self._kept(cells, kinds.to_series(at)) for cells, at in zip(asked, places, strict=True)]
+        frame = pl.DataFrame([days_alone(cells) if cells.dtype == pl.String else cells for cells in asked])
         for start in range(0, frame.height, BATCH_ROWS):
             first = self.first_row + start
             part = frame.slice(start, BATCH_ROWS)
             yield Records(part, lambda record, first=first: first + record, self.name, "row")  # type: ignore[misc]
+
+    def _needs_kinds(self, cells: pl.Series) -> bool:
+        """Say whether it matters which cells of a column are numbers or truth values, and which were typed as text."""
+        return (
+            self.decimal_comma
+            or bool(cells.is_in(_TRUTH).any())
+            or (self.decimal is None and open_cell(cells) is not None)
+        )
+
+    def _kept(self, cells: pl.Series, kinds: pl.Series) -> pl.Series:
+        """Return a column as its cells are kept; ``kinds`` are null where a cell is neither number nor truth value."""
+        truth = kinds.is_not_null() & cells.is_in(_TRUTH)
+        number = kinds.is_not_null() & ~truth
+        if truth.any() and (truth | cells.is_null()).all():
+            return kinds.alias(cells.name)
+        if self.decimal_comma:
+            return cells.zip_with(~number, cells.str.replace(".", ",", literal=True))
+        text = cells.set(number, None)
+        place = open_cell(text) if self.decimal is None else None
+        if place is not None:
+            raise left_open(cells.name, str(text[place]), f"{self.name}:{self.first_row + place}")
+        return cells
 
 
 def open_excel(path: Path, *, sheet: str | None, decimal: str | None) -> ExcelTable:
@@ -117,7 +152,7 @@ def open_excel(path: Path, *, sheet: str | None, decimal: str | None) -> ExcelTa
     _check_header(columns, sheet, at + 1, path.name)
     others = "" if len(names) == 1 else f" of {len(names)}"
     facts = ("workbook", f"sheet '{sheet}'{others}")
-    return ExcelTable(path, sheet, columns, tuple(used), at + 2, decimal == ",", facts)
+    return ExcelTable(path, sheet, columns, tuple(used), at + 2, decimal, facts)
 
 
 def _check_header(columns: tuple[str, ...], sheet: str, row: int, name: str) -> None:
@@ -147,12 +182,12 @@ def _workbook(path: Path) -> Any:
         raise _damaged(path.name) from exc
 
 
-def _cells(workbook: Any, sheet: str, name: str) -> pl.DataFrame:
-    """Return all cells of a sheet as text, from its row 1 on."""
+def _cells(workbook: Any, sheet: str, name: str, dtype: str = "string") -> pl.DataFrame:
+    """Return all cells of a sheet as text, from its row 1 on; as booleans, cells that were typed as text are null."""
     import fastexcel
 
     try:
-        loaded = workbook.load_sheet(sheet, header_row=None, skip_rows=0, dtypes="string")
+        loaded = workbook.load_sheet(sheet, header_row=None, skip_rows=0, dtypes=dtype)
         frame: pl.DataFrame = loaded.to_polars()
     except (fastexcel.FastExcelError, pl.exceptions.PolarsError) as exc:
         raise _damaged(name) from exc

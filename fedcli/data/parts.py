@@ -140,7 +140,15 @@ def together(path: Path, files: Sequence[Path], tables: Sequence[Table]) -> Part
                 where=_shown(file, path),
             )
     _check_kinds(path, files, tables)
-    return PartedTable(path.name, tuple(tables), constants)
+    return PartedTable(path.name, _with_one_sign(tables), constants)
+
+
+def _with_one_sign(tables: Sequence[Table]) -> tuple[Table, ...]:
+    """Let a part whose numbers leave the decimal sign open take it from the others: one export has one."""
+    doubtful = [getattr(table, "sign_open", False) for table in tables]
+    if all(doubtful):
+        return tuple(tables)
+    return tuple(table.settled() if hasattr(table, "settled") else table for table in tables)
 
 
 def _check_kinds(path: Path, files: Sequence[Path], tables: Sequence[Table]) -> None:

@@ -6,28 +6,22 @@ Internal.
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from fedcli.data.csv_table import SAMPLE_BYTES, open_csv, open_text
+from fedcli.data.csv_table import open_csv
+from fedcli.data.foreign import recognised
 from fedcli.data.parquet_table import open_parquet
 from fedcli.data.parts import find_parts, together
 from fedcli.data.source import is_address, is_pattern
 from fedcli.data.table import Table
+from fedcli.data.text_file import first_bytes
 from fedcli.errors import BadQuery, BadTable, FileMissing
 
 _DATABASE = b"SQLite format 3"
 _OLD_EXCEL, _ZIP = b"\xd0\xcf\x11\xe0", b"PK\x03\x04"
 # What a workbook's archive holds near its beginning; OpenDocument says so in its first member.
 _WORKBOOK = (b"[Content_Types].xml", b"xl/", b"mimetypeapplication/vnd.oasis.opendocument.spreadsheet")
-_NOT_TABLES = {
-    _ZIP: ("a zip archive", "unpack it, and name the file or the folder"),
-    b"%PDF": ("a PDF", "ask for the table as CSV"),
-    b"age-encryption.org": ("a secret key or another encrypted file", "name the table itself"),
-    b"manifest.json\x00": ("a fedcli file", "name the table itself"),
-}
 
 
 @dataclass(frozen=True)
@@ -120,7 +114,7 @@ def read_query(query: str | None, folder: Path) -> str | None:
 
 
 def _open_file(path: Path, written: Written) -> Table:
-    sample = _sample(path)
+    sample = first_bytes(path)
     if sample.startswith(b"PAR1"):
         return open_parquet(path, decimal=written.decimal)
     if _is_workbook(sample):
@@ -133,24 +127,11 @@ def _open_file(path: Path, written: Written) -> Table:
             hint=f"name it by its address, with a query: --data sqlite:///{path} --query 'SELECT ...'",
             where=path.name,
         )
-    for magic, (what, hint) in _NOT_TABLES.items():
-        if sample.startswith(magic):
-            raise BadTable(f"this is {what}, not a table", hint=hint, where=path.name)
+    found = recognised(sample)
+    if found is not None:
+        what, hint = found
+        raise BadTable(f"this is {what}, not a table", hint=hint, where=path.name)
     return open_csv(path, sample, delimiter=written.delimiter, decimal=written.decimal, encoding=written.encoding)
-
-
-def _sample(path: Path) -> bytes:
-    try:
-        with open_text(path) as stream:
-            return stream.read(SAMPLE_BYTES)
-    except FileNotFoundError as exc:
-        raise FileMissing(
-            f"there is no table '{path}'", hint="check the path: a file, a folder of parts, or a pattern in quotes"
-        ) from exc
-    except PermissionError as exc:
-        raise FileMissing(f"'{path}' may not be read by you", hint="ask its owner for read access") from exc
-    except (OSError, EOFError, UnicodeDecodeError, gzip.BadGzipFile, zlib.error) as exc:
-        raise BadTable(f"the file cannot be read: {type(exc).__name__}", hint="copy it again", where=path.name) from exc
 
 
 def _is_workbook(sample: bytes) -> bool:

@@ -18,7 +18,6 @@ from fedcli.errors import (
     MissingColumn,
     MissingValue,
     NotANumber,
-    OneClass,
     OutOfRange,
     OutsideBound,
     TooFewRows,
@@ -113,19 +112,6 @@ def test_more_rows_than_agreed_are_refused(town):
     place = town(text=agreement(rules="max_rows: 50"))
     said = place.refuses(OutsideBound, "train", "-C", place.silo("north"), "--yes")
     assert "max_rows" in said
-
-
-def test_one_class_in_the_whole_pool_is_found_at_the_registry(town):
-    place = town(tables={name: table_text(rows(name)).replace(",ill", ",well") for name in SILOS})
-    place.collect()
-    assert "same class" in place.refuses(OneClass, "aggregate", "-C", place.registry)
-
-
-def test_a_silo_with_one_class_takes_part(town):
-    place = town(tables={"east": table_text(rows("east")).replace(",ill", ",well")})
-    result = place.finish()
-    assert result.finished
-    assert result.n_samples == 240
 
 
 def test_columns_in_another_order_change_no_bit(town):

@@ -139,27 +139,6 @@ def test_the_order_of_columns_and_blank_lines_do_not_matter(tmp_path: Path) -> N
     assert rows.target.tolist() == [1.0, 0.0]
 
 
-def test_rows_without_target_offset_or_weight_are_dropped_and_counted(tmp_path: Path) -> None:
-    study = read_study("""
-study: rates
-target: {column: n, type: count, range: [0, 9], missing: [-1]}
-features:
-  age: {type: number, range: [0, 100]}
-offset: {column: t, transform: log, range: [0.5, 10]}
-weight: {column: w, range: [0, 5]}
-model: {estimator: PoissonRegressor}
-""")
-    path = tmp_path / "t.csv"
-    path.write_text("n,age,t,w\n3,40,2,1\n,bad,2,1\n-1,40,,1\n2,50,NA,1\n1,60,1,\n0,70,1,0\n")
-    reader = RowReader(study, Mapping.identity(), open_table(path))
-    (rows,) = reader
-    assert rows.target.tolist() == [3.0, 0.0]
-    assert rows.offset.tolist() == [np.log(2.0), 0.0]
-    assert rows.weight.tolist() == [1.0, 0.0]
-    assert (reader.report.rows_read, reader.report.rows_used) == (6, 2)
-    assert reader.report.dropped == {"n": 2, "t": 1, "w": 1}
-
-
 @pytest.mark.parametrize(("rule", "expected"), [("missing", [np.nan, 40.0]), ("clip", [110.0, 40.0])])
 def test_a_value_outside_the_range_is_missing_or_clipped_as_agreed(
     tmp_path: Path, rule: str, expected: list[float]
@@ -179,15 +158,6 @@ def test_text_in_a_number_column_is_refused_by_line_and_never_shown(tmp_path: Pa
     assert error.where == "t.csv"
     assert "column 'age' is not a number in 1 row, line 4" in str(error)
     assert "secret" not in error.message + error.hint
-
-
-def test_an_infinite_number_is_refused(tmp_path: Path) -> None:
-    refused(tmp_path, HEADER + GOOD + "inf,male,100,yes\n", NotANumber)
-
-
-def test_another_decimal_sign_is_recognised_in_the_hint(tmp_path: Path) -> None:
-    error = refused(tmp_path, HEADER + GOOD + '"40,5",male,100,yes\n', NotANumber)
-    assert "table: {decimal: comma}" in error.hint
 
 
 def test_values_outside_the_range_are_counted_and_never_shown(tmp_path: Path) -> None:
@@ -227,28 +197,12 @@ def test_a_target_that_is_neither_value_is_refused(tmp_path: Path) -> None:
     assert "{levels: {perhaps: " in error.hint
 
 
-def test_a_count_that_is_not_whole_is_refused(tmp_path: Path) -> None:
-    study = read_study("""
-study: small
-target: {column: y, type: count, range: [0, 9]}
-features: {age: {type: number, range: [18, 110]}}
-model: {estimator: PoissonRegressor}
-""")
-    assert "whole number" in refused(tmp_path, "age,y\n40,1.5\n", BadTarget, study).message
-    refused(tmp_path, "age,y\n40,-1\n", OutOfRange, study)
-    refused(tmp_path, "age,y\n40,x\n", NotANumber, study)
-
-
 def test_a_missing_column_names_the_nearest_and_the_line_to_write(tmp_path: Path) -> None:
     error = refused(tmp_path, "age,sex,cholesterol_mmol,y\n40,male,5,yes\n", MissingColumn)
     assert "no column 'chol'" in error.message
     assert "chol: {column: cholesterol_mmol}" in error.hint
     error = refused(tmp_path, HEADER + GOOD, MissingColumn, mapping="columns: {chol: c2}")
     assert "no column 'c2' (silo.yaml names it for 'chol')" in error.message
-
-
-def test_a_table_without_a_header_is_recognised(tmp_path: Path) -> None:
-    assert "first line" in refused(tmp_path, "40,1,200,0\n50,0,0,0\n", MissingColumn).hint
 
 
 @pytest.mark.parametrize("rows", ["", "40,male,200,\n50,male,100,NA\n"])

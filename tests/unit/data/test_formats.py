@@ -111,29 +111,6 @@ def test_wrong_rows_in_two_parts_are_told_apart(tmp_path: Path) -> None:
     assert str(error).endswith("in 2 rows, lines 3, 3 of b.csv")
 
 
-@pytest.mark.parametrize(
-    ("second", "words"),
-    [
-        (pl.DataFrame({"a": [1]}), "lacks column 'b' of 'p-1.parquet'"),
-        (pl.DataFrame({"a": [1], "b": [1], "c": [1]}), "a column 'c' more than 'p-1.parquet'"),
-        (pl.DataFrame({"a": [1], "b": ["x"]}), "column 'b' holds text here and numbers in 'p-1.parquet'"),
-    ],
-)
-def test_parts_that_do_not_fit_are_refused_by_name(tmp_path: Path, second: pl.DataFrame, words: str) -> None:
-    pl.DataFrame({"a": [1], "b": [1.5]}).write_parquet(tmp_path / "p-1.parquet")
-    second.write_parquet(tmp_path / "p-2.parquet")
-    with pytest.raises(BadTable, match=words) as caught:
-        open_table(tmp_path)
-    assert caught.value.where == "p-2.parquet"
-
-
-def test_parts_may_write_the_same_number_in_another_type_and_the_columns_in_another_order(tmp_path: Path) -> None:
-    pl.DataFrame({"a": [1], "b": [None]}).write_parquet(tmp_path / "p-1.parquet")
-    pl.DataFrame({"b": [2.5], "a": [2.0]}).write_parquet(tmp_path / "p-2.parquet")
-    found = [b.frame.rows() for b in open_table(tmp_path).batches(["a", "b"])]
-    assert found == [[(1, None)], [(2.0, 2.5)]]
-
-
 def test_the_names_of_folders_are_columns(tmp_path: Path) -> None:
     for year, value in (("2023", 1), ("__HIVE_DEFAULT_PARTITION__", 2), ("a%20b", 3)):
         (tmp_path / f"year={year}").mkdir()
@@ -141,13 +118,6 @@ def test_the_names_of_folders_are_columns(tmp_path: Path) -> None:
     (tmp_path / "_SUCCESS").write_text("")
     assert sorted(cells(tmp_path, "year", "a"), key=lambda r: r[1]) == [("2023", 1), (None, 2), ("a b", 3)]
     assert sorted(cells(tmp_path, "year"), key=str) == [("2023",), ("a b",), (None,)]
-
-
-def test_a_folder_of_text_and_parquet_is_refused(tmp_path: Path) -> None:
-    pl.DataFrame({"a": [1]}).write_parquet(tmp_path / "a.parquet")
-    (tmp_path / "a.csv").write_text("a\n1\n")
-    with pytest.raises(BadTable, match="both text and Parquet"):
-        open_table(tmp_path)
 
 
 def test_a_pattern_that_fits_no_file_is_refused(tmp_path: Path) -> None:

@@ -105,6 +105,7 @@ def test_codes_of_a_count_are_gaps(tmp_path: Path) -> None:
         (["20200229", "20011231.0"], "{date: YYYYMMDD}"),
         (["2020/02/29", "2001/12/31"], "{date: YYYY/MM/DD}"),
         (["29 02 2020", "31 12 2001"], '{date: "DD MM YYYY"}'),
+        (["29.02.2020", "2001-12-31"], "{date: DD.MM.YYYY}"),
     ],
 )
 def test_one_day_has_many_spellings_and_one_meaning(cells: list[str], mapping: str, tmp_path: Path) -> None:
@@ -125,7 +126,8 @@ def test_days_are_years_on_the_scale_of_years(tmp_path: Path) -> None:
         (["2020-2-30"], "", "is not a day"),
         (["20-02-29"], "", "is not a day"),
         (["29.02.20"], "{date: DD.MM.YYYY}", "is not a day written DD.MM.YYYY"),
-        (["2020-02-29"], "{date: DD.MM.YYYY}", "is not a day written DD.MM.YYYY"),
+        (["2020-29-02"], "{date: DD.MM.YYYY}", "is not a day written DD.MM.YYYY"),
+        (["2020-02-29"], "{date: YYYY-DD-MM}", "is not a day written YYYY-DD-MM"),
         (["1022020"], "{date: DDMMYYYY}", "is not a day written DDMMYYYY"),
         (["yesterday"], "", "is not a day"),
         (["2020-02-29x"], "", "is not a day"),

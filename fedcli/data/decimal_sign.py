@@ -1,0 +1,82 @@
+"""Which sign stands before the decimals of numbers that are text: shown by the cells, or left open.
+
+Owns the shapes of numbers. Must not know files or the study. Internal. A number such as 1.234 shows nothing: it may be
+a little more than one, or more than a thousand. Taken for the wrong one it would pass in silence, so it is refused
+unless other cells, or the silo, tell which it is.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable
+
+import polars as pl
+
+from fedcli.errors import BadTable
+from fedcli.study.yaml import comment
+
+_COMMA = re.compile(r"[-+]?[0-9]+,[0-9]+([eE][-+]?[0-9]+)?")
+_POINT = re.compile(r"[-+]?[0-9]*\.[0-9]+([eE][-+]?[0-9]+)?")
+_EITHER = r"^\s*[-+]?[1-9][0-9]{0,2}[.,][0-9]{3}\s*$"
+# In a table delimited by commas a point is the decimal sign: who writes 1.234 for a thousand delimits by semicolons.
+_COMMA_ALONE = r"^\s*[-+]?[1-9][0-9]{0,2},[0-9]{3}\s*$"
+_MORE_RECORDS = 200
+_QUOTED = re.compile(rb'"\s*[-+]?[1-9][0-9]{0,2},[0-9]{3}\s*"')
+
+
+def shown_sign(records: Iterable[list[str]]) -> str | None:
+    """Return the decimal sign that some cell shows; None where none does, or where cells show both.
+
+    Examples
+    --------
+    >>> shown_sign([["1.234", "950"], ["2,5", ""]])
+    ','
+    >>> shown_sign([["1.234", "950"]]) is None, shown_sign([["1.2", "2,5"]]) is None
+    (True, True)
+    """
+    shown: set[str] = set()
+    more = _MORE_RECORDS
+    try:
+        for record in records:
+            shown |= {sign for cell in record if (sign := _sign(cell.strip())) is not None}
+            # A few more, lest a column of codes such as 1.2 speaks for all; not all, for time.
+            more -= bool(shown)
+            if len(shown) == 2 or more < 0:
+                break
+    except csv.Error:
+        # A damaged record is reported, with its line, when the table is read.
+        pass
+    return shown.pop() if len(shown) == 1 else None
+
+
+def _sign(cell: str) -> str | None:
+    if re.match(_EITHER, cell):
+        return None
+    return "." if _POINT.fullmatch(cell) else "," if _COMMA.fullmatch(cell) else None
+
+
+def may_be_open(data: bytes, delimiter: str) -> bool:
+    """Say, at a glance, whether a block of text may hold numbers whose sign is open."""
+    if delimiter == ",":
+        return b'"' in data and _QUOTED.search(data) is not None
+    return b"." in data or b"," in data
+
+
+def open_cell(cells: pl.Series, delimiter: str = "") -> int | None:
+    """Return the place of the first of the text cells (n,) that may be a thousand or a decimal; None without any."""
+    pattern = _COMMA_ALONE if delimiter == "," else _EITHER
+    found = cells.str.contains(pattern).fill_null(False)
+    return found.arg_max() if found.any() else None
+
+
+def left_open(column: str, cell: str, where: str) -> BadTable:
+    """Return the error for a number whose sign nobody can tell; of ``cell`` only its sign is said."""
+    word = "comma" if "," in cell else "point"
+    return BadTable(
+        f"nobody can tell whether the {word} in numbers of column '{comment(column)}' is the decimal sign or parts "
+        "thousands",
+        hint=f"if it is the decimal sign, write in silo.yaml: table: {{decimal: {word}}}; if it parts thousands, "
+        "export the numbers without it",
+        where=where,
+    )

@@ -1,13 +1,11 @@
 """What a cell's text means: a number, a level, or nothing.
 
-Owns the comparison of spellings, the same for levels, targets and missing codes: the stripped text first, then the
+Owns the reading of cells by `spelling`, the same for levels, targets and missing codes: the plain text first, then the
 number it writes, so that one silo's ``1.0`` is another's ``1``. Must not know files or reports. Internal.
 """
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,36 +16,25 @@ from numpy.typing import NDArray
 from fedcli.data.typed import NUMBER, as_floats, as_text, kind_of
 from fedcli.fileformat.statistics import FloatArray
 from fedcli.study.document import Cell
+from fedcli.study.spelling import NO_VALUE, STRIPPED, YES_OR_NO, number_of, plain
+
+__all__ = [
+    "MISSING",
+    "NO_VALUE",
+    "STRIPPED",
+    "UNKNOWN",
+    "YES_OR_NO",
+    "BoolArray",
+    "Codes",
+    "LevelReader",
+    "number_of",
+    "read_numbers",
+]
 
 BoolArray = NDArray[np.bool_]
 
-# What pandas, R, SQL and Excel write for "no value"; compared without case.
-NO_VALUE = frozenset({"", "na", "n/a", "nan", "null", "<na>", "#n/a"})
 MISSING = -1
 UNKNOWN = -2
-# How people and programs write no (0) and yes (1), in any case; a silo adds its own language.
-YES_OR_NO = (
-    ("false", 0),
-    ("no", 0),
-    ("f", 0),
-    ("n", 0),
-    ("0", 0),
-    ("true", 1),
-    ("yes", 1),
-    ("t", 1),
-    ("y", 1),
-    ("1", 1),
-)
-
-_NUMBER = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?")
-# What may stand around a value without being part of it; Excel and R leave no-break spaces and byte order marks, web
-# pages spaces of other widths and marks that nobody sees.
-STRIPPED = " \t\r\n\f\v\u00a0\u2007\u2009\u202f\u3000\ufeff\u200b\u200c\u200d\u200e\u200f\u2060"
-
-
-def number_of(text: str) -> float | None:
-    """Return the number that ``text`` writes, with a decimal point; None when it writes none."""
-    return float(text) if _NUMBER.fullmatch(text) else None
 
 
 @dataclass(frozen=True)
@@ -60,7 +47,7 @@ class Codes:
     @classmethod
     def of(cls, values: Iterable[Cell]) -> Codes:
         """Collect the study's and the silo's codes."""
-        texts = frozenset(unicodedata.normalize("NFC", str(value)).strip(STRIPPED) for value in values)
+        texts = frozenset(plain(value) for value in values)
         numbers = frozenset(number for text in texts if (number := number_of(text)) is not None)
         return cls(texts, numbers)
 
@@ -170,7 +157,7 @@ class LevelReader:
         return replaced.to_numpy(writable=True)
 
     def _code(self, text: str) -> int:
-        text = unicodedata.normalize("NFC", text)
+        text = plain(text)
         local = self._local.find(text)
         if local is not None:
             return local
@@ -189,7 +176,7 @@ class _Lookup:
         self.by_text: dict[str, int] = {}
         by_number: dict[float, set[int]] = {}
         for spelling, code in pairs:
-            text = unicodedata.normalize("NFC", spelling).strip(STRIPPED)
+            text = plain(spelling)
             self.by_text[text] = code
             if (number := number_of(text)) is not None:
                 by_number.setdefault(number, set()).add(code)

@@ -16,14 +16,13 @@ from numpy.typing import NDArray
 from fedcli.data.typed import NUMBER, as_floats, as_text, kind_of
 from fedcli.fileformat.statistics import FloatArray
 from fedcli.study.document import Cell
-from fedcli.study.spelling import NO_VALUE, STRIPPED, YES_OR_NO, number_of, plain
+from fedcli.study.spelling import NO_VALUE, STRIPPED, number_of, plain
 
 __all__ = [
     "MISSING",
     "NO_VALUE",
     "STRIPPED",
     "UNKNOWN",
-    "YES_OR_NO",
     "BoolArray",
     "Codes",
     "LevelReader",

@@ -12,10 +12,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from fedcli.data.cells import MISSING, UNKNOWN, YES_OR_NO, BoolArray, Codes, LevelReader, read_numbers
+from fedcli.data.cells import MISSING, UNKNOWN, BoolArray, Codes, LevelReader, read_numbers
 from fedcli.data.dates import Spelling, read_days
 from fedcli.data.findings import Finding, Findings
 from fedcli.data.mapping import Mapping, agreed_columns
+from fedcli.data.own_spellings import agreed_spellings
 from fedcli.data.reading_report import ReadingReport
 from fedcli.data.table import Records
 from fedcli.data.typed import as_text
@@ -33,7 +34,6 @@ from fedcli.fileformat.statistics import FloatArray
 from fedcli.preparing.rows import Rows
 from fedcli.study.document import (
     BooleanColumn,
-    CategoryColumn,
     ClassTarget,
     CountTarget,
     DateColumn,
@@ -289,17 +289,11 @@ def missing_codes(study: Study, column: str, mapping: Mapping) -> Codes:
 
 def level_reader(study: Study, column: str, mapping: Mapping) -> LevelReader:
     """Return the reader of a category's levels, or of an outcome's classes."""
-    feature, target = study.features.get(column), study.target
-    if isinstance(feature, BooleanColumn):
-        pairs = list(YES_OR_NO)
-    elif isinstance(feature, CategoryColumn):
-        pairs = [(level, i) for i, level in enumerate(feature.levels)]
-    elif isinstance(target, ClassTarget):
-        pairs = list(target.spellings)
-    else:
+    pairs = agreed_spellings(study, column)
+    if not pairs:
         raise ValueError(f"{column} has no levels")
     spellings, missing = mapping.of(column).levels, missing_codes(study, column, mapping)
-    return LevelReader(pairs, missing, spellings, any_case=isinstance(feature, BooleanColumn))
+    return LevelReader(pairs, missing, spellings, any_case=isinstance(study.features.get(column), BooleanColumn))
 
 
 def _counted(text: pl.Series) -> list[tuple[str, int]]:

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from fedcli.data.cells import number_of
 from fedcli.data.csv_table import DELIMITERS
 from fedcli.data.dates import Spelling
+from fedcli.data.own_spellings import Contradiction, check_own
 from fedcli.data.units import QUANTITIES, Conversion, UnknownConversion, conversion
 from fedcli.errors import BadMapping
 from fedcli.study.document import (
@@ -29,6 +29,7 @@ from fedcli.study.document import (
     NumberTarget,
     Study,
 )
+from fedcli.study.spelling import identity
 from fedcli.study.yaml import Path, Tree, load
 
 _TOP = ("key", "data", "query", "reviewer", "columns", "table")
@@ -259,12 +260,18 @@ class _Reader:
         if "levels" in found and not category:
             raise self.refuse((*path, "levels"), f"{column} has no levels", "use unit, or multiply and add")
         way = self.conversion(column, found, path)
+        levels = self.levels(column, found.get("levels"), (*path, "levels"))
+        missing = self.cells(found.get("missing", []), (*path, "missing"))
+        try:
+            check_own(self.study, column, levels, missing)
+        except Contradiction as exc:
+            raise self.refuse((*path, *exc.path), f"{column}: {exc}", exc.hint) from exc
         return ColumnMapping(
             column=self.text(found.get("column"), (*path, "column")),
             multiply=way.multiply,
             add=way.add,
-            levels=self.levels(column, found.get("levels"), (*path, "levels")),
-            missing=self.cells(found.get("missing", []), (*path, "missing")),
+            levels=levels,
+            missing=missing,
             unit=self.text(found.get("unit"), (*path, "unit")),
             date=self.date(column, found.get("date"), (*path, "date")),
         )
@@ -323,18 +330,16 @@ class _Reader:
         if not isinstance(value, dict):
             raise self.refuse(path, "levels must map local spellings to agreed ones", "write levels: {M: male}")
         allowed = self._allowed(column)
-        texts = {number_of(text): text for text in allowed if number_of(text) is not None}
+        # 1 is the agreed 1.0.
+        known = {identity(text): text for text in allowed}
         levels = {}
         for local, agreed in value.items():
             level = self.text(agreed, (*path, local)) or ""
             if isinstance(self.study.features.get(column), BooleanColumn):
                 level = _TRUTH.get(level.casefold(), level)
-            # 1 is the agreed 1.0.
-            if level not in allowed and number_of(level) is not None:
-                level = texts.get(number_of(level), level)
-            if level not in allowed:
+            if identity(level) not in known:
                 raise self.refuse((*path, local), f"'{level}' is not a level of {column}", _near(level, allowed))
-            levels[local] = level
+            levels[local] = level if level in allowed else known[identity(level)]
         return levels
 
     def _is_category(self, column: str) -> bool:

@@ -73,10 +73,12 @@ def open_cell(cells: pl.Series, delimiter: str = "") -> int | None:
 def left_open(column: str, cell: str, where: str) -> BadTable:
     """Return the error for a number whose sign nobody can tell; of ``cell`` only its sign is said."""
     word = "comma" if "," in cell else "point"
-    return BadTable(
+    error = BadTable(
         f"nobody can tell whether the {word} in numbers of column '{comment(column)}' is the decimal sign or parts "
         "thousands",
         hint=f"if it is the decimal sign, write in silo.yaml: table: {{decimal: {word}}}; if it parts thousands, "
         "export the numbers without it",
         where=where,
     )
+    error.column = column
+    return error

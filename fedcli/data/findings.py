@@ -6,7 +6,7 @@ category, at most three unknown labels; of numbers only a well-known code for a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -127,7 +127,7 @@ class Findings:
     def _called(self, column: str) -> str:
         return called(self._mapping, column)
 
-    def _line(self, column: str, key: str, value: str) -> str:
+    def _line(self, column: str, key: str, value: str | Sequence[str]) -> str:
         return silo_line(self._mapping, column, key, value)
 
     def _not_a_number(self, f: Finding) -> tuple[str, str]:
@@ -140,7 +140,7 @@ class Findings:
         code = self._code(f)
         if code:
             return message, f"{code}; else correct the cells"
-        line = self._line(f.column, "missing", '["CODE"]')
+        line = self._line(f.column, "missing", ['"CODE"'])
         return message, f"correct the cells; if they mean 'not known', write in silo.yaml under columns: {line}"
 
     def _not_a_date(self, f: Finding) -> tuple[str, str]:
@@ -154,7 +154,7 @@ class Findings:
             )
             return message, f"all of them are days in another spelling; if it is meant, {which}: {lines}"
         line = self._line(f.column, "date", "DD.MM.YYYY")
-        missing = self._line(f.column, "missing", '["CODE"]')
+        missing = self._line(f.column, "missing", ['"CODE"'])
         return message, (
             f"say in silo.yaml under columns how days are written here, such as {line} (years have four digits); "
             f"codes that mean 'not known': {missing}; days that no calendar has, correct in the table"
@@ -176,7 +176,7 @@ class Findings:
         if code:
             return message, f"{code}; else correct the cells"
         if isinstance(part, DateColumn):
-            line = self._line(f.column, "missing", '["CODE"]')
+            line = self._line(f.column, "missing", ['"CODE"'])
             return message, (
                 f"correct the cells; if they mean 'not known', write in silo.yaml under columns: {line}; "
                 "or ask the coordinator for a wider range"
@@ -195,12 +195,12 @@ class Findings:
         """Say that wrong cells may hold a code for a missing value, if the same one repeats; else nothing."""
         code, count = max(f.codes.items(), key=lambda item: item[1], default=("", 0))
         if count >= _REPEATS:
-            line = self._line(f.column, "missing", f"[{code}]")
+            line = self._line(f.column, "missing", [code])
             return (
                 f"{code} stands in {count:,} of them: if it means 'not known', write in silo.yaml under columns: {line}"
             )
         if len(f.same) == 1 and f.rows >= _REPEATS:
-            line = self._line(f.column, "missing", "[CODE]")
+            line = self._line(f.column, "missing", ["CODE"])
             return f"all hold the same value: if it means 'not known', write in silo.yaml under columns: {line}"
         return ""
 
@@ -223,14 +223,13 @@ class Findings:
         known = ", ".join(comment(level) for level in agreed[:6]) + (" ..." if len(agreed) > 6 else "")
         message = f"{self._called(f.column)} holds a {what} that is not agreed ({known}) in {_count(f.rows, 'row')}"
         if len(f.labels) > _FEW_SPELLINGS:
-            line = f"{comment(scalar(f.column))}: {{column: NAME}}"
+            line = self._line(f.column, "column", "NAME")
             return message, f"it has many spellings; is it another column? Name it in silo.yaml under columns: {line}"
         shown = [_short(label) for label in sorted(f.labels)][:_LABELS]
         more = f" and {len(f.labels) - len(shown)} more" if len(f.labels) > len(shown) else ""
         # Never a guess of which level it is: a hint that is copied unread would turn one group into another.
-        pairs = ", ".join(f"{scalar(label)}: LEVEL" for label in shown)
-        line = self._line(f.column, "levels", f"{{{pairs}}}")
-        missing = self._line(f.column, "missing", f"[{', '.join(scalar(label) for label in shown)}]")
+        line = self._line(f.column, "levels", [f"{scalar(label)}: LEVEL" for label in shown])
+        missing = self._line(f.column, "missing", [scalar(label) for label in shown])
         labels = ", ".join(f"'{label}'" for label in shown)
         return (
             f"{message}: {labels}{more}",

@@ -133,7 +133,7 @@ def _numbering(name: str, mapping: Mapping, present: FloatArray, report: Reading
             f"{called(mapping, name)}: every row has a whole number of its own"
             + (", in their order" if (steps > 0).all() or (steps < 0).all() else ""),
             hint="does it number rows or persons? Then name the right column in silo.yaml under columns: "
-            f"{comment(scalar(name))}: {{column: NAME}}",
+            f"{silo_line(mapping, name, 'column', 'NAME')}",
             column=name,
         )
 

@@ -143,7 +143,7 @@ class RowReader:
     @property
     def errors(self) -> tuple[FedcliError, ...]:
         """What the latest pass found wrong: one per column and kind, in the study's order of columns."""
-        found = self._converter.findings.errors()
+        found = self._converter.findings.errors(self.report.seen)
         return found if found or self.report.rows_used else (self._empty(self.report),)
 
     def places(self, positions: Sequence[int]) -> str:

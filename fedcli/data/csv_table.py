@@ -154,9 +154,10 @@ def open_csv(
     header, height = _header(lines, delimiter, f"{path.name}:{first_line + blank + 1}")
     first_line += blank + height
     _refuse_title(header, lines, delimiter, f"{path.name}:{first_line}")
-    sign = shown_sign(csv.reader(lines, delimiter=delimiter))
-    comma = decimal == "," if decimal else sign == "," and delimiter != ","
-    sign_open = decimal is None and sign != "." and not comma
+    sign = shown_sign(csv.reader(lines, delimiter=delimiter), delimiter)
+    comma = (decimal or sign) == ","
+    # Who quotes 2,5 between commas may mean two answers, and a thousand by 1,250.
+    sign_open = decimal is None and (sign is None or (comma and delimiter == ","))
     facts = _facts(path, sample, delimiter, encoding, comma)
     return CsvTable(path, header, delimiter, comma, sign_open, encoding, wide, first_line, bare_returns, facts)
 

@@ -63,6 +63,11 @@ READ: dict[str, Read] = {
     "tabs and decimal commas": Read(comma("\t"), fact="decimal comma"),
     "bars": Read(text("|"), fact="bar-delimited"),
     "quoted decimal commas between commas": Read(
+        text(age=['"40,5"', "61", "33"], chol=["200", '"181,25"', ""]), fact="decimal comma"
+    ),
+    "quoted answers between commas": Read(whole(",", answers=['"1,2"', "3", '"1,2,3"']), WHOLE, fact="comma-delimited"),
+    "quoted pairs between commas": Read(whole(",", answers=['"1,2"', "3", '"3,1"']), WHOLE),
+    "quoted decimal commas between commas, as stated": Read(
         text(age=['"40,5"', "61", "33"], chol=["200", '"181,25"', ""]), own="table: {decimal: comma}"
     ),
     "a delimiter at the end of each line": Read(text(end=",\n")),

@@ -172,6 +172,13 @@ REFUSED: dict[str, Refused] = {
         "if it parts thousands, export the numbers without it",
         "t.csv:2",
     ),
+    "quoted commas that may part thousands, beside decimal commas": Refused(
+        text(age=['"40,5"', "61", "33"], chol=["200", '"181,25"', ""], income=['"1,250"', "980", '"-52,000"']),
+        BadTable,
+        "whether the comma in numbers of column 'income'",
+        "write in silo.yaml: table: {decimal: comma}",
+        "t.csv:2",
+    ),
     "points that part thousands, beside decimal commas": Refused(
         comma(income=["1.250", "980", "-52.000"]),
         NotANumber,

@@ -25,7 +25,7 @@ def test_parsed_as_numbers_or_as_text_cells_read_alike_to_the_bit(cells: list[tu
     text = "\n".join(";".join(row) for row in cells) + ("\n" if ends else "")
     block = Block(text.encode(), 1, ";", 2, "t.csv")
     missing = Codes.of(["?", 999, "-9"])
-    as_text, as_numbers = block.frame([0, 1]), block.frame([0, 1], {0, 1})
+    as_text, as_numbers = block.records([0, 1])[0], block.records([0, 1], {0, 1})[0]
     assert as_text.height == as_numbers.height
     for place in ("0", "1"):
         values, bad = read_numbers(as_text[place], missing)

@@ -19,6 +19,7 @@ from fedcli.data.mapping import Mapping, agreed_columns
 from fedcli.data.own_spellings import agreed_spellings
 from fedcli.data.reading_report import ReadingReport
 from fedcli.data.table import Records
+from fedcli.data.thousands import THOUSANDS, shape
 from fedcli.data.typed import as_text
 from fedcli.errors import (
     BadTarget,
@@ -220,12 +221,15 @@ class Converter:
     def _read_numbers(self, kept: _Kept, column: str) -> tuple[FloatArray, BoolArray]:
         """Return a column in agreed units (n,), NaN where missing or no number, and where it is no number."""
         cells = kept.frame.get_column(self._mapping.local(column))
-        values, bad = read_numbers(cells, self._missing[column], decimal_comma=self._decimal_comma)
+        values, bad = read_numbers(
+            cells, self._missing[column], decimal_comma=self._decimal_comma, thousands=self._mapping.thousands or ""
+        )
         if bad.any():
             finding = self.findings.add(NotANumber, column, kept.batch, kept.records, bad)
             text = as_text(cells.filter(pl.Series(bad))).str.strip_chars()
             finding.add_cells(_counted(text))
-            finding.other_decimal |= bool(text.str.contains(r"^[-+]?[0-9]*[.,][0-9]+$").all())
+            finding.other_decimal &= bool(text.str.contains(r"^[-+]?[0-9]*[.,][0-9]+$").all())
+            finding.parted |= {word for word, signs in THOUSANDS.items() if text.str.contains(shape(signs)).any()}
         conversion = self._mapping.of(column)
         if conversion.multiply != 1.0 or conversion.add != 0.0:
             values = values * conversion.multiply + conversion.add
@@ -284,7 +288,8 @@ def _extent(values: FloatArray) -> tuple[float, float]:
 def missing_codes(study: Study, column: str, mapping: Mapping) -> Codes:
     """Return what means 'not known' in an agreed column, by the study and by the silo."""
     part = study.part(column)
-    return Codes.of((*getattr(part, "missing", ()), *mapping.of(column).missing))
+    own = Codes.of(mapping.of(column).missing, thousands=mapping.thousands or "")
+    return Codes.of(getattr(part, "missing", ())) | own
 
 
 def level_reader(study: Study, column: str, mapping: Mapping) -> LevelReader:
@@ -293,7 +298,8 @@ def level_reader(study: Study, column: str, mapping: Mapping) -> LevelReader:
     if not pairs:
         raise ValueError(f"{column} has no levels")
     spellings, missing = mapping.of(column).levels, missing_codes(study, column, mapping)
-    return LevelReader(pairs, missing, spellings, any_case=isinstance(study.features.get(column), BooleanColumn))
+    any_case = isinstance(study.features.get(column), BooleanColumn)
+    return LevelReader(pairs, missing, spellings, any_case=any_case, thousands=mapping.thousands or "")
 
 
 def _counted(text: pl.Series) -> list[tuple[str, int]]:

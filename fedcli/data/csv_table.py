@@ -25,6 +25,7 @@ from fedcli.data.csv_blocks import MARKS_HINT, blocks
 from fedcli.data.decimal_sign import left_open, may_be_open, open_cell, shown_sign
 from fedcli.data.table import Records
 from fedcli.data.text_file import GZIP, SAMPLE_BYTES, UTF_16, first_bytes, open_text, wide_encoding
+from fedcli.data.thousands import THOUSANDS
 from fedcli.errors import BadTable, EmptyTable
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
@@ -113,7 +114,13 @@ class CsvTable:
 
 
 def open_csv(
-    path: Path, sample: bytes, *, delimiter: str | None, decimal: str | None, encoding: str | None
+    path: Path,
+    sample: bytes,
+    *,
+    delimiter: str | None,
+    decimal: str | None,
+    encoding: str | None,
+    thousands: str = "",
 ) -> CsvTable:
     """Read the header of a delimited text file.
 
@@ -124,6 +131,8 @@ def open_csv(
         Its first megabyte, see `text_file.first_bytes`.
     delimiter, decimal, encoding : str, optional
         Stated by the silo; what is not stated is found out from the sample.
+    thousands : str
+        Signs that part thousands, as the silo states them.
 
     Raises
     ------
@@ -154,11 +163,11 @@ def open_csv(
     header, height = _header(lines, delimiter, f"{path.name}:{first_line + blank + 1}")
     first_line += blank + height
     _refuse_title(header, lines, delimiter, f"{path.name}:{first_line}")
-    sign = shown_sign(csv.reader(lines, delimiter=delimiter), delimiter)
+    sign = shown_sign(csv.reader(lines, delimiter=delimiter), delimiter, thousands)
     comma = (decimal or sign) == ","
     # Who quotes 2,5 between commas may mean two answers, and a thousand by 1,250.
-    sign_open = decimal is None and (sign is None or (comma and delimiter == ","))
-    facts = _facts(path, sample, delimiter, encoding, comma)
+    sign_open = decimal is None and not thousands and (sign is None or (comma and delimiter == ","))
+    facts = (*_facts(path, sample, delimiter, encoding, comma), *_parted(thousands))
     return CsvTable(path, header, delimiter, comma, sign_open, encoding, wide, first_line, bare_returns, facts)
 
 
@@ -260,6 +269,11 @@ def _facts(path: Path, sample: bytes, delimiter: str, encoding: str | None, comm
         else []
     )
     return tuple(facts)
+
+
+def _parted(thousands: str) -> list[str]:
+    words = [word for word, signs in THOUSANDS.items() if signs == thousands]
+    return [f"thousands parted by a{'n' if word[0] in 'aeiou' else ''} {word}" for word in words]
 
 
 def _is_utf8(sample: bytes) -> bool:

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 
 import polars as pl
 
+from fedcli.data.thousands import shape
 from fedcli.errors import BadTable
 from fedcli.study.yaml import comment
 
@@ -25,11 +26,11 @@ _MORE_RECORDS = 200
 _QUOTED = re.compile(rb'"\s*[-+]?[1-9][0-9]{0,2},[0-9]{3}\s*"')
 
 
-def shown_sign(records: Iterable[list[str]], delimiter: str = ";") -> str | None:
+def shown_sign(records: Iterable[list[str]], delimiter: str = ";", thousands: str = "") -> str | None:
     """Return the decimal sign that some cell shows; None where none does, or where cells show both.
 
     Between commas a quoted ``1,2`` may be two answers: it shows nothing where another cell of its column holds a comma
-    and is no number.
+    and is no number. Where the silo states what parts ``thousands``, every number with the other sign shows it.
 
     Examples
     --------
@@ -39,9 +40,12 @@ def shown_sign(records: Iterable[list[str]], delimiter: str = ";") -> str | None
     (True, True)
     >>> shown_sign([["1.234", "950"]], ","), shown_sign([["1,2"], ["1,2,3"]], ",")
     ('.', None)
+    >>> shown_sign([["1 234,567"]], thousands=" "), shown_sign([["1,234"]], thousands=" ")
+    (',', ',')
     """
     between_commas = delimiter == ","
-    unclear = re.compile(_COMMA_ALONE if between_commas else _EITHER)
+    unclear = re.compile("(?!)" if thousands else _COMMA_ALONE if between_commas else _EITHER)
+    parted = re.compile(shape(thousands)) if thousands else None
     shown: dict[str, set[int]] = {".": set(), ",": set()}
     lists: set[int] = set()
     more = _MORE_RECORDS
@@ -50,7 +54,10 @@ def shown_sign(records: Iterable[list[str]], delimiter: str = ";") -> str | None
             for place, cell in enumerate(record):
                 if ("," not in cell and "." not in cell) or unclear.match(cell):
                     continue
-                sign = _sign(cell.strip())
+                plain = cell.strip()
+                if parted and parted.match(plain):
+                    plain = plain.translate(dict.fromkeys(map(ord, thousands)))
+                sign = _sign(plain)
                 if sign is not None:
                     shown[sign].add(place)
                 elif between_commas and "," in cell:
@@ -91,8 +98,8 @@ def left_open(column: str, cell: str, where: str) -> BadTable:
     error = BadTable(
         f"nobody can tell whether the {word} in numbers of column '{comment(column)}' is the decimal sign or parts "
         "thousands",
-        hint=f"if it is the decimal sign, write in silo.yaml: table: {{decimal: {word}}}; if it parts thousands, "
-        "export the numbers without it",
+        hint=f"if it is the decimal sign, write in silo.yaml: table: {{decimal: {word}}}; "
+        f"if it parts thousands, table: {{thousands: {word}}}",
         where=where,
     )
     error.column = column

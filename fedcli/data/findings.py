@@ -53,7 +53,8 @@ class Finding:
     rows: int = 0
     places: list[tuple[str, str, int]] = field(default_factory=list)
     labels: set[str] = field(default_factory=set)
-    other_decimal: bool = False
+    other_decimal: bool = True
+    parted: set[str] = field(default_factory=set)
     codes: dict[str, int] = field(default_factory=dict)
     same: set[str] = field(default_factory=set)
     spellings: tuple[str, ...] | None = None
@@ -141,7 +142,16 @@ class Findings:
 
     def _not_a_number(self, f: Finding) -> tuple[str, str]:
         message = f"{self._called(f.column)} is not a number in {_count(f.rows, 'row')}"
-        if f.other_decimal:
+        if f.parted:
+            word = min(f.parted)
+            decimal = f"; if it is the decimal sign: table: {{decimal: {word}}}" if f.other_decimal else ""
+            return (
+                message,
+                f"if the {word} parts thousands here, write in silo.yaml: table: {{thousands: {word}}}{decimal}; else "
+                "correct the cells",
+            )
+        # A point or comma that parts thousands settles the decimal sign.
+        if f.other_decimal and self._mapping.thousands not in (".", ","):
             return (
                 message,
                 "numbers here seem to use another decimal sign: in silo.yaml, table: {decimal: comma} or point",

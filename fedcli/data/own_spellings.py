@@ -8,13 +8,15 @@ that lost its spelling is written here: else one group would be counted as anoth
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from fedcli.data.thousands import number_parted
 from fedcli.study.document import BinaryTarget, BooleanColumn, Category, Cell, ClassTarget, Study
 from fedcli.study.spelling import YES_OR_NO, identity, number_of, plain
 from fedcli.study.yaml import comment, scalar
 
 _ANSWERS = ("no", "yes")
+_Found = Callable[[Cell], str | float]
 
 
 class Contradiction(ValueError):
@@ -38,7 +40,9 @@ def agreed_spellings(study: Study, column: str) -> list[tuple[str, int]]:
     return []
 
 
-def check_own(study: Study, column: str, levels: Mapping[str, str], missing: Sequence[Cell]) -> None:
+def check_own(
+    study: Study, column: str, levels: Mapping[str, str], missing: Sequence[Cell], *, thousands: str = ""
+) -> None:
     """Refuse a silo's spellings that contradict each other, or take an agreed level its only spelling.
 
     Parameters
@@ -50,24 +54,36 @@ def check_own(study: Study, column: str, levels: Mapping[str, str], missing: Seq
         Local spelling to agreed level.
     missing : sequence of str or number
         The silo's own codes; that one of the study's means a level here is the silo's to say.
+    thousands : str
+        Signs that part thousands in the silo's own spellings.
 
     Raises
     ------
     Contradiction
     """
-    _check_once(levels, missing)
+
+    def own(value: Cell) -> str | float:
+        """Return what a spelling of the silo's is compared by."""
+        number = number_parted(plain(value), thousands) if thousands and isinstance(value, str) else None
+        return number if number is not None else identity(value)
+
+    _check_once(levels, missing, own)
     agreed = agreed_spellings(study, column)
-    if agreed:
-        answers = isinstance(study.features.get(column), BooleanColumn)
+    if not agreed:
+        return
+    if isinstance(study.features.get(column), BooleanColumn):
+        # Yes and no are found in any case.
+        _check_left(agreed, levels, missing, lambda value: own(plain(value).casefold()), answers=True, kind="level")
+    else:
         kind = "value" if isinstance(study.part(column), BinaryTarget) else "level"
-        _check_left(agreed, levels, missing, answers=answers, kind=kind)
+        _check_left(agreed, levels, missing, own, answers=False, kind=kind)
 
 
-def _check_once(levels: Mapping[str, str], missing: Sequence[Cell]) -> None:
+def _check_once(levels: Mapping[str, str], missing: Sequence[Cell], found: _Found) -> None:
     """Refuse a spelling with two meanings."""
     meant: dict[str | float, str] = {}
     for local, level in levels.items():
-        before = meant.setdefault(identity(local), level)
+        before = meant.setdefault(found(local), level)
         if before != level:
             raise Contradiction(
                 ("levels", local),
@@ -75,35 +91,41 @@ def _check_once(levels: Mapping[str, str], missing: Sequence[Cell]) -> None:
                 "blanks around it do not count, and numbers go by their value: keep one",
             )
     for i, code in enumerate(missing):
-        if identity(code) in meant:
+        if found(code) in meant:
             raise Contradiction(
                 ("missing", i),
-                f"'{_said(code)}' is mapped to '{_said(meant[identity(code)])}' and means 'not known' too",
+                f"'{_said(code)}' is mapped to '{_said(meant[found(code)])}' and means 'not known' too",
                 "take it out of levels or of missing",
             )
 
 
 def _check_left(
-    agreed: Sequence[tuple[str, int]], levels: Mapping[str, str], missing: Sequence[Cell], *, answers: bool, kind: str
+    agreed: Sequence[tuple[str, int]],
+    levels: Mapping[str, str],
+    missing: Sequence[Cell],
+    found: _Found,
+    *,
+    answers: bool,
+    kind: str,
 ) -> None:
     """Refuse that an agreed level has no spelling left; ``answers`` are yes and no."""
     codes = {identity(text): code for text, code in agreed}
     names = _ANSWERS if answers else {code: text for text, code in reversed(agreed)}
-    # What each agreed spelling that is used otherwise means here; yes and no are found in any case.
+    # What each agreed spelling that is used otherwise means here.
     changed: dict[tuple[str | int, ...], tuple[Cell, str]] = {}
     for local, level in levels.items():
         code = codes[identity(level)]
-        if codes.get(_found(local, answers), code) != code:
+        if codes.get(found(local), code) != code:
             changed["levels", local] = local, f"mapped to '{_said(names[code])}'"
     for i, value in enumerate(missing):
-        if _found(value, answers) in codes:
+        if found(value) in codes:
             changed["missing", i] = value, "taken for missing"
-    taken = {_found(value, answers) for value, _ in changed.values()}
+    taken = {found(value) for value, _ in changed.values()}
     written = {codes[identity(level)] for level in levels.values()}
     # Of the many ways to write yes and no a table uses one: that others are left says nothing.
     written |= set() if answers else {code for text, code in agreed if identity(text) not in taken}
     for path, (value, use) in changed.items():
-        code = codes[_found(value, answers)]
+        code = codes[found(value)]
         if code in written:
             continue
         name = names[code]
@@ -114,10 +136,6 @@ def _check_left(
             f"say as well how '{_said(name)}' is written here: levels: "
             f"{{SPELLING: {name if number_of(name) is not None else comment(scalar(name))}}}",
         )
-
-
-def _found(value: Cell, answers: bool) -> str | float:
-    return identity(plain(value).casefold()) if answers else identity(value)
 
 
 def _said(value: Cell) -> str:

@@ -145,6 +145,7 @@ def propose(
         "#   admitted: {column: Aufnahme, date: DD.MM.YYYY}",
         "# If delimiter, decimal sign or encoding are guessed wrong:",
         "#   table: {delimiter: semicolon, decimal: comma, encoding: latin-1}",
+        "# If 1.234 is more than a thousand:   table: {thousands: point}        or comma, space, apostrophe",
         "# Of a workbook, which sheet:   table: {sheet: NAME}",
     ]
     found: list[str] = []

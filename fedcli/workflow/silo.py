@@ -188,6 +188,7 @@ def opened_table(data: Path | str, mapping: Mapping) -> Table:
         encoding=mapping.encoding,
         sheet=mapping.sheet,
         query=mapping.query,
+        thousands=mapping.thousands,
     )
 
 

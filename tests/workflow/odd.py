@@ -18,12 +18,12 @@ import pytest
 
 from fedcli.data.checking import RowReader, check_table
 from fedcli.data.mapping import read_mapping
-from fedcli.data.reading import open_table
 from fedcli.data.table import Table
 from fedcli.errors import FedcliError
 from fedcli.preparing.rows import Rows
 from fedcli.study.document import Study
 from fedcli.study.reading import read_study
+from fedcli.workflow.silo import opened_table
 from tests.workflow.play import snapshot
 
 # Every column but age and sex may be missing, so that odd cells can be told from missing ones.
@@ -147,9 +147,7 @@ def opened(folder: Path, content: Content, own: str, study: Study = CLINIC) -> t
         path = folder / "t.csv"
         path.write_bytes(content.encode() if isinstance(content, str) else content)
     mapping = read_mapping(own, study)
-    return mapping, open_table(
-        path, delimiter=mapping.delimiter, decimal=mapping.decimal, encoding=mapping.encoding, sheet=mapping.sheet
-    )
+    return mapping, opened_table(path, mapping)
 
 
 def agrees(folder: Path, case: Read) -> None:

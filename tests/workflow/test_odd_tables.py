@@ -113,6 +113,21 @@ READ: dict[str, Read] = {
         whole(",", income=["1.250", "980", "-52.000"]),
         tuple((*row[:2], income, *row[3:]) for row, income in zip(WHOLE, (1.25, 980.0, -52.0), strict=True)),
     ),
+    "points that part thousands, as stated": Read(
+        comma(income=["1.250", "980", "-52.000"]), own="table: {thousands: point}", fact="thousands parted by a point"
+    ),
+    "points that part thousands, and no decimals": Read(
+        whole(income=["1.250", "980", "-52.000"]), WHOLE, own="table: {thousands: point}"
+    ),
+    "commas that part thousands, as stated": Read(
+        text(income=['"1,250.00"', "980", '"-52,000"']), own="table: {thousands: comma}"
+    ),
+    "blanks that part thousands, as stated": Read(
+        comma(income=["1 250", "980,00", "-52\u202f000,0"]), own="table: {thousands: space}", fact="decimal comma"
+    ),
+    "apostrophes that part thousands, as stated": Read(
+        text(";", income=["1'250", "980", "-52\u2019000.0"]), own="table: {thousands: apostrophe}"
+    ),
     "whole numbers alone": Read(whole(), WHOLE),
     "another unit": Read(
         text(chol=["5.2", "4.5", ""]),

@@ -107,6 +107,10 @@ def test_an_agreed_level_that_is_given_another_meaning_is_written_otherwise(
     assert hint in said
 
 
+def test_case_counts_in_a_silos_own_spellings() -> None:
+    assert codes("smoker", "{levels: {J: yes, j: no}}", ["J", "j"]) == [1, 0]
+
+
 def test_the_line_is_that_of_the_spelling() -> None:
     refused("sex", "\n    levels:\n      M: male\n      female: male", line=5)
     refused("sex", "\n    missing:\n      - x\n      - male", line=5)

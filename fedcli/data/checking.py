@@ -14,7 +14,7 @@ from fedcli.data.cells import number_of
 from fedcli.data.converting import Converter
 from fedcli.data.mapping import Mapping, agreed_columns, nearest
 from fedcli.data.reading_report import ReadingReport
-from fedcli.data.saying import said_places
+from fedcli.data.saying import said_places, silo_line
 from fedcli.data.table import Table
 from fedcli.errors import EmptyTable, FedcliError, MissingColumn
 from fedcli.preparing.rows import Rows
@@ -47,10 +47,10 @@ def missing_columns(
         if headless:
             hint = "the first line must name the columns, here it holds numbers"
         elif near is not None:
-            line = f"{comment(scalar(column))}: {{column: {comment(scalar(near))}}}"
+            line = silo_line(mapping, column, "column", scalar(near))
             hint = f"if '{comment(near)}' is it, write in silo.yaml under columns: {line}"
         else:
-            hint = f"say which column it is in silo.yaml under columns: {comment(scalar(column))}: {{column: NAME}}"
+            hint = f"say which column it is in silo.yaml under columns: {silo_line(mapping, column, 'column', 'NAME')}"
         named = f" (silo.yaml names it for '{comment(column)}')" if local != column else ""
         errors.append(MissingColumn(f"the table has no column '{comment(local)}'{named}", hint=hint, where=table.name))
     return tuple(errors)
@@ -143,7 +143,7 @@ class RowReader:
     @property
     def errors(self) -> tuple[FedcliError, ...]:
         """What the latest pass found wrong: one per column and kind, in the study's order of columns."""
-        found = self._converter.findings.errors()
+        found = self._converter.findings.errors(self.report.seen)
         return found if found or self.report.rows_used else (self._empty(self.report),)
 
     def places(self, positions: Sequence[int]) -> str:

@@ -12,12 +12,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from fedcli.data.cells import MISSING, UNKNOWN, YES_OR_NO, BoolArray, Codes, LevelReader, read_numbers
+from fedcli.data.cells import MISSING, UNKNOWN, BoolArray, Codes, LevelReader, read_numbers
 from fedcli.data.dates import Spelling, read_days
 from fedcli.data.findings import Finding, Findings
 from fedcli.data.mapping import Mapping, agreed_columns
+from fedcli.data.own_spellings import agreed_spellings
 from fedcli.data.reading_report import ReadingReport
 from fedcli.data.table import Records
+from fedcli.data.thousands import THOUSANDS, shape
 from fedcli.data.typed import as_text
 from fedcli.errors import (
     BadTarget,
@@ -33,7 +35,6 @@ from fedcli.fileformat.statistics import FloatArray
 from fedcli.preparing.rows import Rows
 from fedcli.study.document import (
     BooleanColumn,
-    CategoryColumn,
     ClassTarget,
     CountTarget,
     DateColumn,
@@ -223,13 +224,15 @@ class Converter:
     def _read_numbers(self, kept: _Kept, column: str) -> tuple[FloatArray, BoolArray]:
         """Return a column in agreed units (n,), NaN where missing or no number, and where it is no number."""
         cells = kept.frame.get_column(self._mapping.local(column))
-        values, bad = read_numbers(cells, self._missing[column], decimal_comma=self._decimal_comma)
+        values, bad = read_numbers(
+            cells, self._missing[column], decimal_comma=self._decimal_comma, thousands=self._mapping.thousands or ""
+        )
         if bad.any():
             finding = self.findings.add(NotANumber, column, kept.batch, kept.records, bad)
             text = as_text(cells.filter(pl.Series(bad))).str.strip_chars()
             finding.add_cells(_counted(text))
-            finding.parted |= bool(text.str.contains(_PARTED).any())
             finding.other_decimal &= bool(text.str.contains(r"^[-+]?[0-9]*[.,][0-9]+$").all())
+            finding.parted |= {word for word, signs in THOUSANDS.items() if text.str.contains(shape(signs)).any()}
         conversion = self._mapping.of(column)
         if conversion.multiply != 1.0 or conversion.add != 0.0:
             values = values * conversion.multiply + conversion.add
@@ -288,22 +291,18 @@ def _extent(values: FloatArray) -> tuple[float, float]:
 def missing_codes(study: Study, column: str, mapping: Mapping) -> Codes:
     """Return what means 'not known' in an agreed column, by the study and by the silo."""
     part = study.part(column)
-    return Codes.of((*getattr(part, "missing", ()), *mapping.of(column).missing))
+    own = Codes.of(mapping.of(column).missing, thousands=mapping.thousands or "")
+    return Codes.of(getattr(part, "missing", ())) | own
 
 
 def level_reader(study: Study, column: str, mapping: Mapping) -> LevelReader:
     """Return the reader of a category's levels, or of an outcome's classes."""
-    feature, target = study.features.get(column), study.target
-    if isinstance(feature, BooleanColumn):
-        pairs = list(YES_OR_NO)
-    elif isinstance(feature, CategoryColumn):
-        pairs = [(level, i) for i, level in enumerate(feature.levels)]
-    elif isinstance(target, ClassTarget):
-        pairs = list(target.spellings)
-    else:
+    pairs = agreed_spellings(study, column)
+    if not pairs:
         raise ValueError(f"{column} has no levels")
     spellings, missing = mapping.of(column).levels, missing_codes(study, column, mapping)
-    return LevelReader(pairs, missing, spellings, any_case=isinstance(feature, BooleanColumn))
+    any_case = isinstance(study.features.get(column), BooleanColumn)
+    return LevelReader(pairs, missing, spellings, any_case=any_case, thousands=mapping.thousands or "")
 
 
 def _counted(text: pl.Series) -> list[tuple[str, int]]:

@@ -65,9 +65,10 @@ class WrongPassphrase(FileError):
 
 
 class BadTable(FileError):
-    """A table cannot be read."""
+    """A table cannot be read; ``column`` names the one without which it could."""
 
     code = "E310"
+    column = ""
 
 
 class MissingColumn(FileError):

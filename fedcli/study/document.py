@@ -10,7 +10,7 @@ import math
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from fedcli.study.columns import (
     BooleanColumn,
@@ -24,6 +24,7 @@ from fedcli.study.columns import (
     NumberColumn,
     NumberFeature,
 )
+from fedcli.study.contradictions import ALREADY_SIGNED, contradictions
 from fedcli.study.part import Cell, Part, Range, check_range, settled
 from fedcli.study.targets import BinaryTarget, CategoryTarget, ClassTarget, CountTarget, NoTarget, NumberTarget, Target
 from fedcli.study.terms import Interaction, Log, Spline, Term, check_terms
@@ -233,7 +234,7 @@ class Study(Part):
     coordinator: Member | None = None
 
     @model_validator(mode="after")
-    def _columns_once(self) -> Self:
+    def _consistent(self, info: ValidationInfo) -> Self:
         others = [part.column for part in self.roles]
         for column in others:
             if column in self.features or others.count(column) > 1:
@@ -244,6 +245,9 @@ class Study(Part):
         if self.coordinator is not None and self.coordinator.name in names:
             raise ValueError(f"'{self.coordinator.name}' is both coordinator and silo")
         check_terms(self.terms, self.features)
+        if info.context is not ALREADY_SIGNED:
+            for problem in contradictions(self.features, self.target):
+                raise problem
         return self
 
     @property

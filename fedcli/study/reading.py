@@ -115,7 +115,7 @@ def _said(error: Any, tree: Tree) -> tuple[int, str, str, str]:
     kind, context = str(error["type"]), error.get("ctx", {})
     path, model = _place(error["loc"])
     if isinstance(context.get("error"), Placed):
-        path = context["error"].path
+        path = (*path, *context["error"].path)
     field = ".".join(str(part) for part in path) or "the study"
     message, hint = _sentence(kind, context, path, field, model, error)
     return tree.line(path), message, hint, tree.where(path)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from fedcli.study.part import Cells, Part, Range, as_cell, check_range
+from fedcli.study.part import Cells, Part, Range, as_levels, check_range
 
 
 class BinaryTarget(Part):
@@ -93,9 +93,7 @@ class CategoryTarget(Part):
     @field_validator("levels", mode="before")
     @classmethod
     def _as_text(cls, value: Any) -> Any:
-        if not isinstance(value, (list, tuple)):
-            return value
-        return tuple(cell if isinstance(cell, str) else str(cell) for cell in map(as_cell, value))
+        return as_levels(value)
 
     @field_validator("levels")
     @classmethod

@@ -158,11 +158,8 @@ def _tests(found: Computed) -> tuple[ReleaseTest, ...]:
             f"{smallest.says}: {smallest.count:,}" if smallest else "there are no groups",
             "passed" if rules.min_cell > 1 else "no rule",
         ),
-        ReleaseTest(
-            "one row standing out in a sum",
-            "no row with most of the weight at any point at which sums are taken",
-            f"{len(found.sums.layout.blocks)} kinds of sums, none has one",
-        ),
+        _at_points(found),
+        _share(found),
         ReleaseTest(
             "rows that differ from an earlier release",
             f"none, or at least {found.least:,}",
@@ -190,16 +187,26 @@ def _agreed_tests(found: Computed) -> list[ReleaseTest]:
     if rules.levels_per_row is not None:
         required = f"at most {rules.levels_per_row:g} for each row"
         tests.append(ReleaseTest("levels per row", required, f"{most / disclosure.n_rows:.2g}"))
-    if rules.largest_share is not None:
-        largest = disclosure.largest
-        tests.append(
-            ReleaseTest(
-                "share of one row in a column's sum",
-                f"at most {rules.largest_share:.0%}",
-                f"{largest.column}: {largest.share:.1%}" if largest else "there are no such sums",
-            )
-        )
     return tests
+
+
+def _at_points(found: Computed) -> ReleaseTest:
+    """Return the rule on weights at points, and which kinds of sums were held to it."""
+    rule, tested = "one row standing out at a point", found.sums.guarded
+    required = "no row with most of the weight at any point at which sums are taken"
+    if not tested:
+        return ReleaseTest(rule, required, "no sum of this round is at one", "not tested")
+    return ReleaseTest(rule, required, f"{', '.join(tested)}: none has one")
+
+
+def _share(found: Computed) -> ReleaseTest:
+    """Return the rule on dominance, also where the study has none: then nobody has looked."""
+    rule, largest = "one row's share of a column's sums", found.disclosure.largest
+    most = found.plan.study.rules.largest_share
+    if most is None:
+        return ReleaseTest(rule, "anything", "not measured", "no rule")
+    share = f"{largest.column}: {largest.share:.1%}" if largest else "there are no such sums"
+    return ReleaseTest(rule, f"at most {most:.0%}", share)
 
 
 def sheet_of(side: SiloSide, found: Computed, release: Release) -> Sheet:

@@ -106,7 +106,7 @@ def test_the_sheet_and_the_agreement_name_the_preset_and_its_tests(town):
     release = place.train("north").release
     named = {test.rule for test in release.tests}
     assert {"coefficients per row", "levels of a category", "levels per row"} <= named
-    assert "share of one row in a column's sum" in named
+    assert "one row's share of a column's sums" in named
 
 
 def test_a_preset_gives_way_to_what_is_written_and_is_frozen_with_its_values():

@@ -63,7 +63,7 @@ def test_the_sheet_says_what_would_leave_behind_how_many_rows_and_to_whom(town: 
         "What would leave north in round 1",
         "80 training rows",
         "registry, for this silo alone",
-        "passed    rows in the sums: required at least 10; here 80",
+        "passed      rows in the sums: required at least 10; here 80",
         "there is no earlier one",
         "aggregation is plain",
         town.secrets["registry"].public_identity().fingerprint[:11],

@@ -51,7 +51,7 @@ def test_the_text_fits_80_columns_and_says_each_thing() -> None:
     assert max(map(len, text.splitlines())) <= 80
     for words in ("curvature: 10 numbers", "values: 2 x 3 = 6 numbers", "sums of products", "123 training rows"):
         assert words in text
-    assert "passed    fewest rows: required at least 10; here 123" in text
+    assert "passed      fewest rows: required at least 10; here 123" in text
     assert "ab" * 32 in text
 
 

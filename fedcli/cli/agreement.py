@@ -67,7 +67,9 @@ def _further(rules: Rules) -> list[str]:
     if rules.levels_per_row is not None:
         found.append(f"at most {rules.levels_per_row:g} levels of a category per training row")
     if rules.largest_share is not None:
-        found.append(f"no row with more than {rules.largest_share:.0%} of a column's sum")
+        found.append(f"no row with more than {rules.largest_share:.0%} of a column's sum or sum of squares")
+    else:
+        found.append("no rule on one row's share of a sum")
     return found
 
 

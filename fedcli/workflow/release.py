@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fedcli.compute.shares import COUNTED, FLOOR, MULTIPLIED, SUMMED
 from fedcli.compute.update import Sums
 from fedcli.crypto.keys import PublicKey
 from fedcli.data.reading_report import ReadingReport
@@ -160,6 +161,7 @@ def _tests(found: Computed) -> tuple[ReleaseTest, ...]:
         ),
         _at_points(found),
         _share(found),
+        *_not_covered(found),
         ReleaseTest(
             "rows that differ from an earlier release",
             f"none, or at least {found.least:,}",
@@ -205,8 +207,21 @@ def _share(found: Computed) -> ReleaseTest:
     most = found.plan.study.rules.largest_share
     if most is None:
         return ReleaseTest(rule, "anything", "not measured", "no rule")
-    share = f"{largest.column}: {largest.share:.1%}" if largest else "there are no such sums"
-    return ReleaseTest(rule, f"at most {most:.0%}", share)
+    required = f"at most {most:.0%} of a sum or a sum of squares, of all rows, a class, a level or a fold"
+    here = f"{largest.share:.1%} of {largest.says}" if largest else f"none has more than {min(FLOOR, most):.0%}"
+    return ReleaseTest(rule, required, here)
+
+
+def _not_covered(found: Computed) -> list[ReleaseTest]:
+    """Return which kinds of sums neither of the two looks at; counts are held to the rule on groups."""
+    names = [block.name for block in found.sums.layout if block.name not in (*found.sums.guarded, *COUNTED)]
+    if found.plan.study.rules.largest_share is not None:
+        mixed = [name for name in names if name in MULTIPLIED]
+        names = [name for name in names if name not in SUMMED]
+        names += [f"products of two columns ({', '.join(mixed)})"] if mixed else []
+    if not names:
+        return []
+    return [ReleaseTest("sums that no test on one row looks at", "nothing", ", ".join(names), "not tested")]
 
 
 def sheet_of(side: SiloSide, found: Computed, release: Release) -> Sheet:

@@ -208,4 +208,6 @@ def agreement_warnings(study: Study) -> tuple[str, ...]:
         )
     if study.rules.min_cell < 3:
         warnings.append(f"min_cell is {study.rules.min_cell}: groups of that few rows may be visible in the sums")
+    if study.rules.largest_share is None:
+        warnings.append("there is no rule on largest_share: a column's sum may be nearly the value of one row")
     return tuple(warnings)

@@ -90,7 +90,7 @@ def test_another_level_that_stays_small_is_refused(town):
     [
         ("parameters_per_row: 0.03", TooManyColumns, "4 coefficients from 80 training rows"),
         ("levels_per_row: 0.02", TooManyColumns, "'sex' has 2 levels for 80 training rows"),
-        ("largest_share: 0.01", DominantRow, "one row makes more than 1% of what the sum of"),
+        ("largest_share: 0.01", DominantRow, "one row makes more than 1% of the sum of"),
     ],
 )
 def test_a_silo_beyond_an_agreed_rule_sends_nothing(town, rules, error, words):

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedcli.errors import BadStudy
-from fedcli.study.document import Member
+from fedcli.study.document import LARGEST_SHARE, Member
 from fedcli.study.draft import Sample, SampleColumn, draft, replace_silos
 from fedcli.study.reading import read_study
 
@@ -17,7 +17,7 @@ names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=1
 def test_the_example_is_a_valid_study_with_the_default_rules() -> None:
     study = read_study(draft("heart", "Heart disease"))
     assert study.rules.aggregation == "plain"
-    assert study.rules == type(study.rules)(aggregation="plain")
+    assert study.rules == type(study.rules)(aggregation="plain", largest_share=LARGEST_SHARE)
     assert study.model.estimator == "LogisticRegression"
 
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fedcli.compute.shares import COUNTED, FLOOR, MULTIPLIED, SUMMED
 from fedcli.compute.update import Sums
 from fedcli.crypto.keys import PublicKey
 from fedcli.data.reading_report import ReadingReport
@@ -22,6 +21,14 @@ from fedcli.privacy.disclosure import Disclosure
 from fedcli.report.sheet import Sheet, SheetBlock, SheetContext, SheetTest
 from fedcli.workflow.approve import PAGE_ENDING, SHEET_ENDING
 from fedcli.workflow.files import SOFTWARE
+from fedcli.workflow.release_rules import (
+    not_covered,
+    rows_that_differ,
+    share_of_one_row,
+    warnings_elsewhere,
+    weights_at_points,
+)
+from fedcli.workflow.releases import Compared
 from fedcli.workflow.results import Release, ReleaseBlock, ReleaseTest
 from fedcli.workflow.silo import SiloSide
 from fedcli.workflow.workspace import make_folder, write_bytes
@@ -60,6 +67,8 @@ class Computed:
         Whether the table is another than before, and whether an earlier run stopped half-way.
     differs : Difference or None
         From the most similar set of rows that was summed before; None before the first.
+    elsewhere : Compared
+        The same for what other workspaces and studies of this silo have released.
     least : int
         In how many rows a later release must differ from an earlier one, if it does.
     """
@@ -77,6 +86,7 @@ class Computed:
     changed: bool
     interrupted: bool
     differs: Difference | None
+    elsewhere: Compared
     least: int
 
     @property
@@ -109,6 +119,7 @@ def release_of(side: SiloSide, found: Computed, target: Path, *, again: bool) ->
         differs = found.differs
         counted = f" ({differs.added:,} new and {differs.removed:,} gone in the sums)" if differs is not None else ""
         warnings.append(CHANGED_WARNING.format(counted=counted))
+    warnings += warnings_elsewhere(found.elsewhere, side.study.digest, found.least)
     if found.interrupted:
         warnings.append(INTERRUPTED_WARNING)
     for column, count in found.report.outside.items():
@@ -159,16 +170,10 @@ def _tests(found: Computed) -> tuple[ReleaseTest, ...]:
             f"{smallest.says}: {smallest.count:,}" if smallest else "there are no groups",
             "passed" if rules.min_cell > 1 else "no rule",
         ),
-        _at_points(found),
-        _share(found),
-        *_not_covered(found),
-        ReleaseTest(
-            "rows that differ from an earlier release",
-            f"none, or at least {found.least:,}",
-            "there is no earlier one"
-            if found.differs is None
-            else f"{found.differs.added:,} new, {found.differs.removed:,} gone",
-        ),
+        weights_at_points(found.sums),
+        share_of_one_row(rules, disclosure),
+        *not_covered(found.sums, rules),
+        *rows_that_differ(found.differs, found.elsewhere, found.least),
         ReleaseTest("round", f"at most {rules.max_rounds}", str(found.round)),
         *_agreed_tests(found),
     ]
@@ -190,38 +195,6 @@ def _agreed_tests(found: Computed) -> list[ReleaseTest]:
         required = f"at most {rules.levels_per_row:g} for each row"
         tests.append(ReleaseTest("levels per row", required, f"{most / disclosure.n_rows:.2g}"))
     return tests
-
-
-def _at_points(found: Computed) -> ReleaseTest:
-    """Return the rule on weights at points, and which kinds of sums were held to it."""
-    rule, tested = "one row standing out at a point", found.sums.guarded
-    required = "no row with most of the weight at any point at which sums are taken"
-    if not tested:
-        return ReleaseTest(rule, required, "no sum of this round is at one", "not tested")
-    return ReleaseTest(rule, required, f"{', '.join(tested)}: none has one")
-
-
-def _share(found: Computed) -> ReleaseTest:
-    """Return the rule on dominance, also where the study has none: then nobody has looked."""
-    rule, largest = "one row's share of a column's sums", found.disclosure.largest
-    most = found.plan.study.rules.largest_share
-    if most is None:
-        return ReleaseTest(rule, "anything", "not measured", "no rule")
-    required = f"at most {most:.0%} of a sum or a sum of squares, of all rows, a class, a level or a fold"
-    here = f"{largest.share:.1%} of {largest.says}" if largest else f"none has more than {min(FLOOR, most):.0%}"
-    return ReleaseTest(rule, required, here)
-
-
-def _not_covered(found: Computed) -> list[ReleaseTest]:
-    """Return which kinds of sums neither of the two looks at; counts are held to the rule on groups."""
-    names = [block.name for block in found.sums.layout if block.name not in (*found.sums.guarded, *COUNTED)]
-    if found.plan.study.rules.largest_share is not None:
-        mixed = [name for name in names if name in MULTIPLIED]
-        names = [name for name in names if name not in SUMMED]
-        names += [f"products of two columns ({', '.join(mixed)})"] if mixed else []
-    if not names:
-        return []
-    return [ReleaseTest("sums that no test on one row looks at", "nothing", ", ".join(names), "not tested")]
 
 
 def sheet_of(side: SiloSide, found: Computed, release: Release) -> Sheet:

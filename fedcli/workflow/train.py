@@ -15,6 +15,8 @@ from fedcli.compute.cells import small_outcome
 from fedcli.compute.spool import Spool
 from fedcli.compute.update import hash_rows, rows_digest, sum_update
 from fedcli.crypto.keys import PublicKey, SecretKey
+from fedcli.crypto.studysecret import releases_secret
+from fedcli.data.checking import RowReader
 from fedcli.errors import BadMapping, NotApproved, NotConfirmed, OtherSilo
 from fedcli.fileformat.manifest import Manifest
 from fedcli.preparing.holdout import folds_of, held_out
@@ -37,7 +39,9 @@ from fedcli.workflow.limits import (
 from fedcli.workflow.memory import SiloMemory
 from fedcli.workflow.models import OpenedModel, open_model, start_of
 from fedcli.workflow.release import Computed, ledger_entry, release_of, sheet_of, write_sheet
+from fedcli.workflow.release_records import keep_secret
 from fedcli.workflow.released import EVALUATED, SUMMED, Released
+from fedcli.workflow.releases import Releases, too_few_elsewhere
 from fedcli.workflow.results import Release, Trained
 from fedcli.workflow.silo import SiloSide, open_silo
 from fedcli.workflow.trail import points_before, remember_points
@@ -121,8 +125,12 @@ def train(
         )
     plan = Plan(side.study.study)
     tell("reading and checking the table")
-    reader = side.reader()
-    with Spool(reader, side.workspace.private) as spool:
+    table, least = side.table(), least_difference(rules)
+    releases = Releases(side, releases_secret(secret), table.columns, least)
+    with (
+        releases.hasher(number, memory.rows_of_study(), decimal_comma=table.decimal_comma) as local,
+        Spool(reader := RowReader(plan.study, side.mapping, table, local=local), side.workspace.private) as spool,
+    ):
         tell("testing what would leave")
         for problem in spread_problems(side.study.study, reader.report.extent):
             raise problem
@@ -135,13 +143,14 @@ def train(
         digest = rows_digest(hashes, memory.secret())
         changed = rows_changed(memory, digest, number)
         summed, evaluated = Released(memory.folder, SUMMED), Released(memory.folder, EVALUATED)
-        least = least_difference(rules)
+        elsewhere = releases.look(local, mask)
         tell("summing over the rows")
         own = memory.recall(parent.document.members.get(name)) if parent.document else None
         silent = int(mask.sum()) < rules.min_cell
         if isinstance(plan.study.target, ClassTarget):
             silent = silent or small_outcome(spool, mask, rules.min_cell, plan.study.target.n_classes)
-        silent = silent or any(found.shows_few(least) for found in evaluated.differences(hashes[mask]))
+        before = [*evaluated.differences(hashes[mask]), *(pair[1] for pair in elsewhere.evaluated.found)]
+        silent = silent or any(found.shows_few(least) for found in before)
         trail = points_before(memory.folder, _update(parent, number, attempt))
         sums = sum_update(plan, parent.state, spool, mask, own, silent=silent, trail=trail, folds=folds)
     differences = summed.differences(hashes[~mask])
@@ -159,19 +168,27 @@ def train(
         changed=changed,
         interrupted=interrupted,
         differs=nearest(differences),
+        elsewhere=elsewhere.summed,
         least=least,
     )
     sent = memory.sent(number, attempt, parent.parent)
     again = sent is not None
     if sent is not None and sent.content != found.content:
         raise other_numbers(number, attempt, name)
-    if sent is None and (refusal := too_few_differ(differences, least)) is not None:
-        raise refusal
+    if sent is None:
+        for refusal in (
+            too_few_differ(differences, least),
+            too_few_elsewhere(elsewhere.summed, side.study.digest, least),
+        ):
+            if refusal is not None:
+                raise refusal
     target = Path(out) if out is not None else side.workspace.outbox / found.file_name
     release = release_of(side, found, target, again=again)
     result = Trained(number, attempt, None, disclosure.n_rows, release.size, release, again)
     if dry_run:
         return result
+    if sent is None:
+        releases.check_place()
     manifest, sheet = _manifest(side, found, memory), sheet_of(side, found, release)
     if sent is None and reviewer is not None:
         manifest = replace(manifest, approval=_approved(side, found, sheet, reviewer, manifest))
@@ -185,15 +202,19 @@ def train(
     tell("signing and encrypting")
     if sent is None:
         check_free(target, force=force)
+        keep_secret(memory.folder, releases.secret)
+        shown = {SUMMED: ~mask}
+        if number > 1 and mask.any() and not sums.silent_holdout:
+            shown[EVALUATED] = mask
+        releases.record(elsewhere, shown, digest)
         sealed, made = _write_sealed(side, secret, found, memory, manifest)
         remember_points(memory.folder, _update(parent, number, attempt), parent.state, sums)
         write_sheet(side, found, sheet)
         # The ledger before the memory: a run that stops in between is recorded twice, never not at all.
         side.append(ledger_entry(side, found, release, update=made, sheet=sheet.digest(), reviewer=reviewer, now=now))
         memory.remember_rows(digest, attempt)
-        summed.remember(hashes[~mask])
-        if number > 1 and mask.any() and not sums.silent_holdout:
-            evaluated.remember(hashes[mask])
+        for kind, chosen in shown.items():
+            Released(memory.folder, kind).remember(hashes[chosen])
         sent = memory.record(number, attempt, parent.parent, made, sealed, sums, name=found.file_name)
     stored = memory.sealed(sent)
     if not (target.exists() and target.read_bytes() == stored):

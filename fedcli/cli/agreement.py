@@ -80,7 +80,10 @@ def _further(rules: Rules) -> list[str]:
     if rules.levels_per_row is not None:
         found.append(f"at most {_exact(rules.levels_per_row)} levels of a category per training row")
     if rules.largest_share is not None:
-        found.append(f"no row with more than {_exact(100 * rules.largest_share)}% of a column's sum")
+        share = _exact(100 * rules.largest_share)
+        found.append(f"no row with more than {share}% of a column's sum or sum of squares")
+    else:
+        found.append("no rule on one row's share of a sum")
     return found
 
 

@@ -20,7 +20,7 @@ from fedcli.compute.spool import BLOCK_ROWS, MEMORY_BYTES, Spool
 from fedcli.fileformat.statistics import FloatArray, Layout, State, Statistics, Total
 from fedcli.models.batch import Batch, Memory, Point, Source
 from fedcli.models.cavity import Cavity
-from fedcli.models.guard import Earlier, Guard, asked
+from fedcli.models.guard import GUARDED, Earlier, Guard, asked
 from fedcli.preparing.evaluation import evaluate
 from fedcli.preparing.holdout import row_hashes
 from fedcli.preparing.plan import Plan
@@ -48,6 +48,8 @@ class Sums:
         Whether the evaluation is left at zero because too few rows are held out.
     own : ndarray of shape (n_columns,)
         The silo's own point, which it remembers and never sends.
+    guarded : tuple of str
+        Blocks whose sums are at points at which no row stands out: tested, each of them.
     """
 
     layout: Layout
@@ -55,6 +57,7 @@ class Sums:
     total: Total
     own: FloatArray
     silent_holdout: bool = False
+    guarded: tuple[str, ...] = ()
 
 
 def hash_rows(spool: Spool, secret: bytes) -> NDArray[np.uint64]:
@@ -145,7 +148,7 @@ def _first(
 
     total = plan.profile.settle(_accumulate(plan, state, parts()), centre, middle)
     total = plan.family.settle(settle_moments(total, centre), point, state)
-    return _encoded(plan, state, total, point)
+    return _encoded(plan, state, total, point, guard)
 
 
 def _later(
@@ -185,7 +188,7 @@ def _later(
             yield Statistics(arrays)
 
     total = plan.family.settle(_accumulate(plan, state, parts()), point, state)
-    return replace(_encoded(plan, state, total, point), silent_holdout=silent and plan.evaluated)
+    return replace(_encoded(plan, state, total, point, guard), silent_holdout=silent and plan.evaluated)
 
 
 def _guard(plan: Plan, state: State, trail: Sequence[State], prepared: Callable[[State], Source]) -> Guard | None:
@@ -292,7 +295,7 @@ def _accumulate(plan: Plan, state: State, parts: Iterator[Statistics]) -> Total:
     return Total({name: ring.decode_integers(limbs) for name, limbs in encoded.items()}, bits)
 
 
-def _encoded(plan: Plan, state: State, total: Total, point: Point) -> Sums:
+def _encoded(plan: Plan, state: State, total: Total, point: Point, guard: Guard | None) -> Sums:
     layout, n_silos = plan.layout(state), len(plan.study.silos)
     encoded = {
         block.name: ring.encode_integers(
@@ -300,7 +303,8 @@ def _encoded(plan: Plan, state: State, total: Total, point: Point) -> Sums:
         )
         for block in layout
     }
-    return Sums(layout, encoded, total, point.coef)
+    guarded = tuple(block.name for block in layout if block.name in GUARDED) if guard is not None else ()
+    return Sums(layout, encoded, total, point.coef, guarded=guarded)
 
 
 def merge(plan: Plan, state: State, updates: list[dict[str, Limbs]]) -> Total:

@@ -7,11 +7,13 @@ Internal.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from fedcli.data.cells import number_of
 from fedcli.data.converting import Converter
+from fedcli.data.local_rows import LocalRows
 from fedcli.data.mapping import Mapping, agreed_columns, nearest
 from fedcli.data.reading_report import ReadingReport
 from fedcli.data.saying import said_places, silo_line
@@ -66,6 +68,8 @@ class RowReader:
     table : Table
     features_only : bool
         Read what a prediction needs, for every record; see `Converter`.
+    local : LocalRows, optional
+        Handed every row that is used, as the table has it; what it needs besides is read too.
 
     Attributes
     ----------
@@ -78,7 +82,15 @@ class RowReader:
         The table lacks a column of the study.
     """
 
-    def __init__(self, study: Study, mapping: Mapping, table: Table, *, features_only: bool = False) -> None:
+    def __init__(
+        self,
+        study: Study,
+        mapping: Mapping,
+        table: Table,
+        *,
+        features_only: bool = False,
+        local: LocalRows | None = None,
+    ) -> None:
         absent = missing_columns(study, mapping, table, features_only=features_only)
         if absent:
             raise absent[0]
@@ -86,6 +98,7 @@ class RowReader:
         self._mapping = mapping
         self._table = table
         self._features_only = features_only
+        self._local = local
         self._converter = self._fresh()
 
     @property
@@ -122,8 +135,15 @@ class RowReader:
         converter = self._converter = self._fresh()
         waiting: list[Rows] = []
         held = 0
-        for batch in self._table.batches(self._wanted, self._numbers):
+        wanted = self._wanted
+        further = [name for name in self._local.columns if name not in wanted] if self._local is not None else []
+        for whole in self._table.batches([*wanted, *further], self._numbers):
+            # What only `local` looks at must not decide whether a record is blank.
+            batch = replace(whole, frame=whole.frame.select(wanted)) if further else whole
             rows = converter.rows(batch)
+            if self._local is not None and self._local.columns:
+                used = converter.records
+                self._local.add(whole.frame if len(used) == whole.frame.height else whole.frame[used])
             if refuse and converter.findings:
                 waiting.clear()
                 continue

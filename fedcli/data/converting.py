@@ -95,10 +95,15 @@ class Converter:
         named = [*study.categories, *([study.target.column] if isinstance(study.target, ClassTarget) else [])]
         self._levels = {name: level_reader(study, name, mapping) for name in named}
         self.findings = Findings(study, mapping)
+        self.records: NDArray[np.int64] = np.empty(0, dtype=np.int64)
 
     def rows(self, batch: Records) -> Rows:
-        """Turn one batch into the rows that can be used; meaningless where ``findings`` has grown."""
+        """Turn one batch into the rows that can be used; meaningless where ``findings`` has grown.
+
+        ``records`` then holds where each stood in the batch.
+        """
         kept, target, offset, weight = self._used(batch)
+        self.records = kept.records
         self._count_target(target)
         study = self._study
         numbers = np.empty((len(kept), len(study.numbers)))

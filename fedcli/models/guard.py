@@ -33,6 +33,8 @@ _HALVINGS = 12
 # which tells nothing that curvature does not, and one row far from all others would always stand out.
 NEAR = 0.1
 _NAMES = ("the incoming model's point", "its candidate point")
+# The blocks of an update that are sums at points, with these weights or differences of them.
+GUARDED = frozenset({"curvature", "rhs", "gradients", "candidate"})
 
 
 @dataclass(frozen=True)

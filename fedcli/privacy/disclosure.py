@@ -67,10 +67,20 @@ class Levels:
 
 @dataclass(frozen=True)
 class Largest:
-    """The share of one row in a column's sum, at most: ``share`` of what ``column`` adds up to."""
+    """The share of one row in one sum: ``share`` of what ``column`` adds up to.
+
+    ``of`` says which sum, ``among`` which rows: empty for all.
+    """
 
     column: str
     share: float
+    of: str = "sum"
+    among: str = ""
+
+    @property
+    def says(self) -> str:
+        """The sum in words: ``the sum of 'income' among 'sex = male'``."""
+        return f"the {self.of} of '{self.column}'" + (f" among '{self.among}'" if self.among else "")
 
 
 @dataclass(frozen=True)
@@ -144,7 +154,7 @@ def examine(
     levels : mapping of str to int
         How many levels each category has by the agreement.
     shares : sequence of Largest
-        One per column.
+        The largest of each column and kind of sum.
     merged : tuple of Merged
         What was done to the levels before ``cells`` were counted.
     smallest_group : Cell, optional
@@ -205,10 +215,10 @@ def examine(
         # The share itself would say more of that row than its column does.
         problems.append(
             DominantRow(
-                f"one row makes more than {largest_share:.0%} of what the sum of '{largest.column}' holds, "
-                "the most that the study allows",
-                hint=f"look for a mistake in the largest values of '{largest.column}'; if they are right, ask the "
-                "coordinator to leave the column out or to raise rules.largest_share, in a new study",
+                f"one row makes more than {largest_share:.0%} of {largest.says}, counted from an end, the middle or "
+                "the zero of the range, or from the mean; that is the most that the study allows",
+                hint=f"look for a mistake in the values of '{largest.column}' that lie far from all others; if they "
+                "are right, ask the coordinator for a narrower range with outside: clip, in a new study",
             )
         )
     filled = [cell for cell in cells if cell.count > 0]

@@ -154,11 +154,16 @@ PRESETS: dict[str, dict[str, int | float]] = {
 }
 
 
+# What an agreement means that says nothing of it; measured, see ``docs/decisions.md``.
+LARGEST_SHARE = 0.85
+
+
 class Rules(Part):
     """What every silo agrees to enforce, and when the study stops.
 
     ``preset`` gives the values of rules that are not written out; the frozen form holds the values too, so that nobody
-    has to know what a name meant. ``largest_share`` bounds one row's part of a column's sum.
+    has to know what a name meant. ``largest_share`` bounds one row's part of a column's sums; None bounds nothing, as
+    in studies frozen before there was the rule. Where a ``study.yaml`` is silent, reading it writes `LARGEST_SHARE`.
     """
 
     LATER = frozenset({"preset", "parameters_per_row", "max_levels", "levels_per_row", "largest_share"})

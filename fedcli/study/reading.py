@@ -85,7 +85,7 @@ def read_study(text: str, *, name: str = "study.yaml") -> Study:
     values = {key: value for key, value in tree.value.items() if key != "silos" or value is not None}
     try:
         # JSON's strict mode takes lists for tuples and refuses '10' for 10 and yes for true.
-        return Study.model_validate_json(json.dumps(values), strict=True)
+        return Study.model_validate_json(json.dumps(_with_later_rules(values)), strict=True)
     except ValidationError as exc:
         errors = [_said(error, tree) for error in _without_echoes(exc.errors())]
     # A misspelt key also leaves a lacking one behind: name the misspelling, it is what was written.
@@ -95,6 +95,14 @@ def read_study(text: str, *, name: str = "study.yaml") -> Study:
         others = ", ".join(str(line) for line in sorted({line for line, *_ in errors[1:]}))
         hint = f"{hint}; {len(errors) - 1} more to mend, on line {others}"
     raise BadStudy(message, hint=hint, where=where)
+
+
+def _with_later_rules(tree: dict[str, Any]) -> dict[str, Any]:
+    """Write out the rule on one row's share where the agreement is silent: a frozen study that is silent has none."""
+    rules = tree.get("rules", {})
+    if not isinstance(rules, dict) or "largest_share" in rules:
+        return tree
+    return {**tree, "rules": {**rules, "largest_share": document.LARGEST_SHARE}}
 
 
 def _without_echoes(errors: Iterable[Any]) -> list[Any]:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from fedcli.crypto.keys import SecretKey, same_fingerprint
-from fedcli.crypto.studysecret import study_secret
+from fedcli.crypto.studysecret import releases_secret, study_secret
 from fedcli.data.mapping import Mapping, agreed_columns, read_mapping
 from fedcli.data.proposing import first_rows, likely_columns, propose, unread
 from fedcli.data.reading import read_query
@@ -21,6 +21,7 @@ from fedcli.study.yaml_edit import set_values
 from fedcli.workflow.files import Passphrase, open_key, open_study
 from fedcli.workflow.limits import cross_check
 from fedcli.workflow.memory import SiloMemory
+from fedcli.workflow.release_records import keep_secret
 from fedcli.workflow.results import Joined, StudyShown
 from fedcli.workflow.silo import agreement_warnings, opened_table
 from fedcli.workflow.study import study_show
@@ -133,6 +134,7 @@ def join(
     make_folders(space)
     memory = SiloMemory(space.private)
     memory.keep_secret(study_secret(secret, opened.digest))
+    keep_secret(space.private, releases_secret(secret))
     memory.remember_name(name)
     write_bytes(root / f"{opened.study.study}.fedstudy", Path(study).read_bytes(), force=True)
     write_bytes(root / "allowed_signers", opened.roster.allowed_signers().encode("ascii"), force=True)

@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fedcli.compute.cells import count_cells, effective_rows, largest_shares, smallest_product_group
+from fedcli.compute.cells import count_cells, effective_rows, smallest_product_group
 from fedcli.compute.merging import merge_small
+from fedcli.compute.shares import FLOOR, largest_shares
 from fedcli.compute.spool import Spool
 from fedcli.data.units import QUANTITIES, named
 from fedcli.errors import AlreadyReleased, MaskedUnavailable, OtherRound, OutOfRange, StudyFinished, UnsupportedModel
@@ -137,7 +138,9 @@ def examine_rows(
         levels=_levels(plan.study),
         max_levels=rules.max_levels,
         levels_per_row=rules.levels_per_row,
-        shares=largest_shares(plan, spool, mask) if rules.largest_share is not None else (),
+        shares=[]
+        if rules.largest_share is None
+        else largest_shares(plan, spool, mask, folds, floor=min(FLOOR, rules.largest_share)),
         largest_share=rules.largest_share,
         merged=merging.merged,
         smallest_group=smallest_product_group(plan, spool, mask, folds),

@@ -161,6 +161,8 @@ def agreement_warnings(study: Study) -> tuple[str, ...]:
         )
     if study.rules.min_cell < 3:
         warnings.append(f"min_cell is {study.rules.min_cell}: groups of that few rows may be visible in the sums")
+    if study.rules.largest_share is None:
+        warnings.append("there is no rule on largest_share: a column's sum may be nearly the value of one row")
     for problem in contradictions(study.features, study.target):
         place = ".".join(str(part) for part in problem.path)
         warnings.append(f"the agreement contradicts itself: {place}: {problem}")

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from fedcli.study.document import LARGEST_SHARE
 from fedcli.study.draft import Sample, SampleColumn, draft
 from fedcli.study.reading import read_study
 from fedcli.study.spelling import identity
@@ -14,7 +15,7 @@ names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=1
 def test_the_example_is_a_valid_study_with_the_default_rules() -> None:
     study = read_study(draft("heart", "Heart disease"))
     assert study.rules.aggregation == "plain"
-    assert study.rules == type(study.rules)(aggregation="plain")
+    assert study.rules == type(study.rules)(aggregation="plain", largest_share=LARGEST_SHARE)
     assert study.model.estimator == "LogisticRegression"
 
 

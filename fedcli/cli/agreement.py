@@ -84,6 +84,11 @@ def _outcome(target: Target) -> str:
         return f"{target.column}: {_said('yes', target.positive)} or {_said('no', target.negative)}"
     if target.type == "category":
         return f"{target.column}: one of {', '.join(target.levels)}"
+    if target.type == "survival":
+        seen = f"seen {f'from {target.entry} ' if target.entry else ''}until {target.time}"
+        span = f"{target.range[0]:g} to {target.range[1]:g} {target.unit or ''}".rstrip()
+        answers = f"{_said('yes', target.positive)} or {_said('no', target.negative)}"
+        return f"{target.event}: {answers}, {seen} ({span})"
     unit = f" in {target.unit}" if target.type == "number" and target.unit else ""
     return f"{target.column}: a {target.type} from {target.range[0]:g} to {target.range[1]:g}{unit}"
 

@@ -39,7 +39,7 @@ class Spool:
         self._shape = (0, 0)
         n_rows = width = held = 0
         for rows in batches:
-            table = _pack(rows)
+            table = np.ascontiguousarray(rows.table())
             self._n_numbers, self._n_codes = rows.numbers.shape[1], rows.codes.shape[1]
             width = table.shape[1]
             n_rows += len(rows)
@@ -75,7 +75,7 @@ class Spool:
                 assert self._file is not None  # noqa: S101 - one of the two holds the rows
                 data = os.pread(self._file.fileno(), (stop - start) * width * 8, start * width * 8)
                 table = np.frombuffer(data, dtype=np.float64).reshape(stop - start, width)
-            rows = _unpack(table, self._n_numbers, self._n_codes)
+            rows = Rows.from_table(table, self._n_numbers, self._n_codes)
             if self._relabelled is not None:
                 chosen, as_read = self._relabelled[start:stop], rows.codes.copy()
                 for (column, code), other in self._replaced.items():
@@ -106,14 +106,3 @@ class Spool:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _pack(rows: Rows) -> np.ndarray:
-    parts = [rows.numbers, rows.codes.astype(np.float64), rows.target[:, None]]
-    return np.ascontiguousarray(np.hstack([*parts, rows.offset[:, None], rows.weight[:, None]]))
-
-
-def _unpack(table: np.ndarray, n_numbers: int, n_codes: int) -> Rows:
-    at = n_numbers + n_codes
-    codes = table[:, n_numbers:at].astype(np.int32)
-    return Rows(table[:, :n_numbers], codes, table[:, at], table[:, at + 1], table[:, at + 2])

@@ -216,7 +216,7 @@ def _pooled_rows(
             if own.exists()
             else Mapping.identity()
         )
-        rows = _one(list(RowReader(study, mapping, opened_table(path, mapping))))
+        rows = Rows.together(list(RowReader(study, mapping, opened_table(path, mapping))))
         secret = SiloMemory(root / name / "study" / "private").secret()
         hashes = row_hashes(rows, secret)
         mask = held_out(hashes, study.evaluation.holdout, secret)
@@ -224,13 +224,3 @@ def _pooled_rows(
         if study.model.cv:
             folds.append(folds_of(hashes, study.model.cv, secret)[~mask])
     return found, np.concatenate(folds) if folds else None
-
-
-def _one(batches: list[Rows]) -> Rows:
-    return Rows(
-        np.concatenate([b.numbers for b in batches]),
-        np.concatenate([b.codes for b in batches]),
-        np.concatenate([b.target for b in batches]),
-        np.concatenate([b.offset for b in batches]),
-        np.concatenate([b.weight for b in batches]),
-    )

@@ -15,13 +15,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from fedcli.errors import DominantRow
 from fedcli.fileformat.statistics import FloatArray, State
 from fedcli.models.batch import Batch, Point, Source
-from fedcli.models.losses import Logistic, Loss
+from fedcli.models.losses import Logistic
+from fedcli.models.objective import AnyLoss, StratumLoss, around, derivatives
 
 # Largest share that one row may have in the sums at a point.
 LARGEST_SHARE = 0.5
@@ -81,16 +83,20 @@ class Finding:
     apart: bool
 
 
-def weights(loss: Loss, rows: Batch, coef: FloatArray) -> dict[str, FloatArray]:
+def weights(loss: AnyLoss, rows: Batch, coef: FloatArray, nearby: Any | None = None) -> dict[str, FloatArray]:
     """Return the weights (n_samples,) of each kind of sum at a point, by what they are called on a screen.
 
     Parameters
     ----------
-    loss : Loss
+    loss : Loss or StratumLoss
     rows : Batch
     coef : ndarray of shape (n_columns,)
+    nearby : object
+        What `objective.around` found there.
     """
-    _, d1, d2 = loss.derivatives(rows.X @ coef + rows.offset, rows.y)
+    if isinstance(loss, StratumLoss):
+        return loss.weights(rows, coef, nearby)
+    _, d1, d2 = derivatives(loss, rows, coef, nearby)
     found = {
         "curvature": rows.weight * d2,
         "residuals": rows.weight * d1,
@@ -129,13 +135,13 @@ class Guard:
 
     Parameters
     ----------
-    loss : Loss
+    loss : Loss or StratumLoss
     fewest : float
         Smallest number of equal rows that sums may be worth: the agreed smallest cell.
     earlier : tuple of Earlier
     """
 
-    loss: Loss
+    loss: AnyLoss
     fewest: float
     earlier: tuple[Earlier, ...] = ()
 
@@ -149,12 +155,13 @@ class Guard:
         """
         points = asked(state)
         means = self._means(rows, points)
+        nearby = [around(self.loss, rows, coef) for coef in points]
         sums = _Sums()
         for batch, earlier in self._pass(rows):
             seen: list[_Seen] = []
-            for name, coef, mean in zip(_NAMES, points, means, strict=False):
-                sums.add_point(f"at {name}", self.loss, batch, coef, mean)
-                here = _seen(self.loss, batch, coef)
+            for name, coef, mean, near in zip(_NAMES, points, means, nearby, strict=False):
+                sums.add_point(f"at {name}", self.loss, batch, coef, mean, near)
+                here = _seen(self.loss, batch, coef, near)
                 sums.add_apart("between both points of this trip", here, seen)
                 sums.add_apart(f"between {name} and one of an earlier trip", here, earlier)
                 seen.append(here)
@@ -186,11 +193,12 @@ class Guard:
         """Return a sum at the silo's own point in which a row stands out."""
         now = asked(state) if "candidates" in state.arrays else np.empty((0, len(coef)))
         (mean,) = self._means(rows, coef[None, :])
+        near, nearby = around(self.loss, rows, coef), [around(self.loss, rows, point) for point in now]
         sums = _Sums()
         for batch, earlier in self._pass(rows):
-            sums.add_point("at", self.loss, batch, coef, mean)
-            others = [_seen(self.loss, batch, point) for point in now]
-            sums.add_apart("between", _seen(self.loss, batch, coef), [*others, *earlier])
+            sums.add_point("at", self.loss, batch, coef, mean, near)
+            others = [_seen(self.loss, batch, point, there) for point, there in zip(now, nearby, strict=True)]
+            sums.add_apart("between", _seen(self.loss, batch, coef, near), [*others, *earlier])
         return next((finding for finding in sums.found() if self._stands_out(finding)), None)
 
     def _stands_out(self, finding: Finding) -> bool:
@@ -230,9 +238,13 @@ class Guard:
     def _pass(self, rows: Source) -> Iterator[tuple[Batch, list[_Seen]]]:
         """Yield each batch with what was seen of it at all earlier points."""
         again = [rows if group.rows is None else group.rows for group in self.earlier]
+        nearby = [
+            [(coef, around(self.loss, source, coef)) for coef in group.points]
+            for source, group in zip(again, self.earlier, strict=True)
+        ]
         for batch, *before in zip(rows, *again, strict=True):
-            pairs = zip(before, self.earlier, strict=True)
-            yield batch, [_seen(self.loss, then, coef) for then, group in pairs for coef in group.points]
+            pairs = zip(before, nearby, strict=True)
+            yield batch, [_seen(self.loss, then, coef, near) for then, points in pairs for coef, near in points]
 
     def _refusal(self, finding: Finding) -> DominantRow:
         spread, most = finding.spread, LARGEST_SHARE_APART if finding.apart else LARGEST_SHARE
@@ -251,9 +263,10 @@ class Guard:
 _Seen = tuple[FloatArray, FloatArray]
 
 
-def _seen(loss: Loss, rows: Batch, coef: FloatArray) -> _Seen:
-    eta = rows.X @ coef + rows.offset
-    return eta, rows.weight * loss.derivatives(eta, rows.y)[1]
+def _seen(loss: AnyLoss, rows: Batch, coef: FloatArray, nearby: Any | None) -> _Seen:
+    # In a stratum only differences of predictors count.
+    X = loss.design(rows, nearby) if isinstance(loss, StratumLoss) else rows.X
+    return X @ coef + rows.offset, rows.weight * derivatives(loss, rows, coef, nearby)[1]
 
 
 class _Sums:
@@ -265,9 +278,11 @@ class _Sums:
     def __init__(self) -> None:
         self._found: dict[tuple[str, str, int], tuple[Spread, float]] = {}
 
-    def add_point(self, where: str, loss: Loss, rows: Batch, coef: FloatArray, mean: FloatArray) -> None:
+    def add_point(
+        self, where: str, loss: AnyLoss, rows: Batch, coef: FloatArray, mean: FloatArray, nearby: Any | None
+    ) -> None:
         """Add a batch at one point; for classes also beside a constant prediction of each, its ``mean`` (2,)."""
-        for what, size in weights(loss, rows, coef).items():
+        for what, size in weights(loss, rows, coef, nearby).items():
             self._add((where, what, 0), size, np.inf)
         if isinstance(loss, Logistic):
             constant = np.where(rows.y > 0, mean[1], mean[0])

@@ -54,6 +54,8 @@ class Estimator:
         Within what it equals the pooled fit.
     probabilities : bool
         Whether a classifier gives probabilities.
+    intercept : bool
+        Whether a linear model can have an intercept.
     tight : mapping of str to object
         Parameters with which scikit-learn's own class runs to its optimum, for comparisons.
     """
@@ -72,6 +74,7 @@ class Estimator:
     cv: bool = False
     exact: float = 1e-8
     probabilities: bool = False
+    intercept: bool = True
     tight: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -19,9 +19,9 @@ class Setting:
     n_expanded : int
         Expanded columns, the intercept included (see `preparing.columns`).
     target : str
-        ``binary``, ``category``, ``number``, ``count`` or ``none``.
+        ``binary``, ``category``, ``number``, ``count``, ``survival`` or ``none``.
     n_classes : int
-        Of a binary or category target; 0 for others.
+        Of a binary, category or survival target; 0 for others.
     largest_y : float
         Upper end of a count target's range; 1 for others.
     max_rows, pool_rows : float

@@ -11,7 +11,7 @@ import difflib
 from typing import Any
 
 from fedcli.errors import ContradictoryStudy, UnsupportedModel
-from fedcli.models import discriminant_analysis, generalized, least_squares
+from fedcli.models import cox, discriminant_analysis, generalized, least_squares
 from fedcli.models.batch import Family
 from fedcli.models.registry import Estimator
 from fedcli.models.setting import Setting
@@ -25,6 +25,7 @@ ESTIMATORS: dict[str, Estimator] = {
     **least_squares.ESTIMATORS,
     **discriminant_analysis.ESTIMATORS,
     **generalized.ESTIMATORS,
+    **cox.ESTIMATORS,
 }
 
 

@@ -117,11 +117,12 @@ class Plan:
         known to it. Summing over expanded columns there would cost rows per column and buy no trip.
         """
         X = self.columns.expanded(rows) if self.family.expanded else self.columns.matrix(rows, fill, modes)
-        return Batch(X, self.target.reference(rows.target), rows.offset, rows.weight, fold)
+        return Batch(X, self.target.reference(rows.target), rows.offset, rows.weight, fold, _times(rows))
 
     def later_batch(self, rows: Rows, preparation: Preparation) -> Batch:
         """Build a later trip's batch: the design with pooled imputation."""
-        return Batch(preparation.matrix(rows), self.target.reference(rows.target), rows.offset, rows.weight)
+        target = self.target.reference(rows.target)
+        return Batch(preparation.matrix(rows), target, rows.offset, rows.weight, times=_times(rows))
 
     # ---- at the coordinator ----------------------------------------------------------------------------------------
 
@@ -186,3 +187,7 @@ class Plan:
         """
         coef = self.preparation(state).to_original(self.family.coefficients(state))
         return self.target.original(coef)
+
+
+def _times(rows: Rows) -> FloatArray | None:
+    return rows.times if rows.times.shape[1] else None

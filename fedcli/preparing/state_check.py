@@ -72,7 +72,7 @@ def _check_evaluation(plan: Plan, state: State) -> None:
     names, figures = state.document.get("evaluation", ""), state.arrays.get("evaluation", np.empty(0))
     good = isinstance(names, str) and figures.ndim == 1
     listed = names.split(",") if good and names else []
-    good &= len(listed) == len(figures) and set(listed) <= set(FIGURES[plan.study.target.type])
+    good &= len(listed) == len(figures) and set(listed) <= set(FIGURES.get(plan.study.target.type, ()))
     good &= type(state.document.get("evaluated_round", 0)) is int
     if not good:
         raise BadTensors("the model's figures of held-out rows are not those that the study makes", hint=_HINT)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from fedcli.compute.cells import count_cells, effective_rows, largest_shares, smallest_product_group
 from fedcli.compute.merging import merge_small
+from fedcli.compute.risk import at_risk
 from fedcli.compute.spool import Spool
 from fedcli.data.units import QUANTITIES, named
 from fedcli.errors import AlreadyReleased, MaskedUnavailable, OtherRound, OutOfRange, StudyFinished, UnsupportedModel
@@ -22,9 +23,9 @@ from fedcli.fileformat.statistics import State
 from fedcli.models.batch import empty_state
 from fedcli.preparing.estimators import parameters
 from fedcli.preparing.plan import Plan
-from fedcli.privacy.disclosure import Disclosure, examine, level_problems
+from fedcli.privacy.disclosure import Cell, Disclosure, examine, level_problems
 from fedcli.privacy.ring import fraction_bits
-from fedcli.study.document import Rules, Study
+from fedcli.study.document import Rules, Study, SurvivalTarget
 from fedcli.workflow.memory import SiloMemory
 
 
@@ -116,8 +117,12 @@ def examine_rows(
     rules = plan.study.rules
     held_out = int(mask.sum())
     merged = merge_small(plan, spool, mask)
+    cells = count_cells(plan, spool, mask, folds)
+    seen = at_risk(spool, mask) if isinstance(plan.study.target, SurvivalTarget) else None
+    if seen is not None:
+        cells.append(Cell(f"{plan.study.target.column} positive while others were at risk", seen.events))
     return examine(
-        count_cells(plan, spool, mask, folds),
+        cells,
         n_rows=len(spool) - held_out,
         n_held_out=held_out,
         n_columns=plan.n_summed,
@@ -134,6 +139,7 @@ def examine_rows(
         largest_share=rules.largest_share,
         merged=merged,
         smallest_group=smallest_product_group(plan, spool, mask, folds),
+        at_risk=None if seen is None else seen.rows,
     )
 
 

@@ -97,9 +97,11 @@ class _FromTheBeginning:
         self._counted = np.zeros((n_times + 1, width))
 
     def add(self, start: Places, stop: Places, values: FloatArray) -> None:
+        """See `RiskSets.add`; all rows start at the first time."""
         _count(self._counted, stop, values)
 
     def sums(self) -> FloatArray:
+        """See `RiskSets.sums`."""
         return np.asarray(np.cumsum(self._counted[:0:-1], axis=0)[::-1])
 
 
@@ -111,10 +113,12 @@ class _Intervals:
         self._nodes = np.zeros((2 * self._n, width))
 
     def add(self, start: Places, stop: Places, values: FloatArray) -> None:
+        """See `RiskSets.add`."""
         for which, node in _covering(start, stop, self._n):
             _count(self._nodes, node, values[which])
 
     def sums(self) -> FloatArray:
+        """See `RiskSets.sums`."""
         nodes = self._nodes.copy()
         for level in reversed(list(_levels(self._n))):
             nodes[level : 2 * level] += np.repeat(nodes[level // 2 : level], 2, axis=0)

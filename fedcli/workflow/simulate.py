@@ -21,6 +21,7 @@ from fedcli.crypto.keys import SecretKey
 from fedcli.data.checking import RowReader
 from fedcli.data.mapping import Mapping, read_mapping
 from fedcli.errors import BadStudy, FedcliError, FileMissing, UnsupportedModel, WorkspaceExists
+from fedcli.preparing.estimators import estimator_of
 from fedcli.preparing.holdout import folds_of, held_out, row_hashes
 from fedcli.preparing.plan import Plan
 from fedcli.preparing.rows import Rows
@@ -102,9 +103,10 @@ def simulate(
     started = time.perf_counter()
     with _place(keep) as root:
         final, sent = _play(root, folder, tables, text, agreed, tell)
-        tell("fitting the pooled rows with scikit-learn", 0, 0)
         opened, model = open_final(final.model)
         plan = Plan(opened.study)
+        own = not estimator_of(opened.study).module
+        tell("fitting the pooled rows" if own else "fitting the pooled rows with scikit-learn", 0, 0)
         rows, folds = _pooled_rows(root, folder, tables, opened.study)
         found = compare_pooled(plan, model.state, rows, folds)
         return Simulated(

@@ -84,6 +84,15 @@ def around(loss: AnyLoss, rows: Source, coef: FloatArray) -> Any | None:
 def surround(loss: AnyLoss, rows: Source, point: Point, state: State) -> Point:
     """Add to a silo's own point what rows must know of each other there, and at the points that the state asks for.
 
+    Parameters
+    ----------
+    loss : Loss or StratumLoss
+    rows : Source
+        All training rows of the silo.
+    point : Point
+        The silo's own.
+    state : State
+
     Raises
     ------
     Separation
@@ -97,14 +106,34 @@ def surround(loss: AnyLoss, rows: Source, point: Point, state: State) -> Point:
 def derivatives(
     loss: AnyLoss, rows: Batch, coef: FloatArray, around: Any | None
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return each row's part of the value, slope and curvature in its predictor, each (n_samples,)."""
+    """Return each row's part of the value, slope and curvature in its predictor, each (n_samples,).
+
+    Parameters
+    ----------
+    loss : Loss or StratumLoss
+    rows : Batch
+    coef : ndarray of shape (n_columns,)
+    around : object
+        What `around` found there.
+    """
     if isinstance(loss, StratumLoss):
         return loss.derivatives(rows, coef, around)
     return loss.derivatives(rows.X @ coef + rows.offset, rows.y)
 
 
 def terms(loss: AnyLoss, rows: Batch, coef: FloatArray, around: Any | None, *, curved: bool = True) -> Terms:
-    """Return what a batch adds at a point; without ``curved`` the Hessian is left at 0."""
+    """Return what a batch adds at a point.
+
+    Parameters
+    ----------
+    loss : Loss or StratumLoss
+    rows : Batch
+    coef : ndarray of shape (n_columns,)
+    around : object
+        What `around` found there.
+    curved : bool
+        Otherwise the Hessian is left at 0.
+    """
     f, d1, d2 = derivatives(loss, rows, coef, around)
     stratum = isinstance(loss, StratumLoss)
     X = loss.design(rows, around) if isinstance(loss, StratumLoss) else rows.X

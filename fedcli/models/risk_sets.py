@@ -76,7 +76,17 @@ def risk_sets(n_times: int, width: int, *, delayed: bool) -> RiskSets:
 
 
 def over_stay(increments: FloatArray, start: Places, stop: Places, *, delayed: bool) -> FloatArray:
-    """Return the sum of ``increments`` (n_times,), all at least 0, over each row's stay (n_samples,)."""
+    """Return the sum of increments over each row's stay (n_samples,).
+
+    Parameters
+    ----------
+    increments : ndarray of shape (n_times,)
+        All at least 0.
+    start, stop : ndarray of int of shape (n_samples,)
+        As in `Observed`.
+    delayed : bool
+        Whether rows enter at times of their own; else ``start`` is 0.
+    """
     if not delayed:
         return np.concatenate([[0.0], np.cumsum(increments)])[stop]
     n = _leaves(len(increments))

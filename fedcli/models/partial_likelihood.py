@@ -22,7 +22,7 @@ import numpy as np
 from fedcli.fileformat.statistics import FloatArray
 from fedcli.models.batch import Batch, Source
 from fedcli.models.objective import StratumLoss
-from fedcli.models.risk_sets import Observed, event_times, observed, over_stay, risk_sets, times_of
+from fedcli.models.risk_sets import Observed, add_at, event_times, observed, over_stay, risk_sets, times_of
 
 Ties = Literal["efron", "breslow"]
 # Hazards further apart than exp(300) are not added up: squares of the smallest would be no floats beside the largest.
@@ -98,8 +98,7 @@ class PartialLikelihood(StratumLoss):
             beside.add(place.start, place.stop, values)
             dies = place.dies
             own = np.hstack([values[dies], counted[dies, None], np.ones((int(dies.sum()), 1))])
-            for j in range(3 + n):
-                dying[:, j] += np.bincount(place.stop[dies], weights=own[:, j], minlength=n_times)
+            add_at(dying, place.stop[dies], own)
         return self._around(times, delayed, shift, centre, beside.sums(), dying)
 
     def _around(

@@ -108,7 +108,7 @@ class _FromTheBeginning:
 
     def add(self, start: Places, stop: Places, values: FloatArray) -> None:
         """See `RiskSets.add`; all rows start at the first time."""
-        _count(self._counted, stop, values)
+        add_at(self._counted, stop, values)
 
     def sums(self) -> FloatArray:
         """See `RiskSets.sums`."""
@@ -125,7 +125,7 @@ class _Intervals:
     def add(self, start: Places, stop: Places, values: FloatArray) -> None:
         """See `RiskSets.add`."""
         for which, node in _covering(start, stop, self._n):
-            _count(self._nodes, node, values[which])
+            add_at(self._nodes, node, values[which])
 
     def sums(self) -> FloatArray:
         """See `RiskSets.sums`."""
@@ -160,6 +160,12 @@ def _covering(start: Places, stop: Places, n: int) -> list[tuple[Places, Places]
         low, high = low // 2, high // 2
 
 
-def _count(counted: FloatArray, places: Places, values: FloatArray) -> None:
-    for j in range(counted.shape[1]):
-        counted[:, j] += np.bincount(places, weights=values[:, j], minlength=len(counted))
+def add_at(counted: FloatArray, places: Places, values: FloatArray) -> None:
+    """Add rows of ``values`` (n_samples, width) to the rows of ``counted`` at ``places``, which may repeat."""
+    if not len(places):
+        return
+    # By runs of equal places: a count column by column would walk across the rows of a wide table.
+    order = np.argsort(places, kind="stable")
+    ranked = places[order]
+    starts = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]])
+    counted[ranked[starts]] += np.add.reduceat(values[order], starts, axis=0)

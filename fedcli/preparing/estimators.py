@@ -82,6 +82,12 @@ def parameters(study: Study) -> dict[str, Any]:
         raise ContradictoryStudy(
             f"{name} chooses nothing by cross-validation", hint="remove cv from study.yaml, or name the class with CV"
         )
+    if study.target.type == "survival" and study.evaluation.holdout:
+        # Rows that are kept out for nothing would be a quiet loss of events.
+        raise ContradictoryStudy(
+            f"{name} has no figures of rows held out, and {study.evaluation.holdout:.0%} are to be held out",
+            hint="write evaluation: {holdout: 0} in study.yaml",
+        )
     values = dict(known.defaults)
     for key, value in study.model.params.items():
         if key in _SOLVER_ONLY and key not in known.defaults:

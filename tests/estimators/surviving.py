@@ -66,13 +66,20 @@ def institutions() -> list[Rows]:
     return [np.flatnonzero(table["inst"].to_numpy() == inst) for inst in sorted(set(table["inst"]))]
 
 
-def federated(made: World, split: Sequence[Rows], params: Mapping[str, Any] | None = None, **parts: Any) -> Federation:
+def federated(
+    made: World,
+    split: Sequence[Rows],
+    params: Mapping[str, Any] | None = None,
+    *,
+    absent: Mapping[int, list[str]] | None = None,
+    **parts: Any,
+) -> Federation:
     """Run the study in memory over real tables."""
     with tempfile.TemporaryDirectory() as folder:
         tables = {f"s{number}": Path(folder) / f"{number}.csv" for number in range(len(split))}
         for path, rows in zip(tables.values(), split, strict=True):
             made.frame.iloc[rows].to_csv(path, index=False)
-        return federate(agreement(made, "CoxPH", params, **parts), tables)
+        return federate(agreement(made, "CoxPH", params, **parts), tables, absent=absent)
 
 
 def standardised(made: World, split: Sequence[Rows]) -> tuple[Floats, pd.DataFrame, NDArray[np.int64]]:

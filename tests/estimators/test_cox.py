@@ -14,7 +14,7 @@ from lifelines import CoxPHFitter, CoxTimeVaryingFitter
 from statsmodels.duration.hazard_regression import PHReg
 from statsmodels.duration.tests.results import survival_r_results
 
-from fedcli.errors import OneClass, Separation, UnsupportedModel
+from fedcli.errors import ContradictoryStudy, OneClass, Separation, UnsupportedModel
 from fedcli.report.estimator import fitted_estimator, standardised_coefficients
 from tests.estimators.surviving import (
     ENTRY,
@@ -253,6 +253,19 @@ def test_rows_of_weight_zero_are_as_if_they_were_not_there() -> None:
 def test_parameters_that_it_does_not_have_are_refused(params: dict[str, Any]) -> None:
     with pytest.raises(UnsupportedModel):
         federated(world("rossi"), even(world("rossi")), params)
+
+
+def test_holding_rows_out_for_nothing_is_refused() -> None:
+    with pytest.raises(ContradictoryStudy, match="no figures of rows held out, and 20% are"):
+        federated(world("rossi"), even(world("rossi")), evaluation={"holdout": 0.2})
+
+
+@pytest.mark.parametrize("absent", [{2: ["s0"]}, {3: ["s1"]}, {2: ["s0"], 3: ["s2"]}], ids=str)
+def test_silos_that_miss_a_trip_and_come_back_are_in_the_result(absent: dict[int, list[str]]) -> None:
+    made, silos = world("gbsg2"), even(world("gbsg2"))
+    found = federated(made, silos, absent=absent)
+    assert found.plan.n_samples(found.state) == len(made.frame)
+    assert relative_error(found, pooled_fit(made, silos)) <= 1e-6
 
 
 def test_scikit_learn_has_no_such_class() -> None:

@@ -23,6 +23,7 @@ features: {x: {type: number, range: [-4, 4]}, z: {type: number, range: [-4, 4]}}
 weight: {column: w, range: [0, 4]}
 model: {estimator: CoxPH}
 rules: {aggregation: plain}
+evaluation: {holdout: 0}
 """
 
 

@@ -28,7 +28,7 @@ def plain_words(study: Study, trips: tuple[int, int]) -> list[tuple[str, str]]:
     params = ", ".join(f"{key}={value}" for key, value in study.model.params.items())
     scaled = "on standardised columns" if study.model.standardize else "on the columns as they are"
     rows.append(("model", f"{study.model.estimator}({params}) {scaled}"))
-    if target.type == "survival":
+    if study.model.estimator == "CoxPH":
         rows.append(("", "each silo has a baseline hazard of its own: no time of an event leaves it"))
     few, many = trips
     rows.append(("trips", f"{few}" if few == many else f"typically {few}, at most {many} on the studies measured"))

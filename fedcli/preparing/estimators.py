@@ -11,12 +11,12 @@ import difflib
 from typing import Any
 
 from fedcli.errors import ContradictoryStudy, UnsupportedModel
-from fedcli.models import cox, discriminant_analysis, generalized, least_squares
+from fedcli.models import cox, discriminant_analysis, generalized, least_squares, life_table
 from fedcli.models.batch import Family
 from fedcli.models.registry import Estimator
 from fedcli.models.setting import Setting
 from fedcli.preparing.columns import Columns
-from fedcli.study.document import ClassTarget, CountTarget, Study
+from fedcli.study.document import ClassTarget, CountTarget, Study, SurvivalTarget
 
 # Parameters that steer scikit-learn's own optimiser: here the optimum is reached whatever they say.
 _SOLVER_ONLY = {"tol", "solver", "max_iter", "warm_start", "verbose", "n_jobs", "random_state", "copy_X", "dual"}
@@ -26,6 +26,7 @@ ESTIMATORS: dict[str, Estimator] = {
     **discriminant_analysis.ESTIMATORS,
     **generalized.ESTIMATORS,
     **cox.ESTIMATORS,
+    **life_table.ESTIMATORS,
 }
 
 
@@ -111,7 +112,25 @@ def parameters(study: Study) -> dict[str, Any]:
     priors = values.get("priors")
     if priors is not None:
         _check_priors(study, priors)
+    if isinstance(study.target, SurvivalTarget):
+        _check_times(study, study.target, values)
     return values
+
+
+def _check_times(study: Study, target: SurvivalTarget, values: dict[str, Any]) -> None:
+    """Check a grid of times against the agreed range, and what tells groups apart against the columns."""
+    low, high = target.range
+    if not all(low <= time <= high for time in values.get("grid") or ()):
+        raise ContradictoryStudy(
+            f"the grid reaches beyond the times' range, {low:g} to {high:g}",
+            hint="leave points out of grid, or widen the range, in study.yaml",
+        )
+    by = values.get("by")
+    if by is not None and (by not in study.categories or study.categories[by].impute is not None):
+        raise ContradictoryStudy(
+            f"by: {by} is not a category or boolean column of the features without imputation",
+            hint=f"name one of: {', '.join(study.categories)}" if study.categories else "leave by out",
+        )
 
 
 def _check_priors(study: Study, priors: Any) -> None:
@@ -152,6 +171,8 @@ def setting_of(study: Study, columns: Columns) -> Setting:
         closing_trip=study.evaluation.closing_trip,
         folds=study.model.cv or 1,
         standardize=study.model.standardize,
+        first_time=target.range[0] if isinstance(target, SurvivalTarget) else 0.0,
+        dummies=columns.dummies_of,
     )
 
 

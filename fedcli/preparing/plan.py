@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from fedcli.models.closed import Closed
 from fedcli.models.losses import Logistic, Poisson
 from fedcli.models.moments import Grouping
 from fedcli.preparing.columns import Columns
-from fedcli.preparing.estimators import family_of, pool_rows
+from fedcli.preparing.estimators import family_of, parameters, pool_rows
 from fedcli.preparing.evaluation import FIGURES, evaluation_layout, pooled_figures
 from fedcli.preparing.preparation import Preparation, moments_layout
 from fedcli.preparing.profile import ProfileSums
@@ -49,6 +50,11 @@ class Plan:
     def family(self) -> Family:
         """The family that fits the study's estimator."""
         return family_of(self.study, self.columns)
+
+    @cached_property
+    def parameters(self) -> dict[str, Any]:
+        """The estimator's parameters, defaults filled in."""
+        return parameters(self.study)
 
     @cached_property
     def profile(self) -> ProfileSums:

@@ -90,7 +90,7 @@ def new_estimator(study: Study, **more: Any) -> Any:
     if not known.module:
         raise UnsupportedModel(
             f"scikit-learn has no class for {name}, which is fedcli's own",
-            hint="export its coefficients: --format json or csv; fedcli predict scores tables with it",
+            hint="export what it has learnt: --format json or csv",
         )
     cls = getattr(importlib.import_module(known.module), name, None)
     if cls is None:

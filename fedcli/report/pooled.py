@@ -19,12 +19,13 @@ from numpy.typing import NDArray
 
 from fedcli.fileformat.statistics import FloatArray, State
 from fedcli.models.cox import ProportionalHazards
+from fedcli.models.life_table import LifeTable
 from fedcli.preparing.estimators import estimator_of
 from fedcli.preparing.plan import Plan
 from fedcli.preparing.rows import Rows
 from fedcli.report.coefficients import class_labels, coefficient_table
 from fedcli.report.estimator import fitted_attributes, new_estimator, standardised_coefficients
-from fedcli.report.pooled_survival import pooled_hazards
+from fedcli.report.pooled_survival import PooledSurvival, pooled_hazards
 from fedcli.report.transformers import Transformers
 from fedcli.study.document import ClassTarget, CountTarget, NoTarget
 
@@ -149,6 +150,8 @@ def _fit(plan: Plan, X: FloatArray, rows: list[Rows], folds: NDArray[np.int64] |
     study = plan.study
     if isinstance(plan.family, ProportionalHazards):
         return pooled_hazards(X, rows, plan.family.loss, plan.family.penalty)
+    if isinstance(plan.family, LifeTable):
+        return PooledSurvival.of(plan.family, X, rows)
     estimator = new_estimator(study, **estimator_of(study).tight)
     if isinstance(study.target, CountTarget):
         # An offset is scikit-learn's weighted fit of rates; its alpha is then per unit of exposure, ours per row.

@@ -1,6 +1,7 @@
-"""The pooled fit of a proportional hazards model, for a simulation to compare with: scikit-learn has none.
+"""The pooled fit of survival models, for a simulation to compare with: scikit-learn has none.
 
-Owns Newton's method over all silos' rows at once, each silo a stratum. Knows nothing of trips or sums that travel.
+Owns Newton's method over all silos' rows at once, each silo a stratum, and a table of survival counted row by
+row. Knows nothing of trips or sums that travel.
 Internal. It shares the formulas of the partial likelihood with the federated fit, and nothing else; the formulas
 themselves are held to R's, statsmodels' and lifelines' by the tests.
 """
@@ -15,6 +16,7 @@ import numpy as np
 from fedcli.errors import NotConverged
 from fedcli.fileformat.statistics import FloatArray
 from fedcli.models.batch import Batch
+from fedcli.models.life_table import LifeTable
 from fedcli.models.local_fit import expand
 from fedcli.models.objective import AnyLoss, value
 from fedcli.models.solve import solve_symmetric
@@ -80,3 +82,41 @@ def pooled_hazards(X: FloatArray, silos: Sequence[Rows], loss: AnyLoss, penalty:
         "the pooled fit to compare with does not converge: an effect may have no finite value",
         hint="add a penalty (alpha) to the model",
     )
+
+
+@dataclass(frozen=True)
+class PooledSurvival:
+    """The pooled table of survival (n_groups, n_times), by the names of the federated one."""
+
+    at_risk_: FloatArray
+    events_: FloatArray
+    survival_: FloatArray
+
+    @classmethod
+    def of(cls, family: LifeTable, X: FloatArray, silos: Sequence[Rows]) -> PooledSurvival:
+        """Count all silos' rows at each time of the grid, with no regard to how the silos count.
+
+        Parameters
+        ----------
+        family : LifeTable
+        X : ndarray of shape (n_samples, n_columns - 1)
+            The prepared columns of all silos, in their order.
+        silos : sequence of Rows
+        """
+        rows = Rows.together(silos)
+        group = np.zeros(len(rows))
+        for number, column in enumerate(family.groups):
+            group[X[:, column - 1] > 0] = number + 1
+        grid = np.array([*family.grid, np.inf])
+        until = grid[np.searchsorted(grid, rows.times[:, 0])]
+        since = np.full(len(rows), -np.inf)
+        if rows.times.shape[1] > 1:
+            late = rows.times[:, 1] > family.origin
+            since[late] = grid[np.searchsorted(grid, rows.times[late, 1])]
+        at_risk, events, survival = np.zeros(family.shape), np.zeros(family.shape), np.ones(family.shape)
+        for k, g in np.ndindex(len(family.grid), family.shape[0]):
+            there = (since < grid[k]) & (until >= grid[k]) & (group == g)
+            at_risk[g, k], events[g, k] = there.sum(), (there & (until == grid[k]) & (rows.target > 0)).sum()
+            before = survival[g, k - 1] if k else 1.0
+            survival[g, k] = before * (1 - events[g, k] / max(float(at_risk[g, k]), 1.0))
+        return cls(at_risk, events, survival)

@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from fedcli.errors import UnsupportedModel
 from fedcli.fileformat.statistics import FloatArray, State
 from fedcli.models.losses import Logistic
+from fedcli.preparing.estimators import estimator_of
 from fedcli.preparing.plan import Plan
 from fedcli.preparing.rows import Rows
 from fedcli.report.coefficients import class_labels
@@ -38,6 +40,11 @@ def scorer(plan: Plan, state: State) -> Score:
     """Return what scores a batch of rows: one list of values for each, empty text where a row lacks something."""
     if plan.family.linear and state.arrays["coef"].ndim == 1 and plan.study.target.type != "none":
         return _linear(plan, state)
+    if not estimator_of(plan.study).module:
+        raise UnsupportedModel(
+            f"{plan.study.model.estimator} describes groups and says nothing of single rows",
+            hint="its table is in: fedcli export",
+        )
     return _by_estimator(plan, state)
 
 
@@ -102,8 +109,6 @@ def _said(plan: Plan, estimator: Any, X: FloatArray) -> list[list[Any]]:
 
 
 def _has_probabilities(plan: Plan) -> bool:
-    from fedcli.preparing.estimators import estimator_of
-
     return estimator_of(plan.study).probabilities
 
 

@@ -109,8 +109,8 @@ def aggregate(
     basis = rests_on(plan, document)
     if reason:
         document = replace(document, reason="; ".join(part for part in (reason.says, basis.says) if part))
-        coefficients = plan.coefficients(state)
-        state = State(state.document, {**state.arrays, "coefficients": coefficients})
+        if plan.family.linear:
+            state = State(state.document, {**state.arrays, "coefficients": plan.coefficients(state)})
     tell("writing the model")
     path = write_round(
         side,

@@ -15,17 +15,19 @@ from numpy.typing import NDArray
 
 from fedcli.compute.cells import count_cells, effective_rows, largest_shares, smallest_product_group
 from fedcli.compute.merging import merge_small
-from fedcli.compute.risk import at_risk
+from fedcli.compute.risk import at_risk, life_cells
 from fedcli.compute.spool import Spool
 from fedcli.data.units import QUANTITIES, named
 from fedcli.errors import AlreadyReleased, MaskedUnavailable, OtherRound, OutOfRange, StudyFinished, UnsupportedModel
 from fedcli.fileformat.statistics import State
 from fedcli.models.batch import empty_state
+from fedcli.models.cox import ProportionalHazards
+from fedcli.models.life_table import LifeTable
 from fedcli.preparing.estimators import parameters
 from fedcli.preparing.plan import Plan
 from fedcli.privacy.disclosure import Cell, Disclosure, examine, level_problems
 from fedcli.privacy.ring import fraction_bits
-from fedcli.study.document import Rules, Study, SurvivalTarget
+from fedcli.study.document import Rules, Study
 from fedcli.workflow.memory import SiloMemory
 
 
@@ -118,7 +120,9 @@ def examine_rows(
     held_out = int(mask.sum())
     merged = merge_small(plan, spool, mask)
     cells = count_cells(plan, spool, mask, folds)
-    seen = at_risk(spool, mask) if isinstance(plan.study.target, SurvivalTarget) else None
+    seen = at_risk(spool, mask) if isinstance(plan.family, ProportionalHazards) else None
+    if isinstance(plan.family, LifeTable):
+        cells += life_cells(plan, spool, mask)
     if seen is not None:
         cells.append(Cell(f"{plan.study.target.column} positive while others were at risk", seen.events))
     return examine(

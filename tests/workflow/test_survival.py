@@ -156,3 +156,107 @@ def test_rows_that_were_gone_before_the_first_event_do_not_count(tmp_path: Path)
     town = joined(tmp_path / "columns", gone_early(18))
     said = town.refuses(TooManyColumns, "train", "-C", town.silo("north"))
     assert "18 training rows that were at risk at an event for 4 columns" in said
+
+
+# ---- survival on a grid --------------------------------------------------------------------------------------------
+
+FIN = "  fin: {type: category, levels: ['0', '1']}\n"
+COUNTED = {"features": FIN, "estimator": "KaplanMeier", "params": "{grid: [26, 52], by: fin}"}
+
+
+@pytest.fixture(scope="module")
+def tabled(tmp_path_factory: pytest.TempPathFactory) -> Town:
+    town = found_town(tmp_path_factory.mktemp("tabled"), lambda name: table_text(records(name)))
+    town.draft(agreement(target=TARGET, **COUNTED))
+    town.freeze()
+    said = town.run("train", "-C", town.silo("north"), "--dry-run")
+    assert said.status == 0, said
+    assert "rows at risk at each agreed time, per group" in said.out + said.err
+    assert town.round().finished
+    return town
+
+
+def test_the_exported_table_has_a_line_for_each_group_and_time(tabled: Town, tmp_path: Path) -> None:
+    assert command("export", final(tabled), "--format", "csv", "-o", tmp_path / "t.csv").status == 0
+    lines = list(csv.DictReader((tmp_path / "t.csv").open()))
+    table = datasets.load_rossi()
+    for line, (fin, week) in zip(lines, [(0, 26), (0, 52), (1, 26), (1, 52)], strict=True):
+        own = table[table.fin == fin]
+        assert (line["group"], float(line["time"])) == (str(fin), week)
+        assert int(line["at_risk"]) == int((own.week > week - 26).sum())
+        assert int(line["events"]) == int(((own.week > week - 26) & (own.week <= week) & (own.arrest == 1)).sum())
+    assert float(lines[1]["survival"]) == pytest.approx(1 - (table[table.fin == 0].arrest == 1).mean())
+
+
+def test_the_exported_json_has_the_log_rank_test_and_the_restricted_mean(tabled: Town, tmp_path: Path) -> None:
+    assert command("export", final(tabled), "-o", tmp_path / "t.json").status == 0
+    document = json.loads((tmp_path / "t.json").read_text())
+    assert document["groups"] == ["0", "1"]
+    found = document["attributes"]
+    assert {"chi2", "p_value", "degrees_of_freedom", "restricted_mean", "restricted_mean_error"} <= found.keys()
+    assert 0.01 < found["p_value"][0] < 0.2
+    assert "coefficients" not in document
+
+
+def test_a_table_scores_no_rows_and_is_no_object_of_scikit_learn(tabled: Town, tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text("fin\n0\n1\n")
+    arguments = ("predict", table, "--model", final(tabled), "-o", tmp_path / "p.csv")
+    assert "says nothing of single rows" in tabled.refuses(UnsupportedModel, *arguments, passphrase=False)
+    assert not (tmp_path / "p.csv").exists()
+    said = tabled.refuses(UnsupportedModel, "export", final(tabled), "--format", "sklearn", passphrase=False)
+    assert "no class for KaplanMeier" in said
+
+
+def test_a_simulation_counts_the_pooled_rows_again(tmp_path: Path) -> None:
+    for name in SILOS:
+        (tmp_path / f"{name}.csv").write_text(table_text(records(name)))
+    (tmp_path / "study.yaml").write_text(agreement(target=ENTERED, **COUNTED))
+    outcome = command("simulate", tmp_path, "--json")
+    assert outcome.status == 0
+    assert outcome.json["relative_error"] <= 1e-12
+    assert "survival_[3]" in [item["name"] for item in outcome.json["coefficients"]]
+
+
+def prisoners(*kinds: tuple[int, int, str]) -> list[dict[str, str]]:
+    """Rows of each kind: how many, until which week, and whether arrested then."""
+    return [
+        {"fin": "0", "age": "30", "prio": "1", "week": str(week), "from": "0", "arrest": arrest}
+        for n, week, arrest in kinds
+        for _ in range(n)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "group"),
+    [
+        ([(3, 9, "yes"), (20, 9, "no"), (20, 40, "yes"), (20, 52, "no")], "arrest positive by 26"),
+        ([(20, 9, "yes"), (20, 9, "no"), (4, 40, "yes"), (20, 52, "no")], "arrest positive by 51"),
+        ([(20, 9, "yes"), (2, 9, "no"), (20, 40, "yes"), (20, 52, "no")], "arrest negative, last seen by 26"),
+        ([(20, 9, "yes"), (20, 9, "no"), (20, 40, "yes"), (3, 52, "no")], "arrest negative, last seen by 51 or later"),
+    ],
+)
+def test_a_cell_of_few_rows_on_the_grid_is_refused_whatever_it_counts(
+    tmp_path: Path, kinds: list[tuple[int, int, str]], group: str
+) -> None:
+    town = joined(tmp_path, prisoners(*kinds), estimator="KaplanMeier", params="{grid: [26, 51]}", features=FIN)
+    said = town.refuses(CellTooSmall, "train", "-C", town.silo("north"))
+    assert f"the group '{group}' has" in said
+
+
+def test_rows_that_come_late_are_a_group_of_their_own(tmp_path: Path) -> None:
+    rows = [{**row, "fin": "0", "week": "52"} for row in records("north")]
+    for row in rows[:4]:
+        row["from"] = "30"
+    town = joined(tmp_path, rows, target=ENTERED, estimator="KaplanMeier", params="{grid: [26, 39, 52]}", features=FIN)
+    said = town.refuses(CellTooSmall, "train", "-C", town.silo("north"))
+    assert "the group 'first at risk at 52' has 4 rows" in said
+
+
+def test_rows_that_come_and_go_between_two_agreed_times_are_a_group_too(tmp_path: Path) -> None:
+    rows = [{**row, "fin": "0", "week": "52"} for row in records("north")]
+    for row in rows[:3]:
+        row |= {"from": "30", "week": "38"}
+    town = joined(tmp_path, rows, target=ENTERED, estimator="KaplanMeier", params="{grid: [26, 39, 52]}", features=FIN)
+    said = town.refuses(CellTooSmall, "train", "-C", town.silo("north"))
+    assert "the group 'at risk at no agreed time' has 3 rows" in said

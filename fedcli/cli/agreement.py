@@ -34,6 +34,8 @@ def plain_words(study: Study, trips: tuple[int, int]) -> list[tuple[str, str]]:
     scaled = "on standardised columns" if study.model.standardize else "on the columns as they are"
     folds = f", in {study.model.cv} folds" if study.model.cv else ""
     rows.append(("model", f"{study.model.estimator}({params}) {scaled}{folds}"))
+    if study.model.estimator == "CoxPH":
+        rows.append(("", "each silo has a baseline hazard of its own: no time of an event leaves it"))
     few, many = trips
     typical = f"{few}" if few == many else f"typically {few}, at most {many} on the studies measured"
     rows.append(("trips", f"{typical}; never more than {rules.max_rounds}"))
@@ -100,6 +102,11 @@ def _outcome(target: Target) -> str:
         return f"{target.column}: {_said('yes', target.positive)} or {_said('no', target.negative)}"
     if target.type == "category":
         return f"{target.column}: one of {', '.join(target.levels)}"
+    if target.type == "survival":
+        seen = f"seen {f'from {target.entry} ' if target.entry else ''}until {target.time}"
+        span = f"{target.range[0]:g} to {target.range[1]:g} {target.unit or ''}".rstrip()
+        answers = f"{_said('yes', target.positive)} or {_said('no', target.negative)}"
+        return f"{target.event}: {answers}, {seen} ({span})"
     return f"{target.column}: a {target.type} from {_interval(target.range)}{_unit(target)}"
 
 

@@ -27,6 +27,7 @@ from fedcli.study.document import (
     Interaction,
     NumberTarget,
     Spline,
+    SurvivalTarget,
 )
 
 Codes = NDArray[np.int64]
@@ -243,7 +244,7 @@ def variables(plan: Plan, two_valued: dict[int, tuple[float, float]]) -> list[Va
         elif number.impute is not None:
             found.append(Variable(name, (f"{name} missing", f"{name} present"), _between(j, ())))
     target = study.target
-    if isinstance(target, BinaryTarget):
+    if isinstance(target, (BinaryTarget, SurvivalTarget)):
         words: Labels = (f"{target.column} negative", f"{target.column} positive")
         found.append(Variable(target.column, words, lambda rows: (rows.target > 0).astype(np.int64)))
     elif isinstance(target, CategoryTarget):

@@ -42,7 +42,7 @@ class Spool:
         self._shape = (0, 0)
         n_rows = width = held = 0
         for rows in batches:
-            table = _pack(rows)
+            table = np.ascontiguousarray(rows.table())
             self._n_numbers, self._n_codes = rows.numbers.shape[1], rows.codes.shape[1]
             width = table.shape[1]
             n_rows += len(rows)
@@ -70,7 +70,7 @@ class Spool:
     def blocks(self) -> Iterator[tuple[slice, Rows]]:
         """Pass over all rows in order, `BLOCK_ROWS` at a time, with their positions."""
         for start, table in self._raw():
-            rows = _unpack(table, self._n_numbers, self._n_codes)
+            rows = Rows.from_table(table, self._n_numbers, self._n_codes)
             where = slice(start, start + len(rows))
             self._show_others(rows.codes, where)
             yield where, rows
@@ -182,11 +182,6 @@ class Spool:
         self.close()
 
 
-def _pack(rows: Rows) -> np.ndarray:
-    parts = [rows.numbers, rows.codes.astype(np.float64), rows.target[:, None]]
-    return np.ascontiguousarray(np.hstack([*parts, rows.offset[:, None], rows.weight[:, None]]))
-
-
 def _write(descriptor: int, table: np.ndarray, at: int) -> None:
     data = np.ascontiguousarray(table).data.cast("B")
     while data:
@@ -204,9 +199,3 @@ def _keys(table: np.ndarray) -> NDArray[np.uint64]:
         for shift, factor in _MIX:
             found = (found ^ (found >> shift)) * factor
     return found
-
-
-def _unpack(table: np.ndarray, n_numbers: int, n_codes: int) -> Rows:
-    at = n_numbers + n_codes
-    codes = table[:, n_numbers:at].astype(np.int32)
-    return Rows(table[:, :n_numbers], codes, table[:, at], table[:, at + 1], table[:, at + 2])

@@ -21,6 +21,7 @@ from fedcli.fileformat.statistics import FloatArray, Layout, State, Statistics, 
 from fedcli.models.batch import Batch, Memory, Point, Source
 from fedcli.models.cavity import Cavity
 from fedcli.models.guard import GUARDED, Earlier, Guard, asked
+from fedcli.models.objective import surround
 from fedcli.preparing.evaluation import evaluate
 from fedcli.preparing.holdout import row_hashes
 from fedcli.preparing.plan import Plan
@@ -138,6 +139,7 @@ def _first(
     point = plan.family.locate(source, state, None)
     if guard is not None:
         point = guard.settle(source, point, state)
+    point = _surrounded(plan, source, point, state)
 
     middle = plan.profile.centre(_train(spool, mask))
 
@@ -175,6 +177,7 @@ def _later(
     point = plan.family.locate(source, state, memory)
     if guard is not None and state.document["phase"] != "closing":
         point = guard.settle(source, point, state)
+    point = _surrounded(plan, source, point, state)
     coef = plan.family.coefficients(state)
     nobody = np.zeros(BLOCK_ROWS, dtype=np.bool_)
 
@@ -189,6 +192,11 @@ def _later(
 
     total = plan.family.settle(_accumulate(plan, state, parts()), point, state)
     return replace(_encoded(plan, state, total, point, guard), silent_holdout=silent and plan.evaluated)
+
+
+def _surrounded(plan: Plan, source: Source, point: Point, state: State) -> Point:
+    """Add to a point what rows must know of each other there, which a likelihood of whole strata needs."""
+    return surround(plan.family.loss, source, point, state) if isinstance(plan.family, Cavity) else point
 
 
 def _guard(plan: Plan, state: State, trail: Sequence[State], prepared: Callable[[State], Source]) -> Guard | None:

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from fedcli.data.cells import number_of
 from fedcli.data.converting import Converter
 from fedcli.data.local_rows import LocalRows
@@ -150,7 +148,7 @@ class RowReader:
             waiting.append(rows)
             held += len(rows)
             if held >= size:
-                together, at = _stacked(waiting), 0
+                together, at = Rows.together(waiting), 0
                 while held - at >= size:
                     yield together.take(slice(at, at + size))
                     at += size
@@ -158,7 +156,7 @@ class RowReader:
         if refuse and self.errors:
             raise self.errors[0]
         if held:
-            yield _stacked(waiting)
+            yield Rows.together(waiting)
 
     @property
     def errors(self) -> tuple[FedcliError, ...]:
@@ -249,15 +247,3 @@ def check_table(study: Study, mapping: Mapping, table: Table) -> tuple[ReadingRe
     for _ in reader.batches(refuse=False):
         pass
     return reader.report, reader.errors
-
-
-def _stacked(parts: list[Rows]) -> Rows:
-    if len(parts) == 1:
-        return parts[0]
-    return Rows(
-        np.concatenate([rows.numbers for rows in parts]),
-        np.concatenate([rows.codes for rows in parts]),
-        np.concatenate([rows.target for rows in parts]),
-        np.concatenate([rows.offset for rows in parts]),
-        np.concatenate([rows.weight for rows in parts]),
-    )

@@ -23,6 +23,7 @@ from fedcli.data.thousands import THOUSANDS, shape
 from fedcli.data.typed import as_text
 from fedcli.errors import (
     BadTarget,
+    EntryTooLate,
     FedcliError,
     MissingValue,
     NotADate,
@@ -102,9 +103,11 @@ class Converter:
 
         ``records`` then holds where each stood in the batch.
         """
-        kept, target, offset, weight = self._used(batch)
+        kept, target, offset, weight, times = self._used(batch)
         self.records = kept.records
         self._count_target(target)
+        for part, values in zip(self._study.times, times.T, strict=False):
+            self._extend(part.column, values)
         study = self._study
         numbers = np.empty((len(kept), len(study.numbers)))
         for j, (name, column) in enumerate(study.numbers.items()):
@@ -112,14 +115,14 @@ class Converter:
         codes = np.empty((len(kept), len(study.categories)), dtype=np.int32)
         for j, name in enumerate(study.categories):
             codes[:, j] = self._category(kept, name)
-        return Rows(numbers, codes, target, offset, weight)
+        return Rows(numbers, codes, target, offset, weight, times)
 
     def used(self, batch: Records) -> NDArray[np.int64]:
         """Return which records (n_rows,) of a batch become rows, in their order."""
         return self._used(batch)[0].records
 
-    def _used(self, batch: Records) -> tuple[_Kept, FloatArray, FloatArray, FloatArray]:
-        """Return the records that can be used, with target, offset and weight (n_rows,) of each."""
+    def _used(self, batch: Records) -> tuple[_Kept, FloatArray, FloatArray, FloatArray, FloatArray]:
+        """Return the records that can be used, with target, offset, weight (n_rows,) and times (n_rows, n) of each."""
         filled = np.ones(batch.frame.height, dtype=np.bool_)
         # A blank record needs a gap in every column, which few batches have.
         if not self._features_only and all(column.null_count() for column in batch.frame):
@@ -128,12 +131,13 @@ class Converter:
         self.report.blank += int((~filled).sum())
         self.report.rows_read += len(kept)
         target, offset, weight = self._target(kept), self._offset(kept), self._weight(kept)
-        present = self._drop(kept, target, offset, weight)
+        times = self._times(kept)
+        present = self._drop(kept, target, offset, weight, times)
         kept = kept.only(present)
         self.report.rows_used += len(kept)
         if not present.all():
-            target, offset, weight = target[present], offset[present], weight[present]
-        return kept, target, offset, weight
+            target, offset, weight, times = target[present], offset[present], weight[present], times[present]
+        return kept, target, offset, weight, times
 
     def _target(self, kept: _Kept) -> FloatArray:
         """Return the target (n,), NaN where missing."""
@@ -149,6 +153,22 @@ class Converter:
         self.report.seen[target.column].add(values)
         self._note_outside(kept, target.column, values, target.range)
         return _with_bad_as_present(values, bad)
+
+    def _times(self, kept: _Kept) -> FloatArray:
+        """Return a survival target's times (n, n_time_columns), NaN where missing."""
+        columns = () if self._features_only else self._study.times
+        times = np.empty((len(kept), len(columns)))
+        wrong = np.zeros(len(kept), dtype=np.bool_)
+        for j, column in enumerate(columns):
+            values, bad = self._read_numbers(kept, column.column)
+            self.report.seen[column.column].add(values)
+            self._note_outside(kept, column.column, values, column.range)
+            times[:, j] = _with_bad_as_present(values, bad)
+            wrong |= bad
+        if len(columns) > 1:
+            # A comparison with a missing time is false, and a cell that is no number has its own finding.
+            self._note(kept, EntryTooLate, columns[1].column, (times[:, 1] >= times[:, 0]) & ~wrong)
+        return times
 
     def _offset(self, kept: _Kept) -> FloatArray:
         """Return the offset (n,) on the scale of the linear predictor, NaN where missing; zeros without one."""
@@ -173,14 +193,17 @@ class Converter:
         self._note_outside(kept, part.column, values, part.range)
         return _with_bad_as_present(values, bad)
 
-    def _drop(self, kept: _Kept, target: FloatArray, offset: FloatArray, weight: FloatArray) -> BoolArray:
+    def _drop(
+        self, kept: _Kept, target: FloatArray, offset: FloatArray, weight: FloatArray, times: FloatArray
+    ) -> BoolArray:
         """Return which rows have all that a row needs; a dropped one counts under the first that it lacks."""
         study = self._study
         present = np.ones(len(kept), dtype=np.bool_)
         if self._features_only:
             return present
         outcome = None if isinstance(study.target, NoTarget) else study.target
-        for part, values in ((outcome, target), (study.offset, offset), (study.weight, weight)):
+        clocks = zip(study.times, times.T, strict=True)
+        for part, values in ((outcome, target), *clocks, (study.offset, offset), (study.weight, weight)):
             if part is not None:
                 absent = present & np.isnan(values)
                 self.report.dropped[part.column] = self.report.dropped.get(part.column, 0) + int(absent.sum())

@@ -24,6 +24,7 @@ from fedcli.data.table import Records
 from fedcli.data.thinned import Thinned
 from fedcli.errors import (
     BadTarget,
+    EntryTooLate,
     FedcliError,
     MissingValue,
     NotADate,
@@ -129,6 +130,7 @@ class Findings:
             UnknownLevel: self._unknown_level,
             MissingValue: self._missing_value,
             BadTarget: self._bad_target,
+            EntryTooLate: self._entry_too_late,
         }
         message, hint = say[finding.kind](finding)
         where, more = finding.places[0][0], finding.rows > len(finding.places)
@@ -244,6 +246,14 @@ class Findings:
                 "a count is 0, 1, 2 ...: correct the cells, or ask the coordinator for type: number",
             )
         return self._spellings(f, "value", [value for value, _ in target.spellings])
+
+    def _entry_too_late(self, f: Finding) -> tuple[str, str]:
+        time = self._called(self._study.times[0].column)
+        return (
+            f"{self._called(f.column)} is not before {time} in {_count(f.rows, 'row')}",
+            "nobody was seen for no time: correct the cells, or leave these rows out; are both columns in the same "
+            "unit, counted from the same day?",
+        )
 
     def _spellings(self, f: Finding, what: str, agreed: Iterable[str]) -> tuple[str, str]:
         agreed = list(agreed)

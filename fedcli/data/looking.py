@@ -63,7 +63,8 @@ def look(
         *_dropped(report),
     ]
     found += [*against_outcome(study, mapping, passes), *same_columns(study, mapping, passes), *copied_rows(passes)]
-    order = {name: i for i, name in enumerate((*study.features, study.target.column))}
+    times = (part.column for part in study.times)
+    order = {name: i for i, name in enumerate((*study.features, study.target.column, *times))}
     return tuple(sorted(found, key=lambda doubt: (order.get(doubt.column, len(order)), doubt.code)))
 
 

@@ -29,6 +29,7 @@ from fedcli.study.document import (
     NumberColumn,
     NumberTarget,
     Study,
+    TimeColumn,
 )
 from fedcli.study.spelling import identity
 from fedcli.study.yaml import Path, Tree, load
@@ -118,7 +119,7 @@ class Mapping:
 
 
 def agreed_columns(study: Study, *, features_only: bool = False) -> tuple[str, ...]:
-    """Return every column that the study reads: target, offset, weight, then the features in their order.
+    """Return every column that the study reads: target, times, offset, weight, then the features in their order.
 
     With ``features_only``, those that a prediction needs: the offset and the features.
     """
@@ -278,8 +279,8 @@ class _Reader:
                 raise self.refuse(
                     (*path, key), f"{column} has both unit and {key}: two conversions", f"remove unit or {key}"
                 )
-        part = self.study.target if column == self.study.target.column else self.study.features.get(column)
-        measured = part if isinstance(part, (NumberColumn, NumberTarget)) else None
+        part = self.study.part(column)
+        measured = part if isinstance(part, (NumberColumn, NumberTarget, TimeColumn)) else None
         agreed, quantity = (measured.unit, measured.quantity) if measured else (None, None)
         write = "write the factor: multiply: FACTOR (agreed = local * multiply + add)"
         if agreed is None:

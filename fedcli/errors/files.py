@@ -206,3 +206,9 @@ class NotWhole(FileError):
     """A count holds a fraction."""
 
     code = "E332"
+
+
+class EntryTooLate(FileError):
+    """A row is seen from a time on that is not before the one until which it was seen."""
+
+    code = "E333"

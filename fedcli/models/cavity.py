@@ -36,7 +36,8 @@ from fedcli.fileformat.statistics import (
 from fedcli.models.batch import Batch, Memory, Point, Reason, Source, document, weighted_cross
 from fedcli.models.discriminant import discriminant
 from fedcli.models.local_fit import Quadratic, first_fit, minimise
-from fedcli.models.losses import Logistic, Loss, Poisson
+from fedcli.models.losses import Logistic, Poisson
+from fedcli.models.objective import AnyLoss, terms
 from fedcli.models.solve import solve_symmetric
 from fedcli.models.steps import coordinates, decrement, mismatch, relative, remaining
 from fedcli.models.wording import CANDIDATE, CONTRAST, CURVATURE, GRADIENTS, PRODUCTS, RHS, TARGET, VALUES
@@ -51,7 +52,7 @@ class Cavity:
 
     Parameters
     ----------
-    loss : Loss
+    loss : Loss or StratumLoss
     names : tuple of str
         The design's columns after the intercept, for messages.
     penalty : float
@@ -72,7 +73,7 @@ class Cavity:
         Whether rows carry weights of their own: their sum is then not the number of rows, which is sent as well.
     """
 
-    loss: Loss
+    loss: AnyLoss
     names: tuple[str, ...]
     penalty: float
     penalty_per_weight: bool
@@ -168,12 +169,12 @@ class Cavity:
     def statistics(self, rows: Batch, point: Point, state: State) -> Statistics:
         """See `Family.statistics`."""
         weight, X, y = rows.weight, rows.X, rows.y
-        _, d1, d2 = self.loss.derivatives(X @ point.coef + rows.offset, y)
-        hessian = weighted_cross(X, weight * d2)
+        around = point.around or (None,) * 3
+        here = terms(self.loss, rows, point.coef, around[0])
         arrays = {
             "target": np.array([weight.sum(), weight @ y]),
-            "curvature": pack_upper(hessian),
-            "rhs": hessian @ point.coef - X.T @ (weight * d1),
+            "curvature": pack_upper(here.hessian),
+            "rhs": here.hessian @ point.coef - here.gradient,
         }
         if state.document["round"] == 0:
             if isinstance(self.loss, Logistic):
@@ -184,11 +185,11 @@ class Cavity:
             arrays["rows"] = np.array([float(len(y))])
         values, gradients = [], []
         for number, coef in enumerate((state.arrays["coef"], *state.arrays["candidates"])):
-            f, slope, curve = self.loss.derivatives(X @ coef + rows.offset, y)
-            values.append(weight @ f)
-            gradients.append(X.T @ (weight * slope))
+            there = terms(self.loss, rows, coef, around[1 + number], curved=number > 0)
+            values.append(there.value)
+            gradients.append(there.gradient)
             if number:
-                arrays["candidate"] = pack_upper(weighted_cross(X, weight * curve))
+                arrays["candidate"] = pack_upper(there.hessian)
         arrays["values"] = np.array(values)
         arrays["gradients"] = np.concatenate(gradients)
         return Statistics(arrays)
@@ -394,6 +395,6 @@ class Cavity:
         raise Separation(
             f"{column} has a coefficient beyond {self.box[worst]:g} on the reference scale after {number} rounds: "
             "it separates the classes, or its agreed range is far wider than its values",
-            hint="add a penalty (C), leave the column out, narrow its range, or raise rules.max_coefficient, "
+            hint="add a penalty (C or alpha), leave the column out, narrow its range, or raise rules.max_coefficient, "
             "in a new study",
         )

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from fedcli.fileformat.statistics import FloatArray
-from fedcli.models.batch import Source, weighted_cross
-from fedcli.models.losses import Loss, Poisson
+from fedcli.models.batch import Source
+from fedcli.models.losses import Poisson
+from fedcli.models.objective import AnyLoss, around, terms, value
 from fedcli.models.solve import solve_symmetric
 
 MAX_STEPS = 50
@@ -40,29 +41,25 @@ class Quadratic:
         return np.asarray(self.A @ b - self.c)
 
 
-def expand(rows: Source, loss: Loss, coef: FloatArray) -> tuple[float, FloatArray, FloatArray]:
+def expand(rows: Source, loss: AnyLoss, coef: FloatArray) -> tuple[float, FloatArray, FloatArray]:
     """Sum value, gradient (n_columns,) and Hessian (n_columns, n_columns) of the loss at ``coef`` over all rows."""
-    value, gradient, hessian = 0.0, np.zeros(coef.shape[0]), np.zeros((coef.shape[0],) * 2)
+    total, gradient, hessian = 0.0, np.zeros(coef.shape[0]), np.zeros((coef.shape[0],) * 2)
+    found = around(loss, rows, coef)
     for batch in rows:
-        f, d1, d2 = loss.derivatives(batch.X @ coef + batch.offset, batch.y)
-        value += float(batch.weight @ f)
-        gradient += batch.X.T @ (batch.weight * d1)
-        hessian += weighted_cross(batch.X, batch.weight * d2)
-    return value, gradient, hessian
+        part = terms(loss, batch, coef, found)
+        total += part.value
+        gradient += part.gradient
+        hessian += part.hessian
+    return total, gradient, hessian
 
 
-def evaluate(rows: Source, loss: Loss, coef: FloatArray) -> float:
-    """Sum the loss at ``coef`` over all rows."""
-    return sum(float(b.weight @ loss.value(b.X @ coef + b.offset, b.y)) for b in rows)
-
-
-def minimise(rows: Source, loss: Loss, quadratic: Quadratic, basis: FloatArray, start: FloatArray) -> FloatArray:
+def minimise(rows: Source, loss: AnyLoss, quadratic: Quadratic, basis: FloatArray, start: FloatArray) -> FloatArray:
     """Minimise the silo's loss plus ``quadratic`` over ``b``, with coefficients ``basis @ b``.
 
     Parameters
     ----------
     rows : Source
-    loss : Loss
+    loss : Loss or StratumLoss
     quadratic : Quadratic
         In the coordinates ``b`` (n_free,).
     basis : ndarray of shape (n_columns, n_free)
@@ -80,18 +77,18 @@ def minimise(rows: Source, loss: Loss, quadratic: Quadratic, basis: FloatArray, 
     """
     b = start
     for _ in range(MAX_STEPS):
-        value, gradient, hessian = expand(rows, loss, basis @ b)
-        value += quadratic.value(b)
+        here, gradient, hessian = expand(rows, loss, basis @ b)
+        here += quadratic.value(b)
         slope = basis.T @ gradient + quadratic.gradient(b)
         step, _ = solve_symmetric(basis.T @ hessian @ basis + quadratic.A, -slope)
         decrement = -float(slope @ step) / 2
-        if decrement <= DECREMENT * (1.0 + abs(value)):
+        if decrement <= DECREMENT * (1.0 + abs(here)):
             # The last step costs nothing more: the objective is its own quadratic here.
             return np.asarray(b + step)
         length = 1.0
         while length > 1e-8:
             trial = b + length * step
-            if evaluate(rows, loss, basis @ trial) + quadratic.value(trial) <= value - 0.2 * length * decrement:
+            if value(loss, rows, basis @ trial) + quadratic.value(trial) <= here - 0.2 * length * decrement:
                 break
             length /= 2.0
         else:
@@ -101,7 +98,7 @@ def minimise(rows: Source, loss: Loss, quadratic: Quadratic, basis: FloatArray, 
 
 
 def first_fit(
-    rows: Source, loss: Loss, penalty: Callable[[float], float], *, fit_intercept: bool
+    rows: Source, loss: AnyLoss, penalty: Callable[[float], float], *, fit_intercept: bool
 ) -> tuple[FloatArray, FloatArray]:
     """Fit the silo alone, damped on its own standardised scale so that one class or few rows do no harm.
 

@@ -56,6 +56,8 @@ class Estimator:
         Whether it takes categories as numbers of levels, one column each, instead of a column per level.
     probabilities : bool
         Whether a classifier gives probabilities.
+    intercept : bool
+        Whether a linear model can have an intercept.
     tight : mapping of str to object
         Parameters with which scikit-learn's own class runs to its optimum, for comparisons.
     """
@@ -75,6 +77,7 @@ class Estimator:
     exact: float = 1e-8
     ordinal: bool = False
     probabilities: bool = False
+    intercept: bool = True
     tight: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -20,9 +20,7 @@ def row_hashes(rows: Rows, secret: bytes) -> NDArray[np.uint64]:
     Canonical form: the agreed columns in the study's order as big-endian float64 in agreed units (a missing value is
     one fixed NaN, a category its level's number), so that spelling, column order and locale of the file play no part.
     """
-    parts = [rows.numbers, rows.codes.astype(np.float64), rows.target[:, None]]
-    parts += [rows.offset[:, None], rows.weight[:, None]]
-    table = np.hstack(parts) + 0.0  # -0.0 and 0.0 are the same number
+    table = rows.table() + 0.0  # -0.0 and 0.0 are the same number
     table[np.isnan(table)] = np.nan
     width = table.shape[1] * 8
     data = table.astype(">f8").tobytes()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from fedcli.models.closed import Closed
 from fedcli.models.losses import Logistic, Poisson
 from fedcli.models.moments import Grouping
 from fedcli.preparing.columns import Columns
-from fedcli.preparing.estimators import family_of, pool_rows
+from fedcli.preparing.estimators import family_of, parameters, pool_rows
 from fedcli.preparing.evaluation import FIGURES, evaluation_layout, pooled_figures
 from fedcli.preparing.preparation import Preparation, moments_layout
 from fedcli.preparing.profile import ProfileSums
@@ -49,6 +50,11 @@ class Plan:
     def family(self) -> Family:
         """The family that fits the study's estimator."""
         return family_of(self.study, self.columns)
+
+    @cached_property
+    def parameters(self) -> dict[str, Any]:
+        """The estimator's parameters, defaults filled in."""
+        return parameters(self.study)
 
     @cached_property
     def profile(self) -> ProfileSums:
@@ -132,11 +138,12 @@ class Plan:
         known to it. Summing over expanded columns there would cost rows per column and buy no trip.
         """
         X = self.columns.expanded(rows) if self.family.expanded else self.columns.matrix(rows, fill, modes)
-        return Batch(X, self.target.reference(rows.target), rows.offset, rows.weight, fold)
+        return Batch(X, self.target.reference(rows.target), rows.offset, rows.weight, fold, _times(rows))
 
     def later_batch(self, rows: Rows, preparation: Preparation) -> Batch:
         """Build a later trip's batch: the design with pooled imputation."""
-        return Batch(preparation.matrix(rows), self.target.reference(rows.target), rows.offset, rows.weight)
+        target = self.target.reference(rows.target)
+        return Batch(preparation.matrix(rows), target, rows.offset, rows.weight, times=_times(rows))
 
     # ---- at the coordinator ----------------------------------------------------------------------------------------
 
@@ -201,3 +208,7 @@ class Plan:
         """
         coef = self.preparation(state).to_original(self.family.coefficients(state))
         return self.target.original(coef)
+
+
+def _times(rows: Rows) -> FloatArray | None:
+    return rows.times if rows.times.shape[1] else None

@@ -134,6 +134,7 @@ def examine(
     largest_share: float | None = None,
     merged: tuple[Merged, ...] = (),
     smallest_group: Cell | None = None,
+    at_risk: int | None = None,
 ) -> Disclosure:
     """Test an update that the coordinator will be able to read singly.
 
@@ -159,6 +160,8 @@ def examine(
         What was done to the levels before ``cells`` were counted.
     smallest_group : Cell, optional
         The group of fewest rows whose products of columns are summed apart from those of others.
+    at_risk : int, optional
+        Of a survival study: rows that were at risk at some event. The others are in no sum.
 
     Returns
     -------
@@ -180,6 +183,14 @@ def examine(
                 hint="check the weight column; ask the coordinator whether this silo should take part",
             )
         )
+    elif at_risk is not None and at_risk < min_rows:
+        problems.append(
+            TooFewRows(
+                f"{at_risk:,} of {n_rows:,} training rows were at risk at an event, the study requires at least "
+                f"{min_rows:,}: no other row is in any sum",
+                hint="ask the coordinator whether this silo should take part (rules.min_rows)",
+            )
+        )
     if min(n_rows, effective_rows) < rows_per_column * n_columns:
         worth = "" if effective_rows >= n_rows else f" (their weights are worth {effective_rows:.0f} equal ones)"
         problems.append(
@@ -198,6 +209,16 @@ def examine(
                 f"({rows_per_column * n_columns:,.0f}): from fewer, sums of products can give single rows back",
                 hint="ask the coordinator to leave columns out, to take fewer folds or another estimator, or to lower "
                 "rules.rows_per_column knowingly, in a new study",
+            )
+        )
+    elif at_risk is not None and at_risk < rows_per_column * n_columns:
+        problems.append(
+            TooManyColumns(
+                f"{at_risk:,} training rows that were at risk at an event for {n_columns} columns, the study requires "
+                f"{rows_per_column:g} per column ({rows_per_column * n_columns:,.0f}): from fewer, sums of products "
+                "can give single rows back",
+                hint="ask the coordinator to leave columns out or to lower rules.rows_per_column knowingly, in a new "
+                "study",
             )
         )
     worth_rows = min(n_rows, effective_rows)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fedcli.fileformat.statistics import FloatArray, State
 from fedcli.preparing.plan import Plan
 from fedcli.preparing.profile_table import COMBINATION, CONSTANT, PREFIX, SMALL
-from fedcli.study.document import BinaryTarget, ClassTarget
+from fedcli.study.document import CategoryTarget, ClassTarget
 
 # A number of rows; "<5" where it is small; None where it would give a small one away.
 Count = int | str | None
@@ -153,7 +153,7 @@ def group_names(plan: Plan) -> tuple[str, ...]:
     target = plan.study.target
     if not plan.profile.by_target or not isinstance(target, ClassTarget):
         return ("all",)
-    if isinstance(target, BinaryTarget):
+    if not isinstance(target, CategoryTarget):
         classes = [", ".join(map(str, values)) for values in (target.negative, target.positive)]
     else:
         classes = list(target.levels)

@@ -26,7 +26,17 @@ from fedcli.study.columns import (
 )
 from fedcli.study.contradictions import ALREADY_SIGNED, contradictions
 from fedcli.study.part import Cell, Part, Range, check_range, settled
-from fedcli.study.targets import BinaryTarget, CategoryTarget, ClassTarget, CountTarget, NoTarget, NumberTarget, Target
+from fedcli.study.targets import (
+    BinaryTarget,
+    CategoryTarget,
+    ClassTarget,
+    CountTarget,
+    NoTarget,
+    NumberTarget,
+    SurvivalTarget,
+    Target,
+    TimeColumn,
+)
 from fedcli.study.terms import Interaction, Log, Spline, Term, check_terms
 
 __all__ = [
@@ -57,8 +67,10 @@ __all__ = [
     "Rules",
     "Spline",
     "Study",
+    "SurvivalTarget",
     "Target",
     "Term",
+    "TimeColumn",
     "Weight",
     "valid_name",
 ]
@@ -104,7 +116,7 @@ class Weight(Part):
         return self
 
 
-Role = BinaryTarget | CategoryTarget | NumberTarget | CountTarget | Offset | Weight
+Role = BinaryTarget | CategoryTarget | NumberTarget | CountTarget | SurvivalTarget | TimeColumn | Offset | Weight
 
 
 class Model(Part):
@@ -257,13 +269,16 @@ class Study(Part):
 
     @property
     def roles(self) -> tuple[Role, ...]:
-        """The parts that name a column beside the features: outcome, offset, weight, as far as there are any."""
+        """The parts that name a column beside the features: outcome, its times, offset, weight, if there are any."""
         target = None if isinstance(self.target, NoTarget) else self.target
-        return tuple(part for part in (target, self.offset, self.weight) if part is not None)
+        return tuple(part for part in (target, *self.times, self.offset, self.weight) if part is not None)
 
-    def part(
-        self, column: str
-    ) -> Feature | BinaryTarget | CategoryTarget | NumberTarget | CountTarget | Offset | Weight:
+    @property
+    def times(self) -> tuple[TimeColumn, ...]:
+        """The columns of times of a survival target; none of any other."""
+        return self.target.times if isinstance(self.target, SurvivalTarget) else ()
+
+    def part(self, column: str) -> Feature | Role:
         """Return what the study says of a column, whatever its role.
 
         Raises

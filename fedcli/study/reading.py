@@ -24,6 +24,7 @@ _TARGETS: dict[str, type[BaseModel]] = {
     "number": document.NumberTarget,
     "count": document.CountTarget,
     "category": document.CategoryTarget,
+    "survival": document.SurvivalTarget,
     "none": document.NoTarget,
 }
 _FEATURES: dict[str, type[BaseModel]] = {
@@ -178,6 +179,8 @@ def _lacking(path: Path, field: str, key: str) -> tuple[str, str]:
         "range": "write the smallest and the largest value that can be true: range: [0, 100]",
         "levels": "write the levels in order, the reference first: levels: [female, male]",
         "column": "name the column of the table: column: disease",
+        "time": "name the column that says until when a row was seen: time: days",
+        "event": "name the column that says whether it ended with the event: event: died",
     }
     return f"{parent} lacks '{key}'", hints.get(key, f"add {field}")
 

@@ -69,6 +69,7 @@ def rows_that_differ(differs: Difference | None, elsewhere: Compared, least: int
     if elsewhere.lost:
         said += f"; {elsewhere.lost:,} of this workspace are gone from there"
     others = f"{rule} releases of other studies and workspaces with this key"
+    required += " of each; between studies, new or gone"
     return own, ReleaseTest(others, required, said, "passed" if elsewhere.complete else NOT_TESTED)
 
 

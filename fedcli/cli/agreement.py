@@ -104,7 +104,7 @@ def _outcome(target: Target) -> str:
         return f"{target.column}: one of {', '.join(target.levels)}"
     if target.type == "survival":
         seen = f"seen {f'from {target.entry} ' if target.entry else ''}until {target.time}"
-        span = f"{target.range[0]:g} to {target.range[1]:g} {target.unit or ''}".rstrip()
+        span = f"{_interval(target.range)}{_unit(target)}"
         answers = f"{_said('yes', target.positive)} or {_said('no', target.negative)}"
         return f"{target.event}: {answers}, {seen} ({span})"
     return f"{target.column}: a {target.type} from {_interval(target.range)}{_unit(target)}"

@@ -75,7 +75,9 @@ def _numbers(study: Study, mapping: Mapping, report: ReadingReport) -> Iterator[
         present = values[np.isfinite(values)]
         if len(present) < ENOUGH:
             continue
-        yield from _unit(study, name, mapping, present)
+        # Most rows are usually seen from the beginning: an entry at the end of the range says nothing of its unit.
+        if name != getattr(study.target, "entry", None):
+            yield from _unit(study, name, mapping, present)
         if name in study.features and isinstance(part, (NumberColumn, CountColumn)):
             yield from _numbering(name, mapping, present, report)
     for name, outside in report.outside.items():

@@ -14,7 +14,7 @@ from fedcli.data.mapping import Mapping
 from fedcli.data.plausible import ORDINARY, factors_that_fit, middle, units_that_fit, unusual
 from fedcli.data.saying import silo_line
 from fedcli.fileformat.statistics import FloatArray
-from fedcli.study.document import NumberColumn, NumberTarget, Offset, Study, Weight
+from fedcli.study.document import NumberColumn, NumberTarget, Offset, Study, TimeColumn, Weight
 from fedcli.study.yaml import comment, scalar
 
 # A median of fewer values says little.
@@ -64,7 +64,7 @@ def seeming(study: Study, mapping: Mapping, column: str, values: FloatArray) -> 
     """
     part = study.part(column)
     present = values[np.isfinite(values)]
-    if not isinstance(part, (NumberColumn, NumberTarget, Offset, Weight)) or not present.size:
+    if not isinstance(part, (NumberColumn, NumberTarget, Offset, TimeColumn, Weight)) or not present.size:
         return None
     if not unusual(present, part.range):
         return None

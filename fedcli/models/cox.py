@@ -28,6 +28,9 @@ _SAYS = {
     "gradients": "first derivatives of 'values': each event's columns less the mean of those at risk with it, summed",
 }
 
+# A direction on the scale of the fit that curves less than this share of the steepest one curves no more.
+_FADED = 1e-10
+
 
 @dataclass(frozen=True)
 class ProportionalHazards(Cavity):
@@ -62,8 +65,14 @@ class ProportionalHazards(Cavity):
         """
         coef, null = super()._minimum(state)
         before = state.arrays["null"] if state.document["round"] else null
-        if null.shape[1] > before.shape[1]:
-            flat = np.abs(null).max(axis=1) - np.abs(before).max(axis=1, initial=0.0)
+        basis = self._free(state.arrays["to_reference"])
+        hessian = basis.T @ state.arrays["curvature"] @ basis + np.diag(self._free_penalty(state))
+        # Not `null` itself, which is found on a unit diagonal: a column that fades as a whole stays 1 there until its
+        # curvature rounds to 0, and whether it does within the trips is chance.
+        values, vectors = np.linalg.eigh(hessian)
+        faded = vectors[:, values < _FADED * values[-1]]
+        if faded.shape[1] > before.shape[1]:
+            flat = np.abs(faded).max(axis=1) - np.abs(before).max(axis=1, initial=0.0)
             raise Separation(
                 f"column '{self.names[int(np.argmax(flat))]}' has no finite coefficient: in every silo its values "
                 "alone tell which of the rows at risk has the event",

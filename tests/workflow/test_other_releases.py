@@ -9,8 +9,8 @@ import pytest
 
 from fedcli.errors import BadDocument, CannotWrite, TooFewRowsDiffer
 from fedcli.workflow.join import join
-from fedcli.workflow.results import ReleaseTest
 from fedcli.workflow.train import train
+from fedcli.workflow.what_leaves import ReleaseTest
 from tests.workflow.play import FEATURES, REGISTRY, SILOS, Town, agreement, command, rows, snapshot, table_text
 
 NORTH = rows("north")

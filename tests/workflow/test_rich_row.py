@@ -10,7 +10,7 @@ from fedcli.study.canonical_form import from_json, to_json
 from fedcli.study.document import LARGEST_SHARE, Rules
 from fedcli.study.draft import draft
 from fedcli.study.reading import read_study
-from fedcli.workflow.results import ReleaseTest
+from fedcli.workflow.what_leaves import ReleaseTest
 from tests.workflow.play import SILOS, Town, agreement, command, table_text
 
 NUMBER = "{column: chol, type: number, range: [100, 400]}"

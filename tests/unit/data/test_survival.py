@@ -147,7 +147,10 @@ def plain_parts(rows: Rows) -> tuple[np.ndarray, ...]:
 def test_the_agreement_survives_its_frozen_form_and_is_said_in_plain_words() -> None:
     assert from_json(to_json(STUDY)) == STUDY
     words = dict(plain_words(STUDY, (4, 5)))
-    assert words["outcome"] == "status: yes (died) or no (alive), seen from from until days (0 to 2000 days)"
+    assert (
+        words["outcome"]
+        == "status: yes (died) or no (alive), seen from from until days (0 to 2000 days); 9999 means missing"
+    )
 
 
 @pytest.mark.parametrize(

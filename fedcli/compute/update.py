@@ -69,7 +69,8 @@ def hash_rows(spool: Spool, secret: bytes) -> NDArray[np.uint64]:
 
 def rows_digest(hashes: NDArray[np.uint64], secret: bytes) -> str:
     """Return a keyed hash of all rows whatever their order, 64 hexadecimal digits: the same table gives the same."""
-    return hmac.digest(secret, np.sort(hashes).astype(">u8").tobytes(), "sha256").hex()
+    ranked = np.sort(hashes).astype(">u8", copy=False)
+    return hmac.digest(secret, ranked.data.cast("B") if len(ranked) else b"", "sha256").hex()
 
 
 def sum_update(
@@ -244,19 +245,19 @@ class _Source:
         if self._kept is not None:
             yield from self._kept
             return
-        kept: list[Batch] | None = []
-        size = 0
+        kept: list[Batch] = []
+        n_rows = len(self._mask) - int(np.count_nonzero(self._mask))
+        fits = True
         for where, rows in self._spool.blocks():
             train = ~self._mask[where]
             fold = self._folds[where][train] if self._folds is not None else None
             batch = self._batch(rows if train.all() else rows.take(train), fold)
-            size += batch.X.nbytes
-            if size > MEMORY_BYTES:
-                kept = None
-            if kept is not None:
+            # Known from the first batch on: to collect until the limit and then let go would cost the limit each pass.
+            fits = fits and n_rows * batch.X.shape[1] * batch.X.itemsize <= MEMORY_BYTES
+            if fits:
                 kept.append(batch)
             yield batch
-        self._kept = kept
+        self._kept = kept if fits else None
 
 
 def _train(spool: Spool, mask: NDArray[np.bool_]) -> Iterator[Rows]:

@@ -29,7 +29,7 @@ def share_of_one_row(rules: Rules, disclosure: Disclosure) -> ReleaseTest:
     rule, most, largest = "one row's share of a column's sums", rules.largest_share, disclosure.largest
     if most is None:
         return ReleaseTest(rule, "anything", "not measured", NO_RULE)
-    required = f"at most {most:.0%} of a sum or a sum of squares, of all rows, a class, a level or a fold"
+    required = f"at most {most:.0%} of any such sum"
     here = f"{largest.share:.1%} of {largest.says}" if largest else f"none has more than {min(FLOOR, most):.0%}"
     return ReleaseTest(rule, required, here)
 

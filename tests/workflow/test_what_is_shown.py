@@ -86,7 +86,8 @@ def test_the_screen_holds_every_test_and_its_outcome(place: Town) -> None:
     text = flat(shown(place))
     assert len(release.tests) >= 7
     for test in release.tests:
-        if test.rule != "rows that differ from an earlier release":
+        # The second run has an earlier release: its own first.
+        if not test.rule.startswith("rows that differ"):
             assert f"{test.outcome} {test.rule}: {test.found}; required {test.required}" in text, test.rule
 
 

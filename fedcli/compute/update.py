@@ -181,7 +181,7 @@ def _later(
             arrays = dict(plan.family.statistics(design, point, state).arrays)
             if plan.evaluated:
                 held = batch(rows.take(nobody[: len(rows)] if silent else out), None)
-                arrays |= evaluate(plan.study.target.type, held, coef, plan.poisson).arrays
+                arrays |= evaluate(plan.measured, held, coef, plan.loss).arrays
             yield Statistics(arrays)
 
     total = plan.family.settle(_accumulate(plan, state, parts()), point, state)

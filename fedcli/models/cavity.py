@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fedcli.errors import NotConverged, OneClass, Separation
+from fedcli.errors import NotConverged, Separation
 from fedcli.fileformat.statistics import (
     Block,
     FloatArray,
@@ -35,7 +35,7 @@ from fedcli.fileformat.statistics import (
 from fedcli.models.batch import Batch, Memory, Point, Reason, Source, document, weighted_cross
 from fedcli.models.discriminant import discriminant
 from fedcli.models.local_fit import Quadratic, first_fit, minimise
-from fedcli.models.losses import Logistic, Loss, Poisson
+from fedcli.models.losses import FitSums, Logistic, Loss
 from fedcli.models.solve import solve_symmetric
 from fedcli.models.steps import coordinates, decrement, mismatch, relative, remaining
 
@@ -127,8 +127,8 @@ class Cavity:
         triangle = n * (n + 1) // 2
         curvature = Block("curvature", (triangle,), rows * curve, "weighted sums of products of the columns")
         rhs = Block("rhs", (n,), rows * (curve * eta + slope), "sums of the columns times slope of the loss")
-        top = max(1.0, self.loss.largest_y) if isinstance(self.loss, Poisson) else 1.0
-        blocks = [Block("target", (2,), rows * top, "sum of weights, and of weights times the target")]
+        top = rows * max(1.0, self.loss.largest_y)
+        blocks = [Block("target", (2,), top, "sum of weights, and of weights times the target")]
         if state.document["round"] == 0:
             if isinstance(self.loss, Logistic):
                 blocks.append(Block("products", (triangle,), rows, "sums of products of the columns"))
@@ -217,14 +217,7 @@ class Cavity:
         return self._advance_later(total, State(state.document, arrays))
 
     def _advance_first(self, total: Total, state: State) -> State:
-        weight, positive = total["target"]
-        if isinstance(self.loss, Logistic) and not 0 < positive < weight:
-            raise OneClass(
-                "all rows of all silos have the same class",
-                hint="check the target's values in study.yaml: positive and negative may be swapped or misspelt",
-            )
-        if isinstance(self.loss, Poisson) and not positive > 0:
-            raise OneClass("the target is 0 in every row of every silo", hint="check the target column at the silos")
+        self.loss.check_pool(*total["target"].tolist())
         n = 1 + len(self.names)
         state = self._with_penalty(total, state)
         coef, null = self._minimum(state)
@@ -306,14 +299,16 @@ class Cavity:
             "null": null,
         }
         phase = self._phase(state, arrays["steps"], number)
-        if isinstance(self.loss, Poisson) and phase != "solving":
-            self.loss.refuse_beyond(float(total["gradients"][0] + total["target"][1]), self.largest_weight)
+        if phase != "solving":
+            weight, target = total["target"].tolist()
+            first = float(total["gradients"][0]), float(total["curvature"][0])
+            self.loss.check_fit(FitSums(weight, target, *first), self.largest_weight)
         return State(document(state, round=number, phase=phase), arrays)
 
     def _phase(self, state: State, steps: FloatArray, number: int) -> str:
         if state.document["phase"] == "closing":
             return "closed"
-        if remaining(steps) <= self.tolerance:
+        if self.left(steps) <= self.tolerance:
             return "closing" if self.closing_trip else "converged"
         if number >= self.max_rounds:
             raise NotConverged(
@@ -328,7 +323,7 @@ class Cavity:
         phase = state.document.get("phase")
         if phase == "converged":
             steps = state.arrays["steps"]
-            error = min(remaining(steps), float(steps[-1]))
+            error = min(self.left(steps), float(steps[-1]))
             return Reason("converged", f"last step {steps[-1]:.1e}, remaining relative error about {error:.1e}")
         if phase == "closed":
             return Reason("closed", f"certified: the step left at the closing trip was {state.arrays['steps'][-1]:.1e}")
@@ -337,6 +332,10 @@ class Cavity:
     def coefficients(self, state: State) -> FloatArray:
         """See `Family.coefficients`."""
         return np.asarray(state.arrays["coef"])
+
+    def left(self, steps: FloatArray) -> float:
+        """Predict the relative coefficient error after steps of these sizes; with more caution where rows may bend."""
+        return remaining(steps, cautious=not self.loss.convex)
 
     # ---- inside ----------------------------------------------------------------------------------------------------
 

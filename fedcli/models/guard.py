@@ -90,16 +90,10 @@ def weights(loss: Loss, rows: Batch, coef: FloatArray) -> dict[str, FloatArray]:
     rows : Batch
     coef : ndarray of shape (n_columns,)
     """
-    _, d1, d2 = loss.derivatives(rows.X @ coef + rows.offset, rows.y)
-    found = {
-        "curvature": rows.weight * d2,
-        "residuals": rows.weight * d1,
-        "predictions": rows.weight * (d1 + rows.y),
-    }
-    if isinstance(loss, Logistic):
-        found["predictions of the other class"] = rows.weight * (1.0 - d1 - rows.y)
-        found["rows that it fits"] = rows.weight * (1.0 - np.abs(d1))
-    return found
+    eta = rows.X @ coef + rows.offset
+    _, d1, d2 = loss.derivatives(eta, rows.y)
+    found = {"curvature": d2, "residuals": d1, **loss.shown(eta, rows.y)}
+    return {what: rows.weight * each for what, each in found.items()}
 
 
 def asked(state: State) -> FloatArray:

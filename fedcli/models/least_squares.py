@@ -26,10 +26,13 @@ class LeastSquares:
     alpha : float
         As `sklearn.linear_model.Ridge`'s.
     fit_intercept : bool
+    per_weight : bool
+        Whether ``alpha`` is multiplied by the sum of weights, as `TweedieRegressor`'s is.
     """
 
     alpha: float
     fit_intercept: bool
+    per_weight: bool = False
 
     @property
     def grouping(self) -> Grouping:
@@ -45,7 +48,8 @@ class LeastSquares:
         """See `ClosedForm.fit`: also the residual sum of squares, and a basis of undetermined directions (``null``)."""
         group = moments.group(centred=self.fit_intercept)
         gram, cross, whole = group.products[:-1, :-1], group.products[:-1, -1], group.products[-1, -1]
-        slope, null = solve_symmetric(gram + self.alpha * np.eye(len(gram)), cross)
+        alpha = self.alpha * group.weight if self.per_weight else self.alpha
+        slope, null = solve_symmetric(gram + alpha * np.eye(len(gram)), cross)
         intercept = group.mean[-1] - group.mean[:-1] @ slope if self.fit_intercept else 0.0
         residual = float(whole - 2 * slope @ cross + slope @ gram @ slope)
         return {

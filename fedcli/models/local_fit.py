@@ -12,7 +12,7 @@ import numpy as np
 
 from fedcli.fileformat.statistics import FloatArray
 from fedcli.models.batch import Source, weighted_cross
-from fedcli.models.losses import Loss, Poisson
+from fedcli.models.losses import Expected, Loss, OutcomeSums
 from fedcli.models.solve import solve_symmetric
 
 MAX_STEPS = 50
@@ -51,6 +51,14 @@ def expand(rows: Source, loss: Loss, coef: FloatArray) -> tuple[float, FloatArra
     return value, gradient, hessian
 
 
+def expect(rows: Source, loss: Expected, coef: FloatArray) -> FloatArray:
+    """Sum the expected Hessian (n_columns, n_columns) at ``coef`` over all rows."""
+    hessian = np.zeros((coef.shape[0],) * 2)
+    for b in rows:
+        hessian += weighted_cross(b.X, b.weight * loss.expected(b.X @ coef + b.offset, b.y))
+    return hessian
+
+
 def evaluate(rows: Source, loss: Loss, coef: FloatArray) -> float:
     """Sum the loss at ``coef`` over all rows."""
     return sum(float(b.weight @ loss.value(b.X @ coef + b.offset, b.y)) for b in rows)
@@ -83,7 +91,10 @@ def minimise(rows: Source, loss: Loss, quadratic: Quadratic, basis: FloatArray, 
         value, gradient, hessian = expand(rows, loss, basis @ b)
         value += quadratic.value(b)
         slope = basis.T @ gradient + quadratic.gradient(b)
-        step, _ = solve_symmetric(basis.T @ hessian @ basis + quadratic.A, -slope)
+        step, null = solve_symmetric(basis.T @ hessian @ basis + quadratic.A, -slope)
+        if null.shape[1] and isinstance(loss, Expected):
+            # A direction that curves downwards would be left out.
+            step, _ = solve_symmetric(basis.T @ expect(rows, loss, basis @ b) @ basis + quadratic.A, -slope)
         decrement = -float(slope @ step) / 2
         if decrement <= DECREMENT * (1.0 + abs(value)):
             # The last step costs nothing more: the objective is its own quadratic here.
@@ -137,11 +148,10 @@ def first_fit(
     basis[0, 0] = 1.0
     basis[0, 1:] = -mean[1:] / scale[1:]
     start = np.zeros(basis.shape[0])
-    rest = weighted[1] if isinstance(loss, Poisson) else total - weighted[0]
-    start[0] = np.log((weighted[0] + 0.5) / max(rest + 0.5, 1e-300))
-    share = penalty(total)
-    ridge = np.full(basis.shape[0], max(share, LEAST_DAMPING) if share else DAMPING_WITHOUT_PENALTY)
-    ridge[0] = min(ridge[0], INTERCEPT_DAMPING)
+    start[0] = loss.start(OutcomeSums(total, *weighted.tolist()))
+    share, unit = penalty(total), loss.stiffness(start[0])
+    ridge = np.full(basis.shape[0], max(share, unit * LEAST_DAMPING) if share else unit * DAMPING_WITHOUT_PENALTY)
+    ridge[0] = min(ridge[0], unit * INTERCEPT_DAMPING)
     centre = np.zeros(basis.shape[0])
     centre[0] = start[0]
     if not fit_intercept:

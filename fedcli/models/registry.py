@@ -54,6 +54,9 @@ class Estimator:
         Within what it equals the pooled fit.
     probabilities : bool
         Whether a classifier gives probabilities.
+    deviance : callable
+        From its parameters to the name of the deviance that measures it on rows held out (``gamma``); the outcome then
+        keeps its own unit, since the logarithm of its mean is fitted. Nothing where the kind of outcome says it all.
     tight : mapping of str to object
         Parameters with which scikit-learn's own class runs to its optimum, for comparisons.
     """
@@ -72,6 +75,7 @@ class Estimator:
     cv: bool = False
     exact: float = 1e-8
     probabilities: bool = False
+    deviance: Callable[[Parameters], str] = lambda params: ""
     tight: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -38,6 +38,8 @@ class Setting:
     folds : int
         Folds of a cross-validation; 1 without one.
     standardize : bool
+    target_range : (float, float)
+        Of a number or count target, in its own unit; 0 to 1 for others.
     """
 
     names: tuple[str, ...]
@@ -58,6 +60,7 @@ class Setting:
     closing_trip: bool
     folds: int
     standardize: bool
+    target_range: tuple[float, float] = (0.0, 1.0)
 
     @property
     def n_columns(self) -> int:

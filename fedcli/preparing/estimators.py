@@ -11,13 +11,13 @@ import difflib
 from typing import Any
 
 from fedcli.errors import ContradictoryStudy, UnsupportedModel
-from fedcli.models import bayesian, discriminant_analysis, generalized, least_squares, ridge
+from fedcli.models import bayesian, discriminant_analysis, generalized, least_squares, ridge, tweedie
 from fedcli.models.batch import Family
 from fedcli.models.registry import Estimator
 from fedcli.models.setting import Setting
 from fedcli.preparing.columns import Columns
 from fedcli.preparing.target import TargetScale
-from fedcli.study.document import ClassTarget, CountTarget, Study
+from fedcli.study.document import ClassTarget, CountTarget, NumberTarget, Study
 
 # Parameters that steer scikit-learn's own optimiser: here the optimum is reached whatever they say.
 _SOLVER_ONLY = {"tol", "solver", "max_iter", "warm_start", "verbose", "n_jobs", "random_state", "copy_X", "dual"}
@@ -28,6 +28,7 @@ ESTIMATORS: dict[str, Estimator] = {
     **bayesian.ESTIMATORS,
     **discriminant_analysis.ESTIMATORS,
     **generalized.ESTIMATORS,
+    **tweedie.ESTIMATORS,
 }
 
 
@@ -127,6 +128,11 @@ def pool_rows(study: Study) -> float:
     return float(study.rules.max_rows * max(len(study.silos), study.rules.min_silos))
 
 
+def scale_of(study: Study) -> TargetScale:
+    """Return the target's reference scale; a model of the logarithm of a mean leaves the target as it is."""
+    return TargetScale() if estimator_of(study).deviance(parameters(study)) else TargetScale.of(study)
+
+
 def setting_of(study: Study, columns: Columns) -> Setting:
     """Return what a family may know of the study."""
     target, rules = study.target, study.rules
@@ -136,7 +142,7 @@ def setting_of(study: Study, columns: Columns) -> Setting:
         target=target.type,
         n_classes=target.n_classes if isinstance(target, ClassTarget) else 0,
         largest_y=target.range[1] if isinstance(target, CountTarget) else 1.0,
-        target_half=TargetScale.of(study).half,
+        target_half=scale_of(study).half,
         max_rows=rules.max_rows,
         pool_rows=pool_rows(study),
         largest_weight=study.weight.range[1] if study.weight else 1.0,
@@ -149,6 +155,7 @@ def setting_of(study: Study, columns: Columns) -> Setting:
         closing_trip=study.evaluation.closing_trip,
         folds=study.model.cv or 1,
         standardize=study.model.standardize,
+        target_range=target.range if isinstance(target, NumberTarget | CountTarget) else (0.0, 1.0),
     )
 
 

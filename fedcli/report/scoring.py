@@ -53,9 +53,7 @@ def _linear(plan: Plan, state: State) -> Score:
             ]
         if labels:
             return [[labels[int(e > 0)]] if not np.isnan(e) else [""] for e in eta]
-        if plan.study.target.type == "count":
-            return [[repr(float(mean))] for mean in plan.poisson.mean(eta)]
-        return [[repr(float(v))] for v in plan.target.middle + plan.target.half * eta]
+        return [[repr(float(v))] for v in plan.predicted(eta)]
 
     return score
 

@@ -21,6 +21,7 @@ from fedcli.fileformat.statistics import FloatArray, Layout, State, Statistics, 
 from fedcli.models.batch import Batch, Memory, Point, Source
 from fedcli.models.cavity import Cavity
 from fedcli.models.guard import Earlier, Guard, asked
+from fedcli.models.nuisance import JointLoss
 from fedcli.preparing.evaluation import evaluate
 from fedcli.preparing.holdout import row_hashes
 from fedcli.preparing.plan import Plan
@@ -170,7 +171,7 @@ def _later(
     if guard is not None:
         guard.admit(source, state)
     point = plan.family.locate(source, state, memory)
-    if guard is not None and state.document["phase"] != "closing":
+    if guard is not None and (state.document["phase"] != "closing" or isinstance(plan.loss, JointLoss)):
         point = guard.settle(source, point, state)
     coef = plan.family.coefficients(state)
     nobody = np.zeros(BLOCK_ROWS, dtype=np.bool_)

@@ -53,9 +53,12 @@ class Point:
     ----------
     coef : ndarray of shape (n_columns,)
         The silo's own point of expansion (or centre of its sums). It never leaves the silo.
+    softened : bool
+        Whether curvature is taken that hides what rows a loss leaves out; slopes stay exact.
     """
 
     coef: FloatArray
+    softened: bool = False
 
 
 @dataclass(frozen=True)

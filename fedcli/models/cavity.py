@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fedcli.errors import NotConverged, Separation
+from fedcli.errors import NotConverged
 from fedcli.fileformat.statistics import (
     Block,
     FloatArray,
@@ -33,9 +33,12 @@ from fedcli.fileformat.statistics import (
     unpack_upper,
 )
 from fedcli.models.batch import Batch, Memory, Point, Reason, Source, document, weighted_cross
+from fedcli.models.box import Box
+from fedcli.models.closed import FITTED
 from fedcli.models.discriminant import discriminant
-from fedcli.models.local_fit import Quadratic, first_fit, minimise
-from fedcli.models.losses import FitSums, Logistic, Loss
+from fedcli.models.local_fit import Quadratic, first_fit, minimise, own_part
+from fedcli.models.losses import FitSums, Logistic
+from fedcli.models.nuisance import AnyLoss, JointLoss, bends_down, beside, extras_of, hold_back, split, sums_at
 from fedcli.models.solve import solve_symmetric
 from fedcli.models.steps import coordinates, decrement, mismatch, relative, remaining
 
@@ -49,7 +52,7 @@ class Cavity:
 
     Parameters
     ----------
-    loss : Loss
+    loss : Loss or JointLoss
     names : tuple of str
         The design's columns after the intercept, for messages.
     penalty : float
@@ -70,7 +73,7 @@ class Cavity:
         Whether rows carry weights of their own: their sum is then not the number of rows, which is sent as well.
     """
 
-    loss: Loss
+    loss: AnyLoss
     names: tuple[str, ...]
     penalty: float
     penalty_per_weight: bool
@@ -97,7 +100,7 @@ class Cavity:
 
     def shapes(self, state: State, *, final: bool) -> Mapping[str, tuple[int | None, ...]]:
         """See `Family.shapes`."""
-        n = 1 + len(self.names)
+        n = self.n_columns + self.n_extra
         free = n if self.fit_intercept else n - 1
         shapes: dict[str, tuple[int | None, ...]] = {"coef": (n,), "steps": (None,), "penalty": (n,)}
         if not final:
@@ -110,19 +113,25 @@ class Cavity:
     # ---- what leaves -----------------------------------------------------------------------------------------------
 
     @property
-    def box(self) -> FloatArray:
-        """Largest absolute value of each coefficient (n_columns,) of a point that is sent, reference scale."""
-        n = 1 + len(self.names)
-        box = np.full(n, float(self.max_coefficient))
-        # The intercept is the predictor at the middle of all ranges, where no row need lie: it may be a sum of many.
-        box[0] *= n
-        return box
+    def box(self) -> Box:
+        """Where points that are sent lie."""
+        return Box(self.loss, self.names, self.max_coefficient)
+
+    @property
+    def n_columns(self) -> int:
+        """Columns of the design, the intercept included."""
+        return 1 + len(self.names)
+
+    @property
+    def n_extra(self) -> int:
+        """Parameters of the loss beside the coefficients; a point is those and these."""
+        return len(extras_of(self.loss))
 
     def layout(self, state: State) -> Layout:
         """See `Family.layout`."""
-        n = 1 + len(self.names)
+        n = self.n_columns + self.n_extra
         rows = self.max_rows * self.largest_weight
-        eta = float(self.box.sum()) + self.largest_offset
+        eta = self.box.size + self.largest_offset
         value, slope, curve = self.loss.bounds(eta)
         triangle = n * (n + 1) // 2
         curvature = Block("curvature", (triangle,), rows * curve, "weighted sums of products of the columns")
@@ -133,6 +142,10 @@ class Cavity:
             if isinstance(self.loss, Logistic):
                 blocks.append(Block("products", (triangle,), rows, "sums of products of the columns"))
                 blocks.append(Block("contrast", (n,), rows, "sums of the columns, positive rows against negative"))
+            if self.n_extra:
+                most = rows * float(np.abs(np.append(self.box.low, self.box.high)[-self.n_extra :]).max())
+                says = "sum of weights times each parameter beside the coefficients, at the silo's own fit"
+                blocks.append(Block("extras", (self.n_extra,), most, says))
             return Layout((*blocks, curvature, rhs))
         candidates = state.arrays["candidates"].shape[0]
         if self.weighted:
@@ -151,43 +164,44 @@ class Cavity:
         """See `Family.locate`."""
         if state.document["round"] == 0:
             basis, coef = first_fit(rows, self.loss, self._share, fit_intercept=self.fit_intercept)
-            return Point(self._inside(basis @ coef, np.zeros(basis.shape[0])))
+            return Point(self.box.inside(basis @ coef, self.box.middle))
         if state.document["phase"] == "closing" or (memory is not None and not memory.arrays):
             # Without its own part a silo cannot tell the others': the incoming point is then the best that it knows.
             return Point(state.arrays["coef"])
         basis = self._free(state.arrays["to_reference"])
         curvature, rhs = state.arrays["curvature"], state.arrays["rhs"]
         if memory is not None:
-            own_curvature, own_rhs = self._own_part(state, memory)
+            own_curvature, own_rhs = own_part(state, memory)
             curvature, rhs = curvature - own_curvature, rhs - own_rhs
         others = Quadratic(basis.T @ curvature @ basis + np.diag(self._free_penalty(state)), basis.T @ rhs)
-        start = coordinates(basis, state.arrays["coef"])
-        return Point(self._inside(basis @ minimise(rows, self.loss, others, basis, start), state.arrays["coef"]))
+        start = self._coordinates(basis, state.arrays["coef"])
+        return Point(self.box.inside(basis @ minimise(rows, self.loss, others, basis, start), state.arrays["coef"]))
 
     def statistics(self, rows: Batch, point: Point, state: State) -> Statistics:
         """See `Family.statistics`."""
         weight, X, y = rows.weight, rows.X, rows.y
-        _, d1, d2 = self.loss.derivatives(X @ point.coef + rows.offset, y)
-        hessian = weighted_cross(X, weight * d2)
+        _, gradient, hessian = sums_at(self.loss, rows, point.coef, softened=point.softened)
         arrays = {
             "target": np.array([weight.sum(), weight @ y]),
             "curvature": pack_upper(hessian),
-            "rhs": hessian @ point.coef - X.T @ (weight * d1),
+            "rhs": hessian @ point.coef - gradient,
         }
         if state.document["round"] == 0:
             if isinstance(self.loss, Logistic):
                 arrays["products"] = pack_upper(weighted_cross(X, weight))
                 arrays["contrast"] = X.T @ (weight * (y - 0.5))
+            if self.n_extra:
+                arrays["extras"] = weight.sum() * point.coef[-self.n_extra :]
             return Statistics(arrays)
         if self.weighted:
             arrays["rows"] = np.array([float(len(y))])
         values, gradients = [], []
-        for number, coef in enumerate((state.arrays["coef"], *state.arrays["candidates"])):
-            f, slope, curve = self.loss.derivatives(X @ coef + rows.offset, y)
-            values.append(weight @ f)
-            gradients.append(X.T @ (weight * slope))
+        for number, other in enumerate((state.arrays["coef"], *state.arrays["candidates"])):
+            value, gradient, hessian = sums_at(self.loss, rows, other, softened=True)
+            values.append(value)
+            gradients.append(gradient)
             if number:
-                arrays["candidate"] = pack_upper(weighted_cross(X, weight * curve))
+                arrays["candidate"] = pack_upper(hessian)
         arrays["values"] = np.array(values)
         arrays["gradients"] = np.concatenate(gradients)
         return Statistics(arrays)
@@ -218,33 +232,35 @@ class Cavity:
 
     def _advance_first(self, total: Total, state: State) -> State:
         self.loss.check_pool(*total["target"].tolist())
-        n = 1 + len(self.names)
+        middle = self.box.middle
         state = self._with_penalty(total, state)
-        coef, null = self._minimum(state)
-        candidates = np.empty((0, n))
+        before = total["extras"] / max(total["target"][0], 1e-300) if self.n_extra else None
+        coef, null = self._minimum(state, before)
+        candidates = np.empty((0, len(middle)))
         if isinstance(self.loss, Logistic):
             start = discriminant(total, self._free(state.arrays["to_reference"]), self._free_penalty(state))
-            candidates = self._inside(start, np.zeros(n))[None, :]
+            candidates = self.box.inside(start, middle)[None, :]
         arrays = {
             **state.arrays,
-            "coef": self._inside(coef, np.zeros(n)),
+            "coef": self.box.inside(coef, middle),
             "candidates": candidates,
             "taken": np.zeros(1),
             "steps": np.empty(0),
             "null": null,
         }
-        return State(document(state, round=1, phase="solving"), arrays)
+        return State(document(state, round=1, phase="solving"), arrays | self._fitted(arrays["coef"]))
 
     def _advance_later(self, total: Total, state: State) -> State:
-        n = 1 + len(self.names)
+        n = self.n_columns + self.n_extra
         basis = self._free(state.arrays["to_reference"])
         state = self._with_penalty(total, state)
         penalty = self._free_penalty(state)
-        points = np.vstack([state.arrays["coef"], state.arrays["candidates"]])
-        free = np.array([coordinates(basis, point) for point in points])
+        previous = state.arrays["coef"]
+        points = np.vstack([previous, state.arrays["candidates"]])
+        free = np.array([self._coordinates(basis, point) for point in points])
         values = total["values"] + (free**2 @ penalty) / 2
         gradients = total["gradients"].reshape(-1, n) @ basis + free * penalty
-        merged, null = self._minimum(state)
+        merged, null = self._minimum(state, previous[self.n_columns :])
         hessian = basis.T @ state.arrays["curvature"] @ basis + np.diag(penalty)
         number = int(state.document["round"]) + 1
         best = int(np.argmin(values))
@@ -264,7 +280,7 @@ class Cavity:
                 expansion = unpack_upper(total["candidate"])
                 rhs = expansion @ points[1] - total["gradients"].reshape(-1, n)[1]
                 state = State(state.document, {**state.arrays, "curvature": expansion, "rhs": rhs})
-                coef, null = self._minimum(state)
+                coef, null = self._minimum(state, previous[self.n_columns :])
             elif values[0] > lowest + noise:
                 # The last step went up: half a Newton step from the lowest point so far, the whole one as candidate.
                 origin, slope = state.arrays["lowest.coef"], state.arrays["lowest.gradient"]
@@ -279,17 +295,21 @@ class Cavity:
             arrays["lowest"] = np.array([values[best]])
             arrays["lowest.coef"] = free[best]
             arrays["lowest.gradient"] = gradients[best]
-        previous = state.arrays["coef"]
-        inside = np.clip(coef, -self.box, self.box)
-        at_edge = self._edge(coef, state, number)
-        step = relative(coordinates(basis, inside), free[0], fit_intercept=self.fit_intercept)
-        exact = relative(newton, free[0], fit_intercept=self.fit_intercept)
+        at_edge, inside = self.box.beyond(coef), self.box.clip(coef, previous)
+        if at_edge and state.arrays.get("edge", np.zeros(1))[0]:
+            self.box.refuse(coef, number)
+        units = [extra.unit for extra in extras_of(self.loss)]
+        step = relative(self._coordinates(basis, inside), free[0], fit_intercept=self.fit_intercept, units=units)
+        exact = relative(newton, free[0], fit_intercept=self.fit_intercept, units=units)
         if not taken:
             # The two agree unless the expansions misjudge the incoming point: then only the exact one can be believed.
             step = max(step, exact)
+        if self.n_extra and bends_down(hessian):
+            # No minimum is near, whatever the step that is left of the rest.
+            step = max(step, 1.0)
         arrays |= {
             "coef": inside,
-            "candidates": np.empty((0, n)) if candidate is None else self._inside(candidate, previous)[None, :],
+            "candidates": np.empty((0, n)) if candidate is None else self.box.inside(candidate, previous)[None, :],
             "parent.candidates": points[1:],
             "taken": np.array([float(taken)]),
             "edge": np.array([float(at_edge)]),
@@ -303,7 +323,7 @@ class Cavity:
             weight, target = total["target"].tolist()
             first = float(total["gradients"][0]), float(total["curvature"][0])
             self.loss.check_fit(FitSums(weight, target, *first), self.largest_weight)
-        return State(document(state, round=number, phase=phase), arrays)
+        return State(document(state, round=number, phase=phase), arrays | self._fitted(inside))
 
     def _phase(self, state: State, steps: FloatArray, number: int) -> str:
         if state.document["phase"] == "closing":
@@ -331,7 +351,7 @@ class Cavity:
 
     def coefficients(self, state: State) -> FloatArray:
         """See `Family.coefficients`."""
-        return np.asarray(state.arrays["coef"])
+        return np.asarray(state.arrays["coef"][: self.n_columns])
 
     def left(self, steps: FloatArray) -> float:
         """Predict the relative coefficient error after steps of these sizes; with more caution where rows may bend."""
@@ -340,7 +360,17 @@ class Cavity:
     # ---- inside ----------------------------------------------------------------------------------------------------
 
     def _free(self, basis: FloatArray) -> FloatArray:
-        return basis if self.fit_intercept else np.asarray(basis[:, 1:])
+        return beside(basis if self.fit_intercept else basis[:, 1:], self.n_extra)
+
+    def _coordinates(self, basis: FloatArray, point: FloatArray) -> FloatArray:
+        return coordinates(basis, point, n_extra=self.n_extra)
+
+    def _fitted(self, point: FloatArray) -> dict[str, FloatArray]:
+        """Return what an estimator has learnt beside its coefficients."""
+        if not isinstance(self.loss, JointLoss):
+            return {}
+        found = self.loss.fitted(split(self.loss, point)[1])
+        return {f"{FITTED}{name}": array for name, array in found.items()}
 
     def _share(self, weight: float) -> float:
         """Return the share of the penalty of a silo with this sum of weights."""
@@ -348,50 +378,22 @@ class Cavity:
 
     def _with_penalty(self, total: Total, state: State) -> State:
         """Set the penalty of each coefficient (n_columns,): by the weights of the silos that are in this sum."""
-        penalty = np.full(1 + len(self.names), self.penalty)
+        penalty = np.full(self.n_columns + self.n_extra, self.penalty)
         if self.penalty_per_weight:
             penalty *= total["target"][0]
-        penalty[0] = 0.0
+        penalty[0] = penalty[self.n_columns :] = 0.0
         return State(state.document, {**state.arrays, "penalty": penalty})
 
     def _free_penalty(self, state: State) -> FloatArray:
         penalty = state.arrays["penalty"]
         return penalty if self.fit_intercept else np.asarray(penalty[1:])
 
-    def _minimum(self, state: State) -> tuple[FloatArray, FloatArray]:
-        """Minimise the merged expansions plus the penalty; minimum norm where the pool does not determine it."""
+    def _minimum(self, state: State, before: FloatArray | None) -> tuple[FloatArray, FloatArray]:
+        """Minimise the merged expansions plus the penalty, of minimum norm, other parameters near those ``before``."""
         basis = self._free(state.arrays["to_reference"])
         hessian = basis.T @ state.arrays["curvature"] @ basis + np.diag(self._free_penalty(state))
-        b, null = solve_symmetric(hessian, basis.T @ state.arrays["rhs"])
+        rhs = basis.T @ state.arrays["rhs"]
+        b, null = solve_symmetric(hessian, rhs)
+        if self.n_extra and before is not None:
+            b = hold_back(self.loss, hessian, rhs, b, before)
         return np.asarray(basis @ b), null
-
-    def _own_part(self, state: State, memory: Memory) -> tuple[FloatArray, FloatArray]:
-        """Return what this silo itself put into the state's curvature and right-hand side."""
-        taken = int(state.arrays["taken"][0])
-        if not taken:
-            return unpack_upper(memory.arrays["curvature"]), memory.arrays["rhs"]
-        curvature = unpack_upper(memory.arrays["candidate"])
-        gradient = memory.arrays["gradients"].reshape(-1, curvature.shape[0])[taken]
-        return curvature, curvature @ state.arrays["parent.candidates"][taken - 1] - gradient
-
-    def _inside(self, coef: FloatArray, origin: FloatArray) -> FloatArray:
-        """Shorten the way from ``origin`` to ``coef`` until it ends inside the box: expansions are exact anywhere."""
-        box, way = self.box, coef - origin
-        with np.errstate(divide="ignore", invalid="ignore"):
-            room = np.where(way > 0, (box - origin) / way, np.where(way < 0, (-box - origin) / way, np.inf))
-        return np.asarray(origin + min(1.0, float(np.min(room))) * way)
-
-    def _edge(self, coef: FloatArray, state: State, number: int) -> bool:
-        """Return whether the pooled point lies outside the box; refuse when it did so in the trip before as well."""
-        worst = int(np.argmax(np.abs(coef) / self.box))
-        if abs(coef[worst]) <= self.box[worst]:
-            return False
-        if not state.arrays.get("edge", np.zeros(1))[0]:
-            return True
-        column = "the intercept" if worst == 0 else f"column '{self.names[worst - 1]}'"
-        raise Separation(
-            f"{column} has a coefficient beyond {self.box[worst]:g} on the reference scale after {number} rounds: "
-            "it separates the classes, or its agreed range is far wider than its values",
-            hint="add a penalty (C), leave the column out, narrow its range, or raise rules.max_coefficient, "
-            "in a new study",
-        )

@@ -21,7 +21,8 @@ import numpy as np
 from fedcli.errors import DominantRow
 from fedcli.fileformat.statistics import FloatArray, State
 from fedcli.models.batch import Batch, Point, Source
-from fedcli.models.losses import Logistic, Loss
+from fedcli.models.losses import Logistic
+from fedcli.models.nuisance import AnyLoss, JointLoss, slopes_at, split, weights_at
 
 # Largest share that one row may have in the sums at a point.
 LARGEST_SHARE = 0.5
@@ -81,21 +82,6 @@ class Finding:
     apart: bool
 
 
-def weights(loss: Loss, rows: Batch, coef: FloatArray) -> dict[str, FloatArray]:
-    """Return the weights (n_samples,) of each kind of sum at a point, by what they are called on a screen.
-
-    Parameters
-    ----------
-    loss : Loss
-    rows : Batch
-    coef : ndarray of shape (n_columns,)
-    """
-    eta = rows.X @ coef + rows.offset
-    _, d1, d2 = loss.derivatives(eta, rows.y)
-    found = {"curvature": d2, "residuals": d1, **loss.shown(eta, rows.y)}
-    return {what: rows.weight * each for what, each in found.items()}
-
-
 def asked(state: State) -> FloatArray:
     """Return the points that a state makes silos sum at (n_points, n_columns): the incoming one, then candidates."""
     return np.vstack([state.arrays["coef"], state.arrays["candidates"]])
@@ -123,13 +109,13 @@ class Guard:
 
     Parameters
     ----------
-    loss : Loss
+    loss : Loss or JointLoss
     fewest : float
         Smallest number of equal rows that sums may be worth: the agreed smallest cell.
     earlier : tuple of Earlier
     """
 
-    loss: Loss
+    loss: AnyLoss
     fewest: float
     earlier: tuple[Earlier, ...] = ()
 
@@ -147,7 +133,8 @@ class Guard:
         for batch, earlier in self._pass(rows):
             seen: list[_Seen] = []
             for name, coef, mean in zip(_NAMES, points, means, strict=False):
-                sums.add_point(f"at {name}", self.loss, batch, coef, mean)
+                # No curvature leaves at the first of them, save where a silo takes it for its own: see `settle`.
+                sums.add_point(f"at {name}", self.loss, batch, coef, mean, curvature=bool(seen), softened=True)
                 here = _seen(self.loss, batch, coef)
                 sums.add_apart("between both points of this trip", here, seen)
                 sums.add_apart(f"between {name} and one of an earlier trip", here, earlier)
@@ -166,23 +153,31 @@ class Guard:
         DominantRow
             Even there one does.
         """
-        coef = point.coef
-        for _ in range(_HALVINGS):
-            if self._problem(rows, coef, state) is None:
-                return Point(coef)
-            coef = coef / 2.0
-        problem = self._problem(rows, np.zeros_like(coef), state)
-        if problem is not None:
-            raise self._refusal(replace(problem, where="at every point that this silo could choose itself"))
-        return Point(np.zeros_like(coef))
+        problem = None
+        for nearer in self._nearer(point):
+            problem = self._problem(rows, nearer, state)
+            if problem is None:
+                return nearer
+        assert problem is not None  # noqa: S101 - there is at least one point
+        raise self._refusal(replace(problem, where="at every point that this silo could choose itself"))
 
-    def _problem(self, rows: Source, coef: FloatArray, state: State) -> Finding | None:
+    def _nearer(self, point: Point) -> Iterator[Point]:
+        """Yield the silo's point, the same softened if the loss can be, and points ever nearer to 0."""
+        yield point
+        coef, extras = split(self.loss, point.coef)
+        softened = isinstance(self.loss, JointLoss) and self.loss.softens
+        for halvings in range(0 if softened else 1, _HALVINGS):
+            yield Point(np.concatenate([coef / 2.0**halvings, extras]), softened)
+        yield Point(np.concatenate([np.zeros_like(coef), extras]), softened)
+
+    def _problem(self, rows: Source, point: Point, state: State) -> Finding | None:
         """Return a sum at the silo's own point in which a row stands out."""
+        coef = point.coef
         now = asked(state) if "candidates" in state.arrays else np.empty((0, len(coef)))
         (mean,) = self._means(rows, coef[None, :])
         sums = _Sums()
         for batch, earlier in self._pass(rows):
-            sums.add_point("at", self.loss, batch, coef, mean)
+            sums.add_point("at", self.loss, batch, coef, mean, softened=point.softened)
             others = [_seen(self.loss, batch, point) for point in now]
             sums.add_apart("between", _seen(self.loss, batch, coef), [*others, *earlier])
         return next((finding for finding in sums.found() if self._stands_out(finding)), None)
@@ -245,9 +240,8 @@ class Guard:
 _Seen = tuple[FloatArray, FloatArray]
 
 
-def _seen(loss: Loss, rows: Batch, coef: FloatArray) -> _Seen:
-    eta = rows.X @ coef + rows.offset
-    return eta, rows.weight * loss.derivatives(eta, rows.y)[1]
+def _seen(loss: AnyLoss, rows: Batch, point: FloatArray) -> _Seen:
+    return slopes_at(loss, rows, point)
 
 
 class _Sums:
@@ -259,9 +253,11 @@ class _Sums:
     def __init__(self) -> None:
         self._found: dict[tuple[str, str, int], tuple[Spread, float]] = {}
 
-    def add_point(self, where: str, loss: Loss, rows: Batch, coef: FloatArray, mean: FloatArray) -> None:
+    def add_point(
+        self, where: str, loss: AnyLoss, rows: Batch, coef: FloatArray, mean: FloatArray, **how: bool
+    ) -> None:
         """Add a batch at one point; for classes also beside a constant prediction of each, its ``mean`` (2,)."""
-        for what, size in weights(loss, rows, coef).items():
+        for what, size in weights_at(loss, rows, coef, **how).items():
             self._add((where, what, 0), size, np.inf)
         if isinstance(loss, Logistic):
             constant = np.where(rows.y > 0, mean[1], mean[0])

@@ -11,7 +11,7 @@ import difflib
 from typing import Any
 
 from fedcli.errors import ContradictoryStudy, UnsupportedModel
-from fedcli.models import bayesian, discriminant_analysis, generalized, least_squares, ridge, tweedie
+from fedcli.models import bayesian, discriminant_analysis, generalized, huber, least_squares, ridge, tweedie
 from fedcli.models.batch import Family
 from fedcli.models.registry import Estimator
 from fedcli.models.setting import Setting
@@ -29,6 +29,7 @@ ESTIMATORS: dict[str, Estimator] = {
     **discriminant_analysis.ESTIMATORS,
     **generalized.ESTIMATORS,
     **tweedie.ESTIMATORS,
+    **huber.ESTIMATORS,
 }
 
 

@@ -12,7 +12,8 @@ import numpy as np
 
 from fedcli.fileformat.statistics import Block, FloatArray, Layout, Statistics, Total
 from fedcli.models.batch import Batch
-from fedcli.models.losses import Logistic, Loss, Poisson
+from fedcli.models.losses import Logistic, Poisson
+from fedcli.models.nuisance import AnyLoss
 from fedcli.models.tweedie import Tweedie
 
 KINDS = {
@@ -39,7 +40,7 @@ def evaluation_layout(kind: str, max_rows: float, largest: float) -> Layout:
     return Layout((Block("evaluation", (len(KINDS[kind]),), max_rows * largest, says),))
 
 
-def evaluate(kind: str, rows: Batch, coef: FloatArray, loss: Loss | None) -> Statistics:
+def evaluate(kind: str, rows: Batch, coef: FloatArray, loss: AnyLoss | None) -> Statistics:
     """Sum the figures of ``kind`` over rows held out.
 
     Parameters
@@ -67,14 +68,14 @@ def evaluate(kind: str, rows: Batch, coef: FloatArray, loss: Loss | None) -> Sta
     return Statistics({"evaluation": np.array(figures, dtype=np.float64)})
 
 
-def largest_deviance(loss: Loss | None, largest_eta: float) -> float:
+def largest_deviance(loss: AnyLoss | None, largest_eta: float) -> float:
     """Return the largest deviance of one row."""
     known = _deviance_loss(loss)
     ends = [known.smallest_y, known.largest_y] if isinstance(known, Tweedie) else [known.largest_y]
     return 4.0 * float(max(known.bounds(largest_eta)[0], np.abs(known.saturated(np.array(ends))).max()))
 
 
-def _deviance_loss(loss: Loss | None) -> Poisson | Tweedie:
+def _deviance_loss(loss: AnyLoss | None) -> Poisson | Tweedie:
     if not isinstance(loss, Poisson | Tweedie):
         raise ValueError("this loss has no deviance")
     return loss

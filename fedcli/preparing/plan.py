@@ -16,8 +16,9 @@ from fedcli.fileformat.statistics import FloatArray, Layout, State, Total
 from fedcli.models.batch import Batch, Family, Reason
 from fedcli.models.cavity import Cavity
 from fedcli.models.closed import Closed
-from fedcli.models.losses import Logistic, Loss
+from fedcli.models.losses import Logistic
 from fedcli.models.moments import Grouping
+from fedcli.models.nuisance import AnyLoss
 from fedcli.preparing.columns import Columns
 from fedcli.preparing.estimators import estimator_of, family_of, parameters, scale_of
 from fedcli.preparing.evaluation import FIGURES, evaluation_layout, largest_deviance, pooled_figures
@@ -74,7 +75,7 @@ class Plan:
         return scale_of(self.study)
 
     @property
-    def loss(self) -> Loss | None:
+    def loss(self) -> AnyLoss | None:
         """The likelihood's loss, bounded by what was agreed; None for a closed form."""
         return self.family.loss if isinstance(self.family, Cavity) else None
 

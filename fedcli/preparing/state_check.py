@@ -103,10 +103,10 @@ def _check_ranges(plan: Plan, state: State) -> None:
     counts = [arrays[name][0] for name in ("preparation.n_samples", "n_samples") if name in arrays]
     good &= all(1 <= count <= 2**53 and count == int(count) for count in counts)
     if isinstance(plan.family, Cavity):
-        box = plan.family.box * (1 + 1e-9)
-        points = [arrays["coef"], *arrays.get("candidates", np.empty((0, len(box))))]
-        good &= all(bool((np.abs(point) <= box).all()) for point in points)
-        good &= arrays.get("candidates", np.empty((0, len(box)))).shape[0] <= 1
+        none = np.empty((0, len(arrays["coef"])))
+        points = [arrays["coef"], *arrays.get("candidates", none)]
+        good &= all(plan.family.box.holds(point) for point in points)
+        good &= arrays.get("candidates", none).shape[0] <= 1
         taken = arrays["taken"][0] if "taken" in arrays else 0.0
         good &= bool((arrays["penalty"] >= 0).all()) and bool((arrays["steps"] >= 0).all())
         good &= "curvature" not in arrays or _is_curvature(arrays["curvature"], convex=plan.family.loss.convex)

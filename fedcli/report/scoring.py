@@ -40,7 +40,7 @@ def scorer(plan: Plan, state: State) -> Score:
 
 
 def _linear(plan: Plan, state: State) -> Score:
-    preparation, coef, labels = plan.preparation(state), state.arrays["coef"], class_labels(plan)
+    preparation, coef, labels = plan.preparation(state), plan.family.coefficients(state), class_labels(plan)
     probable = _has_probabilities(plan)
 
     def score(rows: Rows) -> list[list[object]]:

@@ -64,6 +64,7 @@ CASES = {
     "Ridge": (agreement, "{column: y, type: number, range: [-50, 250]}", "{alpha: 2.0}"),
     "PoissonRegressor": (agreement, "{column: n, type: count, range: [0, 60]}", "{alpha: 0.01}"),
     "GammaRegressor": (agreement, "{column: y, type: number, range: [5, 250]}", "{alpha: 0.01}"),
+    "HuberRegressor": (agreement, "{column: y, type: number, range: [5, 250]}", "{alpha: 0.01}"),
     "TweedieRegressor": (agreement, "{column: n, type: number, range: [0, 60]}", "{alpha: 0.01, power: 1.5}"),
 }
 # scikit-learn's own compiled loss, which skops asks to be trusted by name.

@@ -71,6 +71,8 @@ class Cavity:
         Whether one more trip measures the final point: certificate and held-out evaluation.
     weighted : bool
         Whether rows carry weights of their own: their sum is then not the number of rows, which is sent as well.
+    intercept_penalty : float
+        The intercept's penalty as a multiple of the others'.
     """
 
     loss: AnyLoss
@@ -87,6 +89,7 @@ class Cavity:
     max_rounds: int
     closing_trip: bool
     weighted: bool = False
+    intercept_penalty: float = 0.0
 
     @property
     def expanded(self) -> bool:
@@ -234,7 +237,7 @@ class Cavity:
         self.loss.check_pool(*total["target"].tolist())
         middle = self.box.middle
         state = self._with_penalty(total, state)
-        before = total["extras"] / max(total["target"][0], 1e-300) if self.n_extra else None
+        before = total["extras"] / max(total["target"][0], 1e-300) if self.n_extra else np.empty(0)
         coef, null = self._minimum(state, before)
         candidates = np.empty((0, len(middle)))
         if isinstance(self.loss, Logistic):
@@ -381,19 +384,16 @@ class Cavity:
         penalty = np.full(self.n_columns + self.n_extra, self.penalty)
         if self.penalty_per_weight:
             penalty *= total["target"][0]
-        penalty[0] = penalty[self.n_columns :] = 0.0
+        penalty[0], penalty[self.n_columns :] = penalty[0] * self.intercept_penalty, 0.0
         return State(state.document, {**state.arrays, "penalty": penalty})
 
     def _free_penalty(self, state: State) -> FloatArray:
         penalty = state.arrays["penalty"]
         return penalty if self.fit_intercept else np.asarray(penalty[1:])
 
-    def _minimum(self, state: State, before: FloatArray | None) -> tuple[FloatArray, FloatArray]:
+    def _minimum(self, state: State, before: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Minimise the merged expansions plus the penalty, of minimum norm, other parameters near those ``before``."""
         basis = self._free(state.arrays["to_reference"])
         hessian = basis.T @ state.arrays["curvature"] @ basis + np.diag(self._free_penalty(state))
-        rhs = basis.T @ state.arrays["rhs"]
-        b, null = solve_symmetric(hessian, rhs)
-        if self.n_extra and before is not None:
-            b = hold_back(self.loss, hessian, rhs, b, before)
-        return np.asarray(basis @ b), null
+        b, null = solve_symmetric(hessian, rhs := basis.T @ state.arrays["rhs"])
+        return np.asarray(basis @ hold_back(self.loss, hessian, rhs, b, before)), null

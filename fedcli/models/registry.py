@@ -55,8 +55,11 @@ class Estimator:
     probabilities : bool
         Whether a classifier gives probabilities.
     deviance : callable
-        From its parameters to the name of the deviance that measures it on rows held out (``gamma``); the outcome then
-        keeps its own unit, since the logarithm of its mean is fitted. Nothing where the kind of outcome says it all.
+        From its parameters to the name of the deviance that measures it on rows held out (``gamma``, or ``accuracy``);
+        the outcome then keeps its own unit, since the logarithm of its mean is fitted, or a class. Nothing where the
+        kind of outcome says it all.
+    advice : str
+        What to know before a study is frozen.
     tight : mapping of str to object
         Parameters with which scikit-learn's own class runs to its optimum, for comparisons.
     """
@@ -76,6 +79,7 @@ class Estimator:
     exact: float = 1e-8
     probabilities: bool = False
     deviance: Callable[[Parameters], str] = lambda params: ""
+    advice: str = ""
     tight: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -11,7 +11,16 @@ import difflib
 from typing import Any
 
 from fedcli.errors import ContradictoryStudy, UnsupportedModel
-from fedcli.models import bayesian, discriminant_analysis, generalized, huber, least_squares, ridge, tweedie
+from fedcli.models import (
+    bayesian,
+    discriminant_analysis,
+    generalized,
+    huber,
+    least_squares,
+    ridge,
+    squared_hinge,
+    tweedie,
+)
 from fedcli.models.batch import Family
 from fedcli.models.registry import Estimator
 from fedcli.models.setting import Setting
@@ -30,6 +39,7 @@ ESTIMATORS: dict[str, Estimator] = {
     **generalized.ESTIMATORS,
     **tweedie.ESTIMATORS,
     **huber.ESTIMATORS,
+    **squared_hinge.ESTIMATORS,
 }
 
 

@@ -20,6 +20,7 @@ KINDS = {
     "binary": ("n_samples", "n_positive", "log_loss", "brier"),
     "number": ("n_samples", "sum", "sum_squares", "squared_error"),
     "count": ("n_samples", "sum", "deviance"),
+    "accuracy": ("n_samples", "n_positive", "correct"),
     "gamma": ("n_samples", "sum", "deviance"),
     "tweedie": ("n_samples", "sum", "deviance"),
 }
@@ -29,6 +30,7 @@ FIGURES = {
     "binary": ("n_samples", "log_loss", "brier"),
     "number": ("n_samples", "rmse", "r2"),
     "count": ("n_samples", "mean_poisson_deviance"),
+    "accuracy": ("n_samples", "accuracy"),
     "gamma": ("n_samples", "mean_gamma_deviance"),
     "tweedie": ("n_samples", "mean_tweedie_deviance"),
 }
@@ -60,6 +62,8 @@ def evaluate(kind: str, rows: Batch, coef: FloatArray, loss: AnyLoss | None) -> 
         logistic = Logistic()
         p = logistic.mean(eta)
         figures = [n, rows.y.sum(), logistic.value(eta, rows.y).sum(), ((p - rows.y) ** 2).sum()]
+    elif kind == "accuracy":
+        figures = [n, rows.y.sum(), ((eta > 0) == (rows.y > 0)).sum()]
     elif kind == "number":
         figures = [n, rows.y.sum(), (rows.y**2).sum(), ((rows.y - eta) ** 2).sum()]
     else:
@@ -89,6 +93,8 @@ def pooled_figures(kind: str, total: Total, half: float) -> dict[str, float]:
         return {"n_samples": 0.0}
     if kind == "binary":
         return {"n_samples": n, "log_loss": sums["log_loss"] / n, "brier": sums["brier"] / n}
+    if kind == "accuracy":
+        return {"n_samples": n, "accuracy": sums["correct"] / n}
     if "deviance" in sums:
         return {"n_samples": n, FIGURES[kind][-1]: sums["deviance"] / n}
     spread = sums["sum_squares"] - sums["sum"] ** 2 / n

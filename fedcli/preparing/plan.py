@@ -113,6 +113,8 @@ class Plan:
             return Logistic().bounds(eta)[0]
         if kind == "number":
             return (1.0 + eta) ** 2
+        if kind == "accuracy":
+            return 1.0
         return largest_deviance(self.loss, eta)
 
     # ---- rows to matrices ------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from fedcli.data.reading import open_table, read_query
 from fedcli.data.source import is_address, located
 from fedcli.data.table import Table
 from fedcli.errors import BadMapping, LedgerBroken, LedgerRewound, NothingToDo, NoWorkspace, TooManyColumns, TrustError
+from fedcli.preparing.estimators import ESTIMATORS
 from fedcli.protocol.ledger import Ledger
 from fedcli.study.document import Study
 from fedcli.study.yaml import decode
@@ -208,4 +209,7 @@ def agreement_warnings(study: Study) -> tuple[str, ...]:
         )
     if study.rules.min_cell < 3:
         warnings.append(f"min_cell is {study.rules.min_cell}: groups of that few rows may be visible in the sums")
+    known = ESTIMATORS.get(study.model.estimator)
+    if known is not None and known.advice:
+        warnings.append(known.advice)
     return tuple(warnings)

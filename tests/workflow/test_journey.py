@@ -64,6 +64,7 @@ CASES = {
     "Ridge": (agreement, "{column: y, type: number, range: [-50, 250]}", "{alpha: 2.0}"),
     "PoissonRegressor": (agreement, "{column: n, type: count, range: [0, 60]}", "{alpha: 0.01}"),
     "GammaRegressor": (agreement, "{column: y, type: number, range: [5, 250]}", "{alpha: 0.01}"),
+    "LinearSVC": (agreement, BINARY, "{C: 0.1}"),
     "HuberRegressor": (agreement, "{column: y, type: number, range: [5, 250]}", "{alpha: 0.01}"),
     "TweedieRegressor": (agreement, "{column: n, type: number, range: [0, 60]}", "{alpha: 0.01, power: 1.5}"),
 }
@@ -120,12 +121,22 @@ def test_predict_the_pipeline_and_the_coefficients_by_hand_agree(estimator, town
     for read in (pd.read_csv, pl.read_csv):
         frame = read(place.table("east"))
         answer = pipeline.predict(frame)
-        if estimator == "LogisticRegression":
+        if estimator in ("LogisticRegression", "LinearSVC"):
             assert answer.tolist() == [line["prediction"] for line in scores]
+        if estimator == "LinearSVC":
+            # Positive for the last of the sorted classes, which is the negative one here.
+            assert pipeline.classes_.tolist() == ["ill", "well"]
+            answer = -pipeline.decision_function(frame)
+        elif estimator == "LogisticRegression":
             answer = pipeline.predict_proba(frame)[:, pipeline.classes_.tolist().index("ill")]
         answers.append(answer * exposure)
     shown = "probability" if estimator == "LogisticRegression" else "prediction"
-    ours = np.array([float(line[shown]) for line in scores])
+    if estimator == "LinearSVC":
+        # A class has no number of its own: the distance that scikit-learn gives stands for it.
+        ours = answers[0]
+        assert [line["prediction"] == "ill" for line in scores] == (ours > 0).tolist()
+    else:
+        ours = np.array([float(line[shown]) for line in scores])
     np.testing.assert_allclose(answers, [ours, ours], rtol=1e-10)
 
     assert command("export", final, "-o", tmp_path / "model.json").status == 0

@@ -53,17 +53,17 @@ class ProportionalHazards(Cavity):
             )
         return super().advance(total, state)
 
-    def _minimum(self, state: State) -> tuple[FloatArray, FloatArray]:
+    def _minimum(self, state: State, before: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Refuse where the likelihood has become flat in a direction that it was not in trip 1: its optimum is nowhere.
 
         A column that is constant within every silo, or copies others, is flat from the start, and gets the smallest
         coefficients that fit. Where all events are on one side of a column, steps lead to where nothing curves any
         more, and the step is then 0: without a word it would pass for the optimum.
         """
-        coef, null = super()._minimum(state)
-        before = state.arrays["null"] if state.document["round"] else null
-        if null.shape[1] > before.shape[1]:
-            flat = np.abs(null).max(axis=1) - np.abs(before).max(axis=1, initial=0.0)
+        coef, null = super()._minimum(state, before)
+        first = state.arrays["null"] if state.document["round"] else null
+        if null.shape[1] > first.shape[1]:
+            flat = np.abs(null).max(axis=1) - np.abs(first).max(axis=1, initial=0.0)
             raise Separation(
                 f"column '{self.names[int(np.argmax(flat))]}' has no finite coefficient: in every silo its values "
                 "alone tell which of the rows at risk has the event",

@@ -21,6 +21,7 @@ from fedcli.fileformat.statistics import FloatArray, Layout, State, Statistics, 
 from fedcli.models.batch import Batch, Memory, Point, Source
 from fedcli.models.cavity import Cavity
 from fedcli.models.guard import GUARDED, Earlier, Guard, asked
+from fedcli.models.nuisance import JointLoss
 from fedcli.models.objective import surround
 from fedcli.preparing.evaluation import evaluate
 from fedcli.preparing.holdout import row_hashes
@@ -176,7 +177,7 @@ def _later(
     if guard is not None:
         guard.admit(source, state)
     point = plan.family.locate(source, state, memory)
-    if guard is not None and state.document["phase"] != "closing":
+    if guard is not None and (state.document["phase"] != "closing" or isinstance(plan.loss, JointLoss)):
         point = guard.settle(source, point, state)
     point = _surrounded(plan, source, point, state)
     coef = plan.family.coefficients(state)
@@ -188,7 +189,7 @@ def _later(
             arrays = dict(plan.family.statistics(design, point, state).arrays)
             if plan.evaluated:
                 held = batch(rows.take(nobody[: len(rows)] if silent else out), None)
-                arrays |= evaluate(plan.study.target.type, held, coef, plan.poisson).arrays
+                arrays |= evaluate(plan.measured, held, coef, plan.loss).arrays
             yield Statistics(arrays)
 
     total = plan.family.settle(_accumulate(plan, state, parts()), point, state)

@@ -59,10 +59,13 @@ class Point:
         The silo's own point of expansion (or centre of its sums). It never leaves the silo.
     around : tuple
         What rows must know of each other there, and at each point that the state asks for; nothing for most families.
+    softened : bool
+        Whether curvature is taken that hides what rows a loss leaves out; slopes stay exact.
     """
 
     coef: FloatArray
     around: tuple[Any, ...] = ()
+    softened: bool = False
 
 
 @dataclass(frozen=True)

@@ -56,23 +56,23 @@ class ProportionalHazards(Cavity):
             )
         return super().advance(total, state)
 
-    def _minimum(self, state: State) -> tuple[FloatArray, FloatArray]:
+    def _minimum(self, state: State, before: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Refuse where the likelihood has become flat in a direction that it was not in trip 1: its optimum is nowhere.
 
         A column that is constant within every silo, or copies others, is flat from the start, and gets the smallest
         coefficients that fit. Where all events are on one side of a column, steps lead to where nothing curves any
         more, and the step is then 0: without a word it would pass for the optimum.
         """
-        coef, null = super()._minimum(state)
-        before = state.arrays["null"] if state.document["round"] else null
+        coef, null = super()._minimum(state, before)
+        first = state.arrays["null"] if state.document["round"] else null
         basis = self._free(state.arrays["to_reference"])
         hessian = basis.T @ state.arrays["curvature"] @ basis + np.diag(self._free_penalty(state))
         # Not `null` itself, which is found on a unit diagonal: a column that fades as a whole stays 1 there until its
         # curvature rounds to 0, and whether it does within the trips is chance.
         values, vectors = np.linalg.eigh(hessian)
         faded = vectors[:, values < _FADED * values[-1]]
-        if faded.shape[1] > before.shape[1]:
-            flat = np.abs(faded).max(axis=1) - np.abs(before).max(axis=1, initial=0.0)
+        if faded.shape[1] > first.shape[1]:
+            flat = np.abs(faded).max(axis=1) - np.abs(first).max(axis=1, initial=0.0)
             raise Separation(
                 f"column '{self.names[int(np.argmax(flat))]}' has no finite coefficient: in every silo its values "
                 "alone tell which of the rows at risk has the event",

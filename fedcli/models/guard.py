@@ -23,7 +23,8 @@ from fedcli.errors import DominantRow
 from fedcli.fileformat.statistics import FloatArray, State
 from fedcli.models.batch import Batch, Point, Source
 from fedcli.models.losses import Logistic
-from fedcli.models.objective import AnyLoss, StratumLoss, around, derivatives
+from fedcli.models.nuisance import JointLoss
+from fedcli.models.objective import AnyLoss, StratumLoss, around, slopes_at, split, weights_at
 
 # Largest share that one row may have in the sums at a point.
 LARGEST_SHARE = 0.5
@@ -96,31 +97,6 @@ class Finding:
         return LARGEST_SHARE_APART if self.apart else LARGEST_SHARE
 
 
-def weights(loss: AnyLoss, rows: Batch, coef: FloatArray, nearby: Any | None = None) -> dict[str, FloatArray]:
-    """Return the weights (n_samples,) of each kind of sum at a point, by what they are called on a screen.
-
-    Parameters
-    ----------
-    loss : Loss or StratumLoss
-    rows : Batch
-    coef : ndarray of shape (n_columns,)
-    nearby : object
-        What `objective.around` found there.
-    """
-    if isinstance(loss, StratumLoss):
-        return loss.weights(rows, coef, nearby)
-    _, d1, d2 = derivatives(loss, rows, coef, nearby)
-    found = {
-        "curvature": rows.weight * d2,
-        "residuals": rows.weight * d1,
-        "predictions": rows.weight * (d1 + rows.y),
-    }
-    if isinstance(loss, Logistic):
-        found["predictions of the other class"] = rows.weight * (1.0 - d1 - rows.y)
-        found["rows that it fits"] = rows.weight * (1.0 - np.abs(d1))
-    return found
-
-
 def asked(state: State) -> FloatArray:
     """Return the points that a state makes silos sum at (n_points, n_columns): the incoming one, then candidates."""
     return np.vstack([state.arrays["coef"], state.arrays["candidates"]])
@@ -148,7 +124,7 @@ class Guard:
 
     Parameters
     ----------
-    loss : Loss or StratumLoss
+    loss : AnyLoss
     fewest : float
         Smallest number of equal rows that sums may be worth: the agreed smallest cell.
     earlier : tuple of Earlier
@@ -173,8 +149,9 @@ class Guard:
         for batch, earlier in self._pass(rows):
             seen: list[_Seen] = []
             for name, coef, mean, near in zip(_NAMES, points, means, nearby, strict=False):
-                sums.add_point(f"at {name}", self.loss, batch, coef, mean, near)
-                here = _seen(self.loss, batch, coef, near)
+                # No curvature leaves at the first of them, save where a silo takes it for its own: see `settle`.
+                sums.add_point(f"at {name}", self.loss, batch, coef, mean, near, curvature=bool(seen), softened=True)
+                here = slopes_at(self.loss, batch, coef, near)
                 sums.add_apart("between both points of this trip", here, seen)
                 sums.add_apart(f"between {name} and one of an earlier trip", here, earlier)
                 seen.append(here)
@@ -192,26 +169,34 @@ class Guard:
         DominantRow
             Even there one does.
         """
-        coef = point.coef
-        for _ in range(_HALVINGS):
-            if self._problem(rows, coef, state) is None:
-                return Point(coef)
-            coef = coef / 2.0
-        problem = self._problem(rows, np.zeros_like(coef), state)
-        if problem is not None:
-            raise self._refusal(replace(problem, where="at every point that this silo could choose itself"))
-        return Point(np.zeros_like(coef))
+        problem = None
+        for nearer in self._nearer(point):
+            problem = self._problem(rows, nearer, state)
+            if problem is None:
+                return nearer
+        assert problem is not None  # noqa: S101 - there is at least one point
+        raise self._refusal(replace(problem, where="at every point that this silo could choose itself"))
 
-    def _problem(self, rows: Source, coef: FloatArray, state: State) -> Finding | None:
+    def _nearer(self, point: Point) -> Iterator[Point]:
+        """Yield the silo's point, the same softened if the loss can be, and points ever nearer to 0."""
+        yield point
+        coef, extras = split(self.loss, point.coef)
+        softened = isinstance(self.loss, JointLoss) and self.loss.softens
+        for halvings in range(0 if softened else 1, _HALVINGS):
+            yield Point(np.concatenate([coef / 2.0**halvings, extras]), softened=softened)
+        yield Point(np.concatenate([np.zeros_like(coef), extras]), softened=softened)
+
+    def _problem(self, rows: Source, point: Point, state: State) -> Finding | None:
         """Return a sum at the silo's own point in which a row stands out."""
+        coef = point.coef
         now = asked(state) if "candidates" in state.arrays else np.empty((0, len(coef)))
         (mean,) = self._means(rows, coef[None, :])
-        near, nearby = around(self.loss, rows, coef), [around(self.loss, rows, point) for point in now]
+        near, nearby = around(self.loss, rows, coef), [around(self.loss, rows, other) for other in now]
         sums = _Sums(sided=isinstance(self.loss, StratumLoss))
         for batch, earlier in self._pass(rows):
-            sums.add_point("at", self.loss, batch, coef, mean, near)
-            others = [_seen(self.loss, batch, point, there) for point, there in zip(now, nearby, strict=True)]
-            sums.add_apart("between", _seen(self.loss, batch, coef, near), [*others, *earlier])
+            sums.add_point("at", self.loss, batch, coef, mean, near, softened=point.softened)
+            others = [slopes_at(self.loss, batch, other, there) for other, there in zip(now, nearby, strict=True)]
+            sums.add_apart("between", slopes_at(self.loss, batch, coef, near), [*others, *earlier])
         return next((finding for finding in sums.found() if self._stands_out(finding)), None)
 
     def _stands_out(self, finding: Finding) -> bool:
@@ -256,7 +241,7 @@ class Guard:
         ]
         for batch, *before in zip(rows, *again, strict=True):
             pairs = zip(before, nearby, strict=True)
-            yield batch, [_seen(self.loss, then, coef, near) for then, points in pairs for coef, near in points]
+            yield batch, [slopes_at(self.loss, then, coef, near) for then, points in pairs for coef, near in points]
 
     def _refusal(self, finding: Finding) -> DominantRow:
         spread, most = finding.spread, finding.most
@@ -275,12 +260,6 @@ class Guard:
 _Seen = tuple[FloatArray, FloatArray]
 
 
-def _seen(loss: AnyLoss, rows: Batch, coef: FloatArray, nearby: Any | None) -> _Seen:
-    # In a stratum only differences of predictors count.
-    X = loss.design(rows, nearby) if isinstance(loss, StratumLoss) else rows.X
-    return X @ coef + rows.offset, rows.weight * derivatives(loss, rows, coef, nearby)[1]
-
-
 def _sides(residuals: FloatArray) -> dict[str, FloatArray]:
     return {_ABOVE: np.maximum(residuals, 0.0), _BELOW: np.minimum(residuals, 0.0)}
 
@@ -297,10 +276,17 @@ class _Sums:
         self._found: dict[tuple[str, str, int], tuple[Spread, float]] = {}
 
     def add_point(
-        self, where: str, loss: AnyLoss, rows: Batch, coef: FloatArray, mean: FloatArray, nearby: Any | None
+        self,
+        where: str,
+        loss: AnyLoss,
+        rows: Batch,
+        coef: FloatArray,
+        mean: FloatArray,
+        nearby: Any | None,
+        **how: bool,
     ) -> None:
         """Add a batch at one point; for classes also beside a constant prediction of each, its ``mean`` (2,)."""
-        for what, size in weights(loss, rows, coef, nearby).items():
+        for what, size in weights_at(loss, rows, coef, nearby, **how).items():
             self._add((where, what, 0), size, np.inf)
             if self._sided and what == "residuals":
                 for side, part in _sides(size).items():

@@ -49,6 +49,8 @@ class Setting:
         Lower end of a survival target's range; 0 for others.
     dummies : mapping of str to tuple of int
         By category: the design's columns of its levels after the first.
+    target_range : (float, float)
+        Of a number or count target, in its own unit; 0 to 1 for others.
     """
 
     names: tuple[str, ...]
@@ -74,6 +76,7 @@ class Setting:
     standardize: bool
     first_time: float = 0.0
     dummies: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    target_range: tuple[float, float] = (0.0, 1.0)
 
     @property
     def n_columns(self) -> int:

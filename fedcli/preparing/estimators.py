@@ -21,11 +21,14 @@ from fedcli.models import (
     discriminant_analysis,
     generalized,
     greedy,
+    huber,
     least_squares,
     life_table,
     naive_bayes,
     ridge,
     sparse,
+    squared_hinge,
+    tweedie,
 )
 from fedcli.models.batch import Family
 from fedcli.models.elsewhere import why_not
@@ -33,7 +36,7 @@ from fedcli.models.registry import Estimator
 from fedcli.models.setting import Setting
 from fedcli.preparing.columns import Columns
 from fedcli.preparing.target import TargetScale
-from fedcli.study.document import ClassTarget, CountTarget, Study, SurvivalTarget
+from fedcli.study.document import ClassTarget, CountTarget, NumberTarget, Study, SurvivalTarget
 
 # Parameters that steer scikit-learn's own optimiser: here the optimum is reached whatever they say.
 _SOLVER_ONLY = {"tol", "solver", "max_iter", "warm_start", "verbose", "n_jobs", "random_state", "copy_X", "dual"}
@@ -51,6 +54,9 @@ ESTIMATORS: dict[str, Estimator] = {
     **generalized.ESTIMATORS,
     **cox.ESTIMATORS,
     **life_table.ESTIMATORS,
+    **tweedie.ESTIMATORS,
+    **huber.ESTIMATORS,
+    **squared_hinge.ESTIMATORS,
 }
 
 
@@ -180,6 +186,11 @@ def pool_rows(study: Study) -> float:
     return float(study.rules.max_rows * max(len(study.silos), study.rules.min_silos))
 
 
+def scale_of(study: Study) -> TargetScale:
+    """Return the target's reference scale; a model of the logarithm of a mean leaves the target as it is."""
+    return TargetScale() if estimator_of(study).deviance(parameters(study)) else TargetScale.of(study)
+
+
 def setting_of(study: Study, columns: Columns) -> Setting:
     """Return what a family may know of the study."""
     target, rules = study.target, study.rules
@@ -192,7 +203,7 @@ def setting_of(study: Study, columns: Columns) -> Setting:
         target=target.type,
         n_classes=target.n_classes if isinstance(target, ClassTarget) else 0,
         largest_y=target.range[1] if isinstance(target, CountTarget) else 1.0,
-        target_half=TargetScale.of(study).half,
+        target_half=scale_of(study).half,
         max_rows=rules.max_rows,
         pool_rows=pool_rows(study),
         largest_weight=study.weight.range[1] if study.weight else 1.0,
@@ -207,6 +218,7 @@ def setting_of(study: Study, columns: Columns) -> Setting:
         standardize=study.model.standardize,
         first_time=target.range[0] if isinstance(target, SurvivalTarget) else 0.0,
         dummies=columns.dummies_of,
+        target_range=target.range if isinstance(target, NumberTarget | CountTarget) else (0.0, 1.0),
     )
 
 

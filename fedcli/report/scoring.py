@@ -50,7 +50,7 @@ def scorer(plan: Plan, state: State) -> Score:
 
 
 def _linear(plan: Plan, state: State) -> Score:
-    preparation, coef, labels = plan.preparation(state), state.arrays["coef"], class_labels(plan)
+    preparation, coef, labels = plan.preparation(state), plan.family.coefficients(state), class_labels(plan)
     probable = _has_probabilities(plan)
 
     def score(rows: Rows) -> list[list[object]]:
@@ -67,9 +67,7 @@ def _linear(plan: Plan, state: State) -> Score:
             with np.errstate(over="ignore"):
                 hazard = np.exp(eta)
             return [[*map(_spelt, pair)] for pair in zip(eta.tolist(), hazard.tolist(), strict=True)]
-        if plan.study.target.type == "count":
-            return [[repr(float(mean))] for mean in plan.poisson.mean(eta)]
-        return [[repr(float(v))] for v in plan.target.middle + plan.target.half * eta]
+        return [[repr(float(v))] for v in plan.predicted(eta)]
 
     return score
 

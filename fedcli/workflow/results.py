@@ -63,6 +63,7 @@ class StudyFrozen:
     fingerprint: str
     trips: tuple[int, int]
     blocks: tuple[tuple[str, int], ...]
+    advice: str = ""
 
 
 @dataclass(frozen=True)

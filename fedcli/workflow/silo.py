@@ -16,6 +16,7 @@ from fedcli.data.reading import open_table, read_query
 from fedcli.data.source import is_address, located
 from fedcli.data.table import Table
 from fedcli.errors import BadMapping, NothingToDo, NoWorkspace, TooManyColumns, TrustError
+from fedcli.preparing.estimators import ESTIMATORS
 from fedcli.study.contradictions import contradictions
 from fedcli.study.document import Study
 from fedcli.study.yaml import decode
@@ -166,4 +167,7 @@ def agreement_warnings(study: Study) -> tuple[str, ...]:
     for problem in contradictions(study.features, study.target):
         place = ".".join(str(part) for part in problem.path)
         warnings.append(f"the agreement contradicts itself: {place}: {problem}")
+    known = ESTIMATORS.get(study.model.estimator)
+    if known is not None and known.advice:
+        warnings.append(known.advice)
     return tuple(warnings)

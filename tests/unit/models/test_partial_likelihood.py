@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from fedcli.errors import DominantRow, Separation
 from fedcli.fileformat.statistics import State
 from fedcli.models.batch import Batch
-from fedcli.models.guard import Guard, weights
+from fedcli.models.guard import Guard
 from fedcli.models.local_fit import expand
-from fedcli.models.objective import around, terms, value
+from fedcli.models.objective import around, sums_at, value, weights_at
 from fedcli.models.partial_likelihood import PartialLikelihood, Ties
 from fedcli.models.risk_sets import event_times, observed, over_stay, risk_sets
 
@@ -96,8 +96,8 @@ def test_at_a_point_a_stratum_is_the_sum_of_its_batches(seed: int, delayed: bool
         Batch(rows.X[i], rows.y[i], rows.offset[i], rows.weight[i], times=rows.times[i])
         for i in (slice(0, cut), slice(cut, None))
     ]
-    whole = terms(loss, rows, coef, nearby)
-    one, other = (terms(loss, half, coef, nearby) for half in halves)
+    whole = sums_at(loss, rows, coef, nearby)
+    one, other = (sums_at(loss, half, coef, nearby) for half in halves)
     assert one.value + other.value == pytest.approx(whole.value, rel=1e-11, abs=1e-11)
     np.testing.assert_allclose(one.gradient + other.gradient, whole.gradient, atol=1e-11)
     np.testing.assert_allclose(one.hessian + other.hessian, whole.hessian, atol=1e-11)
@@ -190,7 +190,7 @@ def test_no_batch_goes_beyond_the_bounds(seed: int, delayed: bool, ties: Ties, s
     most = [30 * 3.0 * bound for bound in loss.bounds(largest)]
     nearby = around(loss, batches, coef)
     for batch in batches:
-        part = terms(loss, batch, coef, nearby)
+        part = sums_at(loss, batch, coef, nearby)
         sizes = abs(part.value), np.abs(part.gradient).max(), np.abs(part.hessian).max()
         assert all(size <= bound for size, bound in zip(sizes, most, strict=True))
 
@@ -214,8 +214,8 @@ def asked_at(*coef: float) -> State:
 def test_the_weights_are_those_of_the_sums_that_leave(ties: Ties) -> None:
     rows, coef, loss = followed(), np.array([0.0, 0.4, -1.0]), loss_of(ties, 1.0)
     nearby = around(loss, rows, coef)
-    found = weights(loss, rows[0], coef, nearby)
-    gradient = terms(loss, rows[0], coef, nearby).gradient
+    found = weights_at(loss, rows[0], coef, nearby)
+    gradient = sums_at(loss, rows[0], coef, nearby).gradient
     assert -(rows[0].X.T @ found["residuals"])[1:] == pytest.approx(gradient[1:], abs=1e-10)
     # Everyone has an event, and expected events add up to events.
     assert found["expected events"].sum() == pytest.approx(60)

@@ -57,7 +57,10 @@ for named, known in ESTIMATORS.items():
     # The last outcome is the widest that it takes.
     more = ", cv: 5" if known.cv else ", standardize: false" if named in AS_THEY_ARE else ""
     more = GRID if named == "KaplanMeier" else more
-    STUDIES[named] = (OUTCOMES[known.targets[-1]], named, more, "")
+    outcome = OUTCOMES[known.targets[-1]]
+    # The logarithm of its mean is fitted.
+    outcome = outcome.replace("[0, 10]", "[1, 10]") if named == "GammaRegressor" else outcome
+    STUDIES[named] = (outcome, named, more, "")
 
 
 def plan(target: str, estimator: str, model: str, extra: str) -> Plan:

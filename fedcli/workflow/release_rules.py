@@ -29,7 +29,7 @@ def share_of_one_row(rules: Rules, disclosure: Disclosure) -> ReleaseTest:
     rule, most, largest = "one row's share of a column's sums", rules.largest_share, disclosure.largest
     if most is None:
         return ReleaseTest(rule, "anything", "not measured", NO_RULE)
-    required = f"at most {most:.0%} of any such sum"
+    required = f"at most {most:.0%}"
     here = f"{largest.share:.1%} of {largest.says}" if largest else f"none has more than {min(FLOOR, most):.0%}"
     return ReleaseTest(rule, required, here)
 
@@ -60,7 +60,7 @@ def rows_that_differ(differs: Difference | None, elsewhere: Compared, least: int
     said = "there is no earlier one" if differs is None else _counted(differs)
     own = ReleaseTest(f"{rule} an earlier release of this workspace", required, said)
     if elsewhere.nearest is None:
-        said = f"no comparable release of these columns in {elsewhere.folder}"
+        said = f"none of these columns in {elsewhere.folder}"
     else:
         kept, nearest = elsewhere.nearest
         said = f"{len(elsewhere.found):,} in {elsewhere.folder}; nearest, of '{kept.name}': {_counted(nearest)}"

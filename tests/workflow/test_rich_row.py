@@ -103,7 +103,7 @@ def test_ordinary_rows_pass_and_the_sheet_says_by_how_much(town):
     place = town_with(town, None)
     share = rules_of(place)[SHARE]
     assert share.outcome == "passed"
-    assert share.required == "at most 85% of any such sum"
+    assert share.required == "at most 85%"
     assert share.found == "none has more than 5%"
     assert rules_of(town("joined"))[SHARE].found.endswith("% of the sum of 'age' among 'disease negative'")
 

@@ -224,7 +224,7 @@ def _tests(found: Computed) -> tuple[ReleaseTest, ...]:
         ReleaseTest("rows in the sums", f"at least {rules.min_rows:,}", f"{disclosure.n_rows:,}"),
         ReleaseTest(
             "rows per column",
-            f"at least {rules.rows_per_column:g} for each of {disclosure.n_columns} columns that are multiplied",
+            f"at least {rules.rows_per_column:g} for each of {disclosure.n_columns} multiplied columns",
             f"{per_column:.1f}",
             "passed" if rules.rows_per_column else "no rule",
         ),

@@ -203,7 +203,7 @@ class Releases:
             said == self._said(kind, digest) and (self.folder / name).exists() for name, said in self._written().items()
         )
 
-    def record(self, looked: Looked, shown: Mapping[str, NDArray[np.bool_]], digest: str) -> None:
+    def record(self, looked: Looked, shown: Mapping[str, NDArray[np.bool_]], digest: str) -> tuple[Path, ...]:
         """Record sets of rows, before their sums leave; and look again whether another workspace did meanwhile.
 
         Parameters
@@ -214,6 +214,11 @@ class Releases:
         digest : str
             Keyed hash of the whole table, by which this workspace knows it again.
 
+        Returns
+        -------
+        tuple of Path
+            What was written now, for `withdraw`.
+
         Raises
         ------
         TooFewRowsDiffer
@@ -221,7 +226,7 @@ class Releases:
         CannotWrite
         """
         if looked.rows is None:
-            return
+            return ()
         mine: dict[Path, str] = {}
         made = []
         make_folder(self.folder, mode=0o700)
@@ -243,7 +248,24 @@ class Releases:
                 hint="run it again; nothing has left",
             )
         written = self._written() | {path.name: said for path, said in mine.items()}
-        write_bytes(self.side.workspace.private / _WRITTEN, canonical.dumps(written), force=True, mode=0o600)
+        self._write(written)
+        return tuple(made)
+
+    def withdraw(self, made: Collection[Path]) -> None:
+        """Take back what `record` has just written: nothing leaves after all."""
+        if not made:
+            return
+        for path in made:
+            path.unlink(missing_ok=True)
+        names = {path.name for path in made}
+        self._write({name: said for name, said in self._written().items() if name not in names})
+
+    def _write(self, written: Mapping[str, str]) -> None:
+        path = self.side.workspace.private / _WRITTEN
+        if written:
+            write_bytes(path, canonical.dumps(dict(written)), force=True, mode=0o600)
+        else:
+            path.unlink(missing_ok=True)
 
     def _head(self, kind: str, rows: int) -> bytes:
         study = self.side.study

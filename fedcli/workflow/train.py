@@ -17,7 +17,7 @@ from fedcli.compute.update import hash_rows, rows_digest, sum_update
 from fedcli.crypto.keys import PublicKey, SecretKey
 from fedcli.crypto.studysecret import releases_secret
 from fedcli.data.checking import RowReader
-from fedcli.errors import BadMapping, CannotWrite, NotApproved, NotConfirmed, OtherSilo
+from fedcli.errors import BadMapping, CannotWrite, FedcliError, NotApproved, NotConfirmed, OtherSilo
 from fedcli.fileformat.manifest import Manifest
 from fedcli.preparing.holdout import folds_of, held_out
 from fedcli.preparing.plan import Plan
@@ -150,12 +150,13 @@ def train(
         disclosure = examine_rows(plan, spool, mask, folds, memory.levels())
         if disclosure.problems:
             raise disclosure.problems[0]
-        order = spool.sort(mask, folds)
+        # Hashes of the table's own cells stay in the order of the table: rows are chosen from them as it was read.
+        as_read, order = mask, spool.sort(mask, folds)
         hashes, mask, folds = hashes[order], mask[order], folds[order] if folds is not None else None
         digest = rows_digest(hashes, memory.secret())
         changed = rows_changed(memory, digest, number)
         summed, evaluated = Released(memory.folder, SUMMED), Released(memory.folder, EVALUATED)
-        elsewhere = releases.look(local, mask)
+        elsewhere = releases.look(local, as_read)
         tell("summing over the rows")
         own = memory.recall(summed_before)
         few = int(mask.sum()) < rules.min_cell
@@ -226,26 +227,29 @@ def train(
     tell("signing and encrypting")
     if sent is None:
         check_free(target, force=force)
+        kinds = [SUMMED, EVALUATED] if number > 1 and mask.any() and not sums.silent_holdout else [SUMMED]
+        # Before a line says that anything leaves: a run that stops in between remembers too much, not too little, and
+        # another workspace's release meanwhile is met while there is nothing to take back.
+        keep_secret(memory.folder, releases.secret)
+        made = releases.record(elsewhere, {kind: as_read == (kind == EVALUATED) for kind in kinds}, digest)
         if begun is None:
-            begun = _encrypted(side, found, place, manifest)
-            result = replace(result, release=replace(release, sheet=write_sheet(side, found, sheet)))
-            entry = ledger_entry(
-                side, found, release, update=begun.digest, sheet=sheet.digest(), reviewer=reviewer, now=now
-            )
-            _recorded(side, secret, entry, begun)
+            try:
+                begun = _encrypted(side, found, place, manifest)
+                result = replace(result, release=replace(release, sheet=write_sheet(side, found, sheet)))
+                entry = ledger_entry(
+                    side, found, release, update=begun.digest, sheet=sheet.digest(), reviewer=reviewer, now=now
+                )
+                _recorded(side, secret, entry, begun)
+            except FedcliError:
+                releases.withdraw(made)
+                raise
         elif not record.confirmed:
             confirm_last(side.workspace, side.study, secret)
-        # Before a signature makes an update of it: a run that stops in between remembers too much, not too little.
-        keep_secret(memory.folder, releases.secret)
-        shown = {SUMMED: ~mask}
-        if number > 1 and mask.any() and not sums.silent_holdout:
-            shown[EVALUATED] = mask
-        releases.record(elsewhere, shown, digest)
         remember_points(memory.folder, _update(parent, number, attempt), parent.state, sums)
         memory.remember_rows(digest, attempt)
         memory.remember_levels(disclosure.levels)
-        for kind, chosen in shown.items():
-            Released(memory.folder, kind).remember(hashes[chosen])
+        for kind in kinds:
+            Released(memory.folder, kind).remember(hashes[mask == (kind == EVALUATED)])
         begun.finish(secret)
         sent = memory.record(number, attempt, parent.parent, begun.digest, place, sums, name=found.file_name)
     stored = memory.sealed(sent)

@@ -106,7 +106,9 @@ def test_of_two_silos_the_other_one_can_take_its_own_off_the_sum() -> None:
 
 def test_a_usual_study_fits_a_screen_and_a_half(place: Town) -> None:
     place.round()
-    assert len(shown(place).splitlines()) <= 60
+    # The paths of this run's own folder, at the end, are as long as they are.
+    said, _, _ = shown(place).partition("As a page:")
+    assert len(said.splitlines()) <= 55
 
 
 def test_a_release_is_shown_before_anything_is_asked_or_written(place: Town) -> None:

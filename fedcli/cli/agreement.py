@@ -34,13 +34,15 @@ def plain_words(study: Study, trips: tuple[int, int]) -> list[tuple[str, str]]:
     scaled = "on standardised columns" if study.model.standardize else "on the columns as they are"
     folds = f", in {study.model.cv} folds" if study.model.cv else ""
     rows.append(("model", f"{study.model.estimator}({params}) {scaled}{folds}"))
+    if study.model.estimator == "CoxPH":
+        rows.append(("", "each silo has a baseline hazard of its own: no time of an event leaves it"))
     few, many = trips
     typical = f"{few}" if few == many else f"typically {few}, at most {many} on the studies measured"
     rows.append(("trips", f"{typical}; never more than {rules.max_rounds}"))
     rows.append(("", f"finished at a relative error of the coefficients of {_exact(rules.tolerance)}"))
     rows.append(("evaluation", _evaluation(study.evaluation)))
     if study.profile is not None:
-        rows.append(("profile", _profile(study.profile, binary=target.type == "binary")))
+        rows.append(("profile", _profile(study.profile, study.target)))
     rows.append(
         (
             "rules",
@@ -80,7 +82,10 @@ def _further(rules: Rules) -> list[str]:
     if rules.levels_per_row is not None:
         found.append(f"at most {_exact(rules.levels_per_row)} levels of a category per training row")
     if rules.largest_share is not None:
-        found.append(f"no row with more than {_exact(100 * rules.largest_share)}% of a column's sum")
+        share = _exact(100 * rules.largest_share)
+        found.append(f"no row with more than {share}% of a column's sum or sum of squares")
+    else:
+        found.append("no rule on one row's share of a sum")
     return found
 
 
@@ -97,6 +102,11 @@ def _outcome(target: Target) -> str:
         return f"{target.column}: {_said('yes', target.positive)} or {_said('no', target.negative)}"
     if target.type == "category":
         return f"{target.column}: one of {', '.join(target.levels)}"
+    if target.type == "survival":
+        seen = f"seen {f'from {target.entry} ' if target.entry else ''}until {target.time}"
+        span = f"{_interval(target.range)}{_unit(target)}"
+        answers = f"{_said('yes', target.positive)} or {_said('no', target.negative)}"
+        return f"{target.event}: {answers}, {seen} ({span})"
     return f"{target.column}: a {target.type} from {_interval(target.range)}{_unit(target)}"
 
 
@@ -175,8 +185,12 @@ def _exact(number: float) -> str:
     return f"{number:.15g}"
 
 
-def _profile(profile: Profile, *, binary: bool) -> str:
-    apart = ", each for the two outcomes apart" if profile.by_target and binary else ""
+def _profile(profile: Profile, target: Target) -> str:
+    apart = ""
+    if profile.by_target and target.type == "binary":
+        apart = ", each for the two outcomes apart"
+    elif profile.by_target and target.type == "category":
+        apart = f", each for the {len(target.levels)} classes apart"
     products = "; and correlations of the columns" if profile.correlation else ""
     return f"means, quantiles and counts of every column of the pool, in {profile.bins} bins{apart}{products}"
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from fedcli.cli import wrapping
 from fedcli.cli.options import ANYONE, Force, Json, KeyFile, Out, PassphraseFile, Query, Quiet, WorkspaceDir
 from fedcli.cli.screen import Screen, clean, passphrase_source
 
@@ -106,7 +108,7 @@ def report(
 
     Example: fedcli report heart-r4.fedmodel --format markdown -o table1.md
     """
-    from fedcli.report.table_text import as_document
+    from fedcli.report.table_text import as_document, as_text
     from fedcli.workflow.report import make_report as run
 
     screen = Screen("report", as_json, quiet, workspace=workspace)
@@ -116,5 +118,7 @@ def report(
     if made.file is not None:
         screen.done(f"{made.file} written")
     elif not as_json:
-        # Laid out already: wrapped, its columns would not stand under one another.
-        typer.echo(clean(made.text, lines=True), nl=False)
+        # Laid out for this terminal: wrapped as a sentence is, its columns would not stand under one another.
+        width = wrapping.columns(sys.stdout)
+        text = as_text(made.table, width=width) if format is ReportFormat.text and width is not None else made.text
+        typer.echo(clean(text, lines=True), nl=False)

@@ -32,6 +32,7 @@ def play(screen: Screen, directory: Path, study: Path | None, keep: Path | None)
         bytes_sent=found.bytes_sent,
         evaluation=dict(found.evaluation),
         seconds=round(found.seconds, 2),
+        medians=[vars(median) for median in found.medians],
         kept=found.kept,
         model=found.model,
     )
@@ -52,6 +53,9 @@ def _print(screen: Screen, found: Simulated) -> None:
     screen.result("")
     what = "the coefficients" if found.linear else "what was learnt, the largest"
     screen.result(f"relative difference of {what}: {found.relative_error:.1e}")
+    for median in found.medians:
+        # Both fits are filled with the first: their difference says nothing of it.
+        screen.result(f"{median.name} was filled with {median.federated:.6g}, the pooled median is {median.pooled:.6g}")
     if found.evaluation:
         figures = ", ".join(
             f"{name.replace('_', ' ')} {value:,.0f}" if name == "n_samples" else f"{name.replace('_', ' ')} {value:.4g}"

@@ -98,6 +98,8 @@ def freeze(
         study=frozen.file, fingerprint=frozen.fingerprint, silos=frozen.study.silo_names, trips=list(frozen.trips)
     )
     screen.table([*plain_words(frozen.study, frozen.trips), ("fingerprint", frozen.fingerprint)])
+    if frozen.advice:
+        screen.warn(frozen.advice)
     screen.done(f"{frozen.file} written and signed; it never changes again")
     screen.next(
         f"send {frozen.file.name} to every silo, and read them the fingerprint on the phone, once for everybody"

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from fedcli.compute.spool import Spool
 from fedcli.preparing.plan import Plan
 from fedcli.preparing.rows import Rows
-from fedcli.privacy.disclosure import Cell, Largest
+from fedcli.privacy.disclosure import Cell
 from fedcli.study.document import (
     BinaryTarget,
     CategoryTarget,
@@ -27,6 +27,7 @@ from fedcli.study.document import (
     Interaction,
     NumberTarget,
     Spline,
+    SurvivalTarget,
 )
 
 Codes = NDArray[np.int64]
@@ -116,7 +117,7 @@ def smallest_product_group(
 
 
 @dataclass(frozen=True)
-class _Variable:
+class Variable:
     """What tells rows apart: a feature's levels, say. ``codes`` gives each row its position among ``labels``.
 
     ``multiplied`` says whether a product with the feature tells its rows apart in this way.
@@ -129,17 +130,17 @@ class _Variable:
 
 
 def _count(plan: Plan, spool: Spool, mask: NDArray[np.bool_], group: Group) -> list[Cell]:
-    variables = _variables(plan, _two_valued(plan, spool, mask, group))
-    tables = {places: _Table([variables[i] for i in places]) for places in _crossings(plan, variables)}
-    for rows in _train(spool, mask, group) if tables else ():
-        codes = [variable.codes(rows) for variable in variables]
+    told = variables(plan, two_valued_columns(plan, spool, mask, group))
+    tables = {places: _Table([told[i] for i in places]) for places in _crossings(plan, told)}
+    for rows in training_rows(spool, mask, group) if tables else ():
+        codes = [variable.codes(rows) for variable in told]
         for places, table in tables.items():
             table.add([codes[i] for i in places])
     # A spline's column has its gaps counted twice, under the same words.
     return [Cell(says, n) for says, n in dict(cell for table in tables.values() for cell in table.cells()).items()]
 
 
-def _crossings(plan: Plan, variables: list[_Variable]) -> list[tuple[int, ...]]:
+def _crossings(plan: Plan, variables: list[Variable]) -> list[tuple[int, ...]]:
     """Return which variables are told apart together: each, each with each, and so for those of an interaction."""
     single = {variable.feature: i for i, variable in enumerate(variables) if variable.multiplied}
     groups = [(i,) for i in range(len(variables))]
@@ -156,7 +157,7 @@ def _crossings(plan: Plan, variables: list[_Variable]) -> list[tuple[int, ...]]:
 class _Table:
     """Counts of every combination of some variables' labels."""
 
-    def __init__(self, variables: list[_Variable]) -> None:
+    def __init__(self, variables: list[Variable]) -> None:
         self._labels = [variable.labels for variable in variables]
         self._sizes = [len(labels) for labels in self._labels]
         n = prod(self._sizes)
@@ -186,25 +187,34 @@ class _Table:
             yield " and ".join(words), n
 
 
-def _train(spool: Spool, mask: NDArray[np.bool_], group: Group) -> Iterator[Rows]:
+def training_rows(spool: Spool, mask: NDArray[np.bool_], group: Group = _every) -> Iterator[Rows]:
+    """Pass over the training rows of a group."""
     for where, rows in spool.blocks():
         chosen = ~mask[where] & group(rows.weight)
         yield rows if chosen.all() else rows.take(chosen)
 
 
-def _two_valued(plan: Plan, spool: Spool, mask: NDArray[np.bool_], group: Group) -> dict[int, tuple[float, float]]:
+def two_valued_columns(
+    plan: Plan, spool: Spool, mask: NDArray[np.bool_], group: Group = _every
+) -> dict[int, tuple[float, float]]:
     """Return lowest and highest value of each number column (position in the study) that has no third.
 
     The target of a number model is at `TARGET`.
+
+    Parameters
+    ----------
+    plan, spool, mask
+    group : callable, optional
+        Which rows, by their weights.
     """
     width = len(plan.study.numbers) + 1
     low, high = np.full(width, np.inf), np.full(width, -np.inf)
-    for rows in _train(spool, mask, group):
+    for rows in training_rows(spool, mask, group):
         values = _with_target(rows)
         low = np.fmin(low, np.fmin.reduce(values, axis=0, initial=np.inf))
         high = np.fmax(high, np.fmax.reduce(values, axis=0, initial=-np.inf))
     between = np.zeros(width, dtype=np.bool_)
-    for rows in _train(spool, mask, group):
+    for rows in training_rows(spool, mask, group):
         values = _with_target(rows)
         between |= ((values > low) & (values < high)).any(axis=0)
     found = {j: (float(low[j]), float(high[j])) for j in range(width) if not between[j] and np.isfinite(low[j])}
@@ -218,38 +228,39 @@ def _with_target(rows: Rows) -> NDArray[np.float64]:
     return np.hstack([rows.numbers, rows.target[:, None]])
 
 
-def _variables(plan: Plan, two_valued: dict[int, tuple[float, float]]) -> list[_Variable]:
+def variables(plan: Plan, two_valued: dict[int, tuple[float, float]]) -> list[Variable]:
+    """Return what tells rows apart in sums of products: levels, classes, what is missing, a number's two values."""
     study = plan.study
-    found: list[_Variable] = []
+    found: list[Variable] = []
     for j, (name, column) in enumerate(study.categories.items()):
         labels = (f"{name} missing", *(f"{name} = {level}" for level in column.levels))
-        found.append(_Variable(name, labels, lambda rows, j=j: rows.codes[:, j].astype(np.int64) + 1))  # type: ignore[misc]
+        found.append(Variable(name, labels, lambda rows, j=j: rows.codes[:, j].astype(np.int64) + 1))  # type: ignore[misc]
     for j, (name, number) in enumerate(study.numbers.items()):
         if j in two_valued:
             # A set, because a constant column has one value only.
             values = sorted(set(two_valued[j]))
             labels = (f"{name} missing", *(f"{name} = {value:.15g}" for value in values))
-            found.append(_Variable(name, labels, _between(j, tuple(values[1:]))))
+            found.append(Variable(name, labels, _between(j, tuple(values[1:]))))
         elif number.impute is not None:
-            found.append(_Variable(name, (f"{name} missing", f"{name} present"), _between(j, ())))
+            found.append(Variable(name, (f"{name} missing", f"{name} present"), _between(j, ())))
     target = study.target
-    if isinstance(target, BinaryTarget):
+    if isinstance(target, (BinaryTarget, SurvivalTarget)):
         words: Labels = (f"{target.column} negative", f"{target.column} positive")
-        found.append(_Variable(target.column, words, lambda rows: (rows.target > 0).astype(np.int64)))
+        found.append(Variable(target.column, words, lambda rows: (rows.target > 0).astype(np.int64)))
     elif isinstance(target, CategoryTarget):
         words = tuple(f"{target.column} = {level}" for level in target.levels)
-        found.append(_Variable(target.column, words, lambda rows: rows.target.astype(np.int64)))
+        found.append(Variable(target.column, words, lambda rows: rows.target.astype(np.int64)))
     elif isinstance(target, CountTarget):
         words = (f"{target.column} = 0", f"{target.column} above 0")
-        found.append(_Variable(target.column, words, lambda rows: (rows.target > 0).astype(np.int64)))
+        found.append(Variable(target.column, words, lambda rows: (rows.target > 0).astype(np.int64)))
     elif TARGET in two_valued:
         lowest = two_valued[TARGET][0]
         words = tuple(f"{target.column} = {value:.15g}" for value in sorted(set(two_valued[TARGET])))
-        found.append(_Variable(target.column, words, lambda rows: (rows.target != lowest).astype(np.int64)))
+        found.append(Variable(target.column, words, lambda rows: (rows.target != lowest).astype(np.int64)))
     return found + _between_knots(plan, two_valued)
 
 
-def _between_knots(plan: Plan, two_valued: dict[int, tuple[float, float]]) -> list[_Variable]:
+def _between_knots(plan: Plan, two_valued: dict[int, tuple[float, float]]) -> list[Variable]:
     """Return where rows lie among each spline's knots: its columns' sums are over the rows between some of them."""
     numbers = list(plan.study.numbers)
     found = []
@@ -259,7 +270,7 @@ def _between_knots(plan: Plan, two_valued: dict[int, tuple[float, float]]) -> li
         low, high = plan.study.numbers[term.column].interval
         ends = [f"{end:g}" for end in (low, *term.knots, high)]
         labels = (f"{term.column} missing", *(f"{term.column} from {a} to {b}" for a, b in pairwise(ends)))
-        found.append(_Variable(term.column, labels, _between(numbers.index(term.column), term.knots), False))
+        found.append(Variable(term.column, labels, _between(numbers.index(term.column), term.knots), False))
     return found
 
 
@@ -274,45 +285,10 @@ def _between(j: int, bounds: tuple[float, ...]) -> Callable[[Rows], Codes]:
     return codes
 
 
-def largest_shares(plan: Plan, spool: Spool, mask: NDArray[np.bool_]) -> list[Largest]:
-    """Return, for each number column and a number or count target, the most that one training row has of its sum.
-
-    Parameters
-    ----------
-    plan : Plan
-    spool : Spool
-    mask : ndarray of bool (n_rows,)
-        Rows held out.
-
-    Returns
-    -------
-    list of Largest
-        Shares of ``sum w |v - m|``, where ``m`` is the middle of the agreed range: what leaves is ``sum w (v - m)``. Of
-        a count target ``m`` is 0. Columns of two values are left out: their sums are counts, which `count_cells` tests.
-    """
-    study, target = plan.study, plan.study.target
-    middles = {j: column.middle for j, column in enumerate(study.numbers.values())}
-    if isinstance(target, CountTarget):
-        middles[TARGET] = 0.0
-    elif isinstance(target, NumberTarget):
-        middles[TARGET] = (target.range[0] + target.range[1]) / 2
-    for j in _two_valued(plan, spool, mask, _every):
-        middles.pop(j, None)
-    # The target stands last in `_with_target`, where -1 finds it.
-    places, middle = list(middles), np.array(list(middles.values()))
-    total, most = np.zeros(len(places)), np.zeros(len(places))
-    for rows in _train(spool, mask, _every):
-        sizes = rows.weight[:, None] * np.abs(_with_target(rows)[:, places] - middle)
-        total += np.nansum(sizes, axis=0)
-        most = np.fmax(most, np.fmax.reduce(sizes, axis=0, initial=0.0))
-    names = [*study.numbers, target.column]
-    return [Largest(names[j], float(most[i] / total[i])) for i, j in enumerate(places) if total[i] > 0]
-
-
 def effective_rows(spool: Spool, mask: NDArray[np.bool_]) -> float:
     """Return ``sum(w)**2 / sum(w**2)`` over the training rows: how many equal rows the weighted sums are worth."""
     total = squares = 0.0
-    for rows in _train(spool, mask, _every):
+    for rows in training_rows(spool, mask):
         total += float(rows.weight.sum())
         squares += float(rows.weight @ rows.weight)
     return total * total / squares if squares > 0 else 0.0

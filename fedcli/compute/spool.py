@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fedcli.preparing.rows import Rows
 
 BLOCK_ROWS = 8_192
-MEMORY_BYTES = 256 * 2**20
+MEMORY_BYTES = 192 * 2**20
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 _MIX = ((np.uint64(30), np.uint64(0xBF58476D1CE4E5B9)), (np.uint64(27), np.uint64(0x94D049BB133111EB)))
 
@@ -42,7 +42,7 @@ class Spool:
         self._shape = (0, 0)
         n_rows = width = held = 0
         for rows in batches:
-            table = _pack(rows)
+            table = np.ascontiguousarray(rows.table())
             self._n_numbers, self._n_codes = rows.numbers.shape[1], rows.codes.shape[1]
             width = table.shape[1]
             n_rows += len(rows)
@@ -70,7 +70,7 @@ class Spool:
     def blocks(self) -> Iterator[tuple[slice, Rows]]:
         """Pass over all rows in order, `BLOCK_ROWS` at a time, with their positions."""
         for start, table in self._raw():
-            rows = _unpack(table, self._n_numbers, self._n_codes)
+            rows = Rows.from_table(table, self._n_numbers, self._n_codes)
             where = slice(start, start + len(rows))
             self._show_others(rows.codes, where)
             yield where, rows
@@ -98,17 +98,18 @@ class Spool:
             where, shown = slice(start, start + len(table)), table.copy()
             self._show_others(shown[:, self._n_numbers : self._n_numbers + self._n_codes], where)
             keys[where] = _keys(shown)
-        keys = (keys >> np.uint64(1)) | (last.astype(np.uint64) << np.uint64(63))
+        # In place: of a table of millions of rows each of these arrays is tens of megabytes.
+        keys >>= np.uint64(1)
+        keys[last] |= np.uint64(1) << np.uint64(63)
         order = np.argsort(keys, kind="stable") if folds is None else np.lexsort((folds, keys))
+        del keys
         if self._relabelled is not None:
             self._relabelled = self._relabelled[order]
         if self._table is not None:
             self._table = self._table[order] if len(order) else self._table
             return order
-        place = np.empty_like(order)
-        place[order] = np.arange(len(order))
-        # A share is held twice, and the keys and places of all rows beside it.
-        self._sort_file(place, max(self._memory_bytes // (32 * self._shape[1]), BLOCK_ROWS))
+        # A share is held twice, and the order and places of all rows beside it.
+        self._sort_file(order, max(self._memory_bytes // (32 * self._shape[1]), BLOCK_ROWS))
         return order
 
     def _show_others(self, codes: np.ndarray, where: slice) -> None:
@@ -131,8 +132,8 @@ class Spool:
         data = os.pread(self._file.fileno(), (stop - start) * width * 8, start * width * 8)
         return np.frombuffer(data, dtype=np.float64).reshape(stop - start, width)
 
-    def _sort_file(self, place: NDArray[np.int64], most: int) -> None:
-        """Move each row to its ``place`` (n_rows,), through a second file, ``most`` rows in memory at a time.
+    def _sort_file(self, order: NDArray[np.int64], most: int) -> None:
+        """Put the rows into ``order`` (n_rows,), through a second file, ``most`` rows in memory at a time.
 
         Rows go to their share of the file first and to their place in it then: both passes read and write in pieces,
         where fetching row by row would read a page of the disk for each.
@@ -140,6 +141,8 @@ class Spool:
         assert self._file is not None  # noqa: S101 - called for files only
         n_rows, width = self._shape
         other = tempfile.TemporaryFile(dir=self._scratch)  # noqa: SIM115 - closed by `close`
+        place = np.empty(n_rows, dtype=np.uint32 if n_rows < 2**32 else np.uint64)
+        place[order] = np.arange(n_rows, dtype=place.dtype)
         filled = np.arange(0, n_rows, most)
         for start, table in self._raw():
             shares = place[start : start + len(table)] // most
@@ -149,11 +152,12 @@ class Spool:
                 filled[share] += len(part)
         self._file.close()
         self._file = other
-        arrived = np.argsort(place // most, kind="stable")
         for start in range(0, n_rows, most):
             stop = min(start + most, n_rows)
+            # Rows came to their share in the order in which they were before.
+            arrived = np.sort(order[start:stop])
             sorted_part = np.empty((stop - start, width))
-            sorted_part[place[arrived[start:stop]] - start] = self._read(start, stop)
+            sorted_part[place[arrived].astype(np.int64) - start] = self._read(start, stop)
             _write(other.fileno(), sorted_part, start * width * 8)
 
     def relabel(self, chosen: NDArray[np.bool_], replaced: Mapping[tuple[int, int], int]) -> None:
@@ -182,11 +186,6 @@ class Spool:
         self.close()
 
 
-def _pack(rows: Rows) -> np.ndarray:
-    parts = [rows.numbers, rows.codes.astype(np.float64), rows.target[:, None]]
-    return np.ascontiguousarray(np.hstack([*parts, rows.offset[:, None], rows.weight[:, None]]))
-
-
 def _write(descriptor: int, table: np.ndarray, at: int) -> None:
     data = np.ascontiguousarray(table).data.cast("B")
     while data:
@@ -204,9 +203,3 @@ def _keys(table: np.ndarray) -> NDArray[np.uint64]:
         for shift, factor in _MIX:
             found = (found ^ (found >> shift)) * factor
     return found
-
-
-def _unpack(table: np.ndarray, n_numbers: int, n_codes: int) -> Rows:
-    at = n_numbers + n_codes
-    codes = table[:, n_numbers:at].astype(np.int32)
-    return Rows(table[:, :n_numbers], codes, table[:, at], table[:, at + 1], table[:, at + 2])

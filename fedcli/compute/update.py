@@ -20,7 +20,9 @@ from fedcli.compute.spool import BLOCK_ROWS, MEMORY_BYTES, Spool
 from fedcli.fileformat.statistics import FloatArray, Layout, State, Statistics, Total
 from fedcli.models.batch import Batch, Memory, Point, Source
 from fedcli.models.cavity import Cavity
-from fedcli.models.guard import Earlier, Guard, asked
+from fedcli.models.guard import GUARDED, Earlier, Guard, asked
+from fedcli.models.nuisance import JointLoss
+from fedcli.models.objective import surround
 from fedcli.preparing.evaluation import evaluate
 from fedcli.preparing.holdout import row_hashes
 from fedcli.preparing.plan import Plan
@@ -48,6 +50,8 @@ class Sums:
         Whether the evaluation is left at zero because too few rows are held out.
     own : ndarray of shape (n_columns,)
         The silo's own point, which it remembers and never sends.
+    guarded : tuple of str
+        Blocks whose sums are at points at which no row stands out: tested, each of them.
     """
 
     layout: Layout
@@ -55,6 +59,7 @@ class Sums:
     total: Total
     own: FloatArray
     silent_holdout: bool = False
+    guarded: tuple[str, ...] = ()
 
 
 def hash_rows(spool: Spool, secret: bytes) -> NDArray[np.uint64]:
@@ -65,7 +70,8 @@ def hash_rows(spool: Spool, secret: bytes) -> NDArray[np.uint64]:
 
 def rows_digest(hashes: NDArray[np.uint64], secret: bytes) -> str:
     """Return a keyed hash of all rows whatever their order, 64 hexadecimal digits: the same table gives the same."""
-    return hmac.digest(secret, np.sort(hashes).astype(">u8").tobytes(), "sha256").hex()
+    ranked = np.sort(hashes).astype(">u8", copy=False)
+    return hmac.digest(secret, ranked.data.cast("B") if len(ranked) else b"", "sha256").hex()
 
 
 def sum_update(
@@ -135,6 +141,7 @@ def _first(
     point = plan.family.locate(source, state, None)
     if guard is not None:
         point = guard.settle(source, point, state)
+    point = _surrounded(plan, source, point, state)
 
     middle = plan.profile.centre(_train(spool, mask))
 
@@ -145,7 +152,7 @@ def _first(
 
     total = plan.profile.settle(_accumulate(plan, state, parts()), centre, middle)
     total = plan.family.settle(settle_moments(total, centre), point, state)
-    return _encoded(plan, state, total, point)
+    return _encoded(plan, state, total, point, guard)
 
 
 def _later(
@@ -170,8 +177,9 @@ def _later(
     if guard is not None:
         guard.admit(source, state)
     point = plan.family.locate(source, state, memory)
-    if guard is not None and state.document["phase"] != "closing":
+    if guard is not None and (state.document["phase"] != "closing" or isinstance(plan.loss, JointLoss)):
         point = guard.settle(source, point, state)
+    point = _surrounded(plan, source, point, state)
     coef = plan.family.coefficients(state)
     nobody = np.zeros(BLOCK_ROWS, dtype=np.bool_)
 
@@ -181,11 +189,16 @@ def _later(
             arrays = dict(plan.family.statistics(design, point, state).arrays)
             if plan.evaluated:
                 held = batch(rows.take(nobody[: len(rows)] if silent else out), None)
-                arrays |= evaluate(plan.study.target.type, held, coef, plan.poisson).arrays
+                arrays |= evaluate(plan.measured, held, coef, plan.loss).arrays
             yield Statistics(arrays)
 
     total = plan.family.settle(_accumulate(plan, state, parts()), point, state)
-    return replace(_encoded(plan, state, total, point), silent_holdout=silent and plan.evaluated)
+    return replace(_encoded(plan, state, total, point, guard), silent_holdout=silent and plan.evaluated)
+
+
+def _surrounded(plan: Plan, source: Source, point: Point, state: State) -> Point:
+    """Add to a point what rows must know of each other there, which a likelihood of whole strata needs."""
+    return surround(plan.family.loss, source, point, state) if isinstance(plan.family, Cavity) else point
 
 
 def _guard(plan: Plan, state: State, trail: Sequence[State], prepared: Callable[[State], Source]) -> Guard | None:
@@ -233,19 +246,19 @@ class _Source:
         if self._kept is not None:
             yield from self._kept
             return
-        kept: list[Batch] | None = []
-        size = 0
+        kept: list[Batch] = []
+        n_rows = len(self._mask) - int(np.count_nonzero(self._mask))
+        fits = True
         for where, rows in self._spool.blocks():
             train = ~self._mask[where]
             fold = self._folds[where][train] if self._folds is not None else None
             batch = self._batch(rows if train.all() else rows.take(train), fold)
-            size += batch.X.nbytes
-            if size > MEMORY_BYTES:
-                kept = None
-            if kept is not None:
+            # Known from the first batch on: to collect until the limit and then let go would cost the limit each pass.
+            fits = fits and n_rows * batch.X.shape[1] * batch.X.itemsize <= MEMORY_BYTES
+            if fits:
                 kept.append(batch)
             yield batch
-        self._kept = kept
+        self._kept = kept if fits else None
 
 
 def _train(spool: Spool, mask: NDArray[np.bool_]) -> Iterator[Rows]:
@@ -292,7 +305,7 @@ def _accumulate(plan: Plan, state: State, parts: Iterator[Statistics]) -> Total:
     return Total({name: ring.decode_integers(limbs) for name, limbs in encoded.items()}, bits)
 
 
-def _encoded(plan: Plan, state: State, total: Total, point: Point) -> Sums:
+def _encoded(plan: Plan, state: State, total: Total, point: Point, guard: Guard | None) -> Sums:
     layout, n_silos = plan.layout(state), len(plan.study.silos)
     encoded = {
         block.name: ring.encode_integers(
@@ -300,7 +313,8 @@ def _encoded(plan: Plan, state: State, total: Total, point: Point) -> Sums:
         )
         for block in layout
     }
-    return Sums(layout, encoded, total, point.coef)
+    guarded = tuple(block.name for block in layout if block.name in GUARDED) if guard is not None else ()
+    return Sums(layout, encoded, total, point.coef, guarded=guarded)
 
 
 def merge(plan: Plan, state: State, updates: list[dict[str, Limbs]]) -> Total:

@@ -1,7 +1,7 @@
-"""A member's secret for one study, derived from its key: the same wherever and whenever it is derived.
+"""A member's secrets, derived from its key: the same wherever and whenever they are derived.
 
-Owns the derivation. Knows nothing of what the secret is used for, of disks or of studies beyond their identity. Stable:
-another derivation would choose other held-out rows.
+Owns the derivation of one for each study, and of one for all. Knows nothing of what they are used for, of disks or of
+studies beyond their identity. Stable: another derivation would choose other held-out rows.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from fedcli.crypto.keys import SecretKey
 
 _LABEL: Final = b"fedcli/study-secret/1\x00"
+_RELEASES: Final = b"fedcli/releases-secret/1\x00"
 
 
 def study_secret(key: SecretKey, study: str) -> bytes:
@@ -31,5 +32,17 @@ def study_secret(key: SecretKey, study: str) -> bytes:
     ----------
     RFC 5869. The label keeps this use of the seeds apart from every other.
     """
+    return _derived(key, _LABEL + study.encode("ascii"))
+
+
+def releases_secret(key: SecretKey) -> bytes:
+    """Return 32 secret bytes that belong to one key and to all its studies: what has left is compared under them.
+
+    Derived as `study_secret`, with ``fedcli/releases-secret/1`` and a zero byte as all of the info.
+    """
+    return _derived(key, _RELEASES)
+
+
+def _derived(key: SecretKey, info: bytes) -> bytes:
     seeds = key.ed25519_seed + key.mldsa65_seed + key.mlkem768x25519_seed
-    return HKDF(hashes.SHA256(), 32, None, _LABEL + study.encode("ascii")).derive(seeds)
+    return HKDF(hashes.SHA256(), 32, None, info).derive(seeds)

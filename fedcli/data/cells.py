@@ -1,53 +1,41 @@
 """What a cell's text means: a number, a level, or nothing.
 
-Owns the comparison of spellings, the same for levels, targets and missing codes: the stripped text first, then the
+Owns the reading of cells by `spelling`, the same for levels, targets and missing codes: the plain text first, then the
 number it writes, so that one silo's ``1.0`` is another's ``1``. Must not know files or reports. Internal.
 """
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from fedcli.data.thousands import joined, number_parted
 from fedcli.data.typed import NUMBER, as_floats, as_text, kind_of
 from fedcli.fileformat.statistics import FloatArray
 from fedcli.study.document import Cell
+from fedcli.study.spelling import NO_VALUE, STRIPPED, number_of, plain
+
+__all__ = [
+    "MISSING",
+    "NO_VALUE",
+    "STRIPPED",
+    "UNKNOWN",
+    "BoolArray",
+    "Codes",
+    "LevelReader",
+    "number_of",
+    "read_numbers",
+]
 
 BoolArray = NDArray[np.bool_]
 
-# What pandas, R, SQL and Excel write for "no value"; compared without case.
-NO_VALUE = frozenset({"", "na", "n/a", "nan", "null", "<na>", "#n/a"})
 MISSING = -1
 UNKNOWN = -2
-# How people and programs write no (0) and yes (1), in any case; a silo adds its own language.
-YES_OR_NO = (
-    ("false", 0),
-    ("no", 0),
-    ("f", 0),
-    ("n", 0),
-    ("0", 0),
-    ("true", 1),
-    ("yes", 1),
-    ("t", 1),
-    ("y", 1),
-    ("1", 1),
-)
-
-_NUMBER = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?")
-# What may stand around a value without being part of it; Excel and R leave no-break spaces and byte order marks, web
-# pages spaces of other widths and marks that nobody sees.
-STRIPPED = " \t\r\n\f\v\u00a0\u2007\u2009\u202f\u3000\ufeff\u200b\u200c\u200d\u200e\u200f\u2060"
-
-
-def number_of(text: str) -> float | None:
-    """Return the number that ``text`` writes, with a decimal point; None when it writes none."""
-    return float(text) if _NUMBER.fullmatch(text) else None
 
 
 @dataclass(frozen=True)
@@ -58,17 +46,26 @@ class Codes:
     numbers: frozenset[float]
 
     @classmethod
-    def of(cls, values: Iterable[Cell]) -> Codes:
-        """Collect the study's and the silo's codes."""
-        texts = frozenset(unicodedata.normalize("NFC", str(value)).strip(STRIPPED) for value in values)
-        numbers = frozenset(number for text in texts if (number := number_of(text)) is not None)
-        return cls(texts, numbers)
+    def of(cls, values: Iterable[Cell], *, thousands: str = "") -> Codes:
+        """Collect the study's or the silo's codes; in texts of the silo's, signs may part ``thousands``."""
+        values = list(values)
+        read = [
+            number_parted(plain(v), thousands) if thousands and isinstance(v, str) else number_of(plain(v))
+            for v in values
+        ]
+        return cls(frozenset(map(plain, values)), frozenset(number for number in read if number is not None))
 
-    def __contains__(self, text: str) -> bool:
-        return text in self.texts or (bool(self.numbers) and number_of(text) in self.numbers)
+    def __or__(self, other: Codes) -> Codes:
+        return Codes(self.texts | other.texts, self.numbers | other.numbers)
+
+    def hold(self, text: str, number: float | None) -> bool:
+        """Say whether a cell is one of them, by its text or by the number that it writes."""
+        return text in self.texts or number in self.numbers
 
 
-def read_numbers(cells: pl.Series, missing: Codes, *, decimal_comma: bool = False) -> tuple[FloatArray, BoolArray]:
+def read_numbers(
+    cells: pl.Series, missing: Codes, *, decimal_comma: bool = False, thousands: str = ""
+) -> tuple[FloatArray, BoolArray]:
     """Read cells as numbers.
 
     Parameters
@@ -79,6 +76,8 @@ def read_numbers(cells: pl.Series, missing: Codes, *, decimal_comma: bool = Fals
         Besides the empty cell and `NO_VALUE`.
     decimal_comma : bool
         Whether text writes numbers 1,5; a point is then no number, since it may be a thousands separator.
+    thousands : str
+        Signs that part thousands in text, see `thousands`.
 
     Returns
     -------
@@ -90,16 +89,16 @@ def read_numbers(cells: pl.Series, missing: Codes, *, decimal_comma: bool = Fals
     parsed = None if cells.dtype == pl.String else as_floats(cells)
     if parsed is None:
         cells = as_text(cells)
-        parsed = _parse(cells, decimal_comma)
+        parsed = _parse(cells, decimal_comma, thousands)
     else:
-        decimal_comma = False
+        decimal_comma, thousands = False, ""
     values: FloatArray = parsed.to_numpy(writable=True)
     bad = np.zeros(len(values), dtype=np.bool_)
     doubtful = np.flatnonzero(~np.isfinite(values))
     if doubtful.size:
         # Only these cells are looked at as text: in a clean column there is none.
         text = as_text(cells.gather(doubtful)).fill_null("").str.strip_chars(STRIPPED)
-        again: FloatArray = _parse(text, decimal_comma).to_numpy(writable=True)
+        again: FloatArray = _parse(text, decimal_comma, thousands).to_numpy(writable=True)
         again[np.isinf(again)] = np.nan
         absent = text.str.to_lowercase().is_in(list(NO_VALUE)) | text.is_in(list(missing.texts))
         values[doubtful] = again
@@ -109,7 +108,9 @@ def read_numbers(cells: pl.Series, missing: Codes, *, decimal_comma: bool = Fals
     return values, bad
 
 
-def _parse(cells: pl.Series, decimal_comma: bool) -> pl.Series:
+def _parse(cells: pl.Series, decimal_comma: bool, thousands: str) -> pl.Series:
+    if thousands:
+        cells = joined(cells, thousands, "," if decimal_comma else ".")
     if decimal_comma:
         pointed = cells.str.contains(".", literal=True)
         cells = cells.str.replace(",", ".", literal=True)
@@ -130,6 +131,8 @@ class LevelReader:
         The silo's own spelling to the agreed one; it wins over everything else.
     any_case : bool
         Whether agreed spellings, all in small letters, are found in capitals too.
+    thousands : str
+        Signs that part thousands in text.
     """
 
     def __init__(
@@ -139,14 +142,17 @@ class LevelReader:
         spellings: Mapping[str, str],
         *,
         any_case: bool = False,
+        thousands: str = "",
     ) -> None:
-        agreed = _Lookup(levels)
+        agreed = _Lookup(levels, number_of)
         self._any_case = any_case
-        local = [(spelling, agreed.find(level)) for spelling, level in spellings.items()]
+        self._number_of = partial(number_parted, signs=thousands) if thousands else number_of
+        local = [(spelling, agreed.find(level, number_of(level))) for spelling, level in spellings.items()]
         self._agreed = agreed
-        self._local = _Lookup([(spelling, code) for spelling, code in local if code is not None])
+        self._local = _Lookup([(spelling, code) for spelling, code in local if code is not None], self._number_of)
         self._missing = missing
-        self._known: dict[str, int] = {}
+        # By whether the cells are numbers or text: a number 1.234 has no thousands.
+        self._known: dict[bool, dict[str, int]] = {True: {}, False: {}}
 
     def read(self, cells: pl.Series) -> NDArray[np.int32]:
         """Return the code of each cell (n,): `MISSING` or `UNKNOWN` where it is none."""
@@ -154,29 +160,33 @@ class LevelReader:
             return np.empty(0, dtype=np.int32)
         yes_or_no = cells.dtype == pl.Boolean
         # Of numbers only the distinct ones are written out; decimals may differ in their width from batch to batch.
-        if kind_of(cells.dtype) != NUMBER or cells.dtype.is_decimal():
+        typed = kind_of(cells.dtype) == NUMBER
+        if not typed or cells.dtype.is_decimal():
             cells = as_text(cells).fill_null("").str.strip_chars(STRIPPED)
         distinct = cells.unique()
         texts = as_text(distinct).fill_null("").to_list()
-        codes = [self._known[t] if t in self._known else self._code(t) for t in texts]
+        known = self._known[typed]
+        codes = [known[t] if t in known else self._code(t, typed) for t in texts]
         # Levels and codes are few; free text in a wrongly chosen column is not, and is not kept.
         if len(texts) <= 1000:
-            self._known |= dict(zip(texts, codes, strict=True))
+            known |= dict(zip(texts, codes, strict=True))
         if yes_or_no:
             codes = [
-                self._code(str(int(t == "true"))) if c == UNKNOWN else c for t, c in zip(texts, codes, strict=True)
+                self._code(str(int(t == "true")), typed) if c == UNKNOWN else c
+                for t, c in zip(texts, codes, strict=True)
             ]
         replaced = cells.replace_strict(distinct, pl.Series(codes, dtype=pl.Int32), return_dtype=pl.Int32)
         return replaced.to_numpy(writable=True)
 
-    def _code(self, text: str) -> int:
-        text = unicodedata.normalize("NFC", text)
-        local = self._local.find(text)
+    def _code(self, text: str, typed: bool) -> int:
+        text = plain(text)
+        number = number_of(text) if typed else self._number_of(text)
+        local = self._local.find(text, number)
         if local is not None:
             return local
-        if text in self._missing:
+        if self._missing.hold(text, number):
             return MISSING
-        agreed = self._agreed.find(text.casefold() if self._any_case else text)
+        agreed = self._agreed.find(text.casefold() if self._any_case else text, number)
         if agreed is not None:
             return agreed
         return MISSING if text.lower() in NO_VALUE else UNKNOWN
@@ -185,18 +195,17 @@ class LevelReader:
 class _Lookup:
     """Finds a code by text, else by number where that names one code only."""
 
-    def __init__(self, pairs: Iterable[tuple[str, int]]) -> None:
+    def __init__(self, pairs: Iterable[tuple[str, int]], number: Callable[[str], float | None]) -> None:
         self.by_text: dict[str, int] = {}
         by_number: dict[float, set[int]] = {}
         for spelling, code in pairs:
-            text = unicodedata.normalize("NFC", spelling).strip(STRIPPED)
+            text = plain(spelling)
             self.by_text[text] = code
-            if (number := number_of(text)) is not None:
-                by_number.setdefault(number, set()).add(code)
+            if (value := number(text)) is not None:
+                by_number.setdefault(value, set()).add(code)
         self.by_number = {number: codes.pop() for number, codes in by_number.items() if len(codes) == 1}
 
-    def find(self, text: str) -> int | None:
+    def find(self, text: str, number: float | None) -> int | None:
         if text in self.by_text:
             return self.by_text[text]
-        number = number_of(text)
         return None if number is None else self.by_number.get(number)

@@ -7,14 +7,14 @@ Internal.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-
-import numpy as np
+from dataclasses import replace
 
 from fedcli.data.cells import number_of
 from fedcli.data.converting import Converter
+from fedcli.data.local_rows import LocalRows
 from fedcli.data.mapping import Mapping, agreed_columns, nearest
 from fedcli.data.reading_report import ReadingReport
-from fedcli.data.saying import said_places
+from fedcli.data.saying import said_places, silo_line
 from fedcli.data.table import Table
 from fedcli.errors import EmptyTable, FedcliError, MissingColumn
 from fedcli.preparing.rows import Rows
@@ -47,10 +47,10 @@ def missing_columns(
         if headless:
             hint = "the first line must name the columns, here it holds numbers"
         elif near is not None:
-            line = f"{comment(scalar(column))}: {{column: {comment(scalar(near))}}}"
+            line = silo_line(mapping, column, "column", scalar(near))
             hint = f"if '{comment(near)}' is it, write in silo.yaml under columns: {line}"
         else:
-            hint = f"say which column it is in silo.yaml under columns: {comment(scalar(column))}: {{column: NAME}}"
+            hint = f"say which column it is in silo.yaml under columns: {silo_line(mapping, column, 'column', 'NAME')}"
         named = f" (silo.yaml names it for '{comment(column)}')" if local != column else ""
         errors.append(MissingColumn(f"the table has no column '{comment(local)}'{named}", hint=hint, where=table.name))
     return tuple(errors)
@@ -66,6 +66,8 @@ class RowReader:
     table : Table
     features_only : bool
         Read what a prediction needs, for every record; see `Converter`.
+    local : LocalRows, optional
+        Handed every row that is used, as the table has it; what it needs besides is read too.
 
     Attributes
     ----------
@@ -78,7 +80,15 @@ class RowReader:
         The table lacks a column of the study.
     """
 
-    def __init__(self, study: Study, mapping: Mapping, table: Table, *, features_only: bool = False) -> None:
+    def __init__(
+        self,
+        study: Study,
+        mapping: Mapping,
+        table: Table,
+        *,
+        features_only: bool = False,
+        local: LocalRows | None = None,
+    ) -> None:
         absent = missing_columns(study, mapping, table, features_only=features_only)
         if absent:
             raise absent[0]
@@ -86,6 +96,7 @@ class RowReader:
         self._mapping = mapping
         self._table = table
         self._features_only = features_only
+        self._local = local
         self._converter = self._fresh()
 
     @property
@@ -122,15 +133,22 @@ class RowReader:
         converter = self._converter = self._fresh()
         waiting: list[Rows] = []
         held = 0
-        for batch in self._table.batches(self._wanted, self._numbers):
+        wanted = self._wanted
+        further = [name for name in self._local.columns if name not in wanted] if self._local is not None else []
+        for whole in self._table.batches([*wanted, *further], self._numbers):
+            # What only `local` looks at must not decide whether a record is blank.
+            batch = replace(whole, frame=whole.frame.select(wanted)) if further else whole
             rows = converter.rows(batch)
+            if self._local is not None and self._local.columns:
+                used = converter.records
+                self._local.add(whole.frame if len(used) == whole.frame.height else whole.frame[used])
             if refuse and converter.findings:
                 waiting.clear()
                 continue
             waiting.append(rows)
             held += len(rows)
             if held >= size:
-                together, at = _stacked(waiting), 0
+                together, at = Rows.together(waiting), 0
                 while held - at >= size:
                     yield together.take(slice(at, at + size))
                     at += size
@@ -138,12 +156,12 @@ class RowReader:
         if refuse and self.errors:
             raise self.errors[0]
         if held:
-            yield _stacked(waiting)
+            yield Rows.together(waiting)
 
     @property
     def errors(self) -> tuple[FedcliError, ...]:
         """What the latest pass found wrong: one per column and kind, in the study's order of columns."""
-        found = self._converter.findings.errors()
+        found = self._converter.findings.errors(self.report.seen)
         return found if found or self.report.rows_used else (self._empty(self.report),)
 
     def places(self, positions: Sequence[int]) -> str:
@@ -229,15 +247,3 @@ def check_table(study: Study, mapping: Mapping, table: Table) -> tuple[ReadingRe
     for _ in reader.batches(refuse=False):
         pass
     return reader.report, reader.errors
-
-
-def _stacked(parts: list[Rows]) -> Rows:
-    if len(parts) == 1:
-        return parts[0]
-    return Rows(
-        np.concatenate([rows.numbers for rows in parts]),
-        np.concatenate([rows.codes for rows in parts]),
-        np.concatenate([rows.target for rows in parts]),
-        np.concatenate([rows.offset for rows in parts]),
-        np.concatenate([rows.weight for rows in parts]),
-    )

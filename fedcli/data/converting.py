@@ -12,15 +12,18 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from fedcli.data.cells import MISSING, UNKNOWN, YES_OR_NO, BoolArray, Codes, LevelReader, read_numbers
+from fedcli.data.cells import MISSING, UNKNOWN, BoolArray, Codes, LevelReader, read_numbers
 from fedcli.data.dates import Spelling, read_days
 from fedcli.data.findings import Finding, Findings
 from fedcli.data.mapping import Mapping, agreed_columns
+from fedcli.data.own_spellings import agreed_spellings
 from fedcli.data.reading_report import ReadingReport
 from fedcli.data.table import Records
+from fedcli.data.thousands import THOUSANDS, shape
 from fedcli.data.typed import as_text
 from fedcli.errors import (
     BadTarget,
+    EntryTooLate,
     FedcliError,
     MissingValue,
     NotADate,
@@ -33,7 +36,6 @@ from fedcli.fileformat.statistics import FloatArray
 from fedcli.preparing.rows import Rows
 from fedcli.study.document import (
     BooleanColumn,
-    CategoryColumn,
     ClassTarget,
     CountTarget,
     DateColumn,
@@ -94,11 +96,18 @@ class Converter:
         named = [*study.categories, *([study.target.column] if isinstance(study.target, ClassTarget) else [])]
         self._levels = {name: level_reader(study, name, mapping) for name in named}
         self.findings = Findings(study, mapping)
+        self.records: NDArray[np.int64] = np.empty(0, dtype=np.int64)
 
     def rows(self, batch: Records) -> Rows:
-        """Turn one batch into the rows that can be used; meaningless where ``findings`` has grown."""
-        kept, target, offset, weight = self._used(batch)
+        """Turn one batch into the rows that can be used; meaningless where ``findings`` has grown.
+
+        ``records`` then holds where each stood in the batch.
+        """
+        kept, target, offset, weight, times = self._used(batch)
+        self.records = kept.records
         self._count_target(target)
+        for part, values in zip(self._study.times, times.T, strict=False):
+            self._extend(part.column, values)
         study = self._study
         numbers = np.empty((len(kept), len(study.numbers)))
         for j, (name, column) in enumerate(study.numbers.items()):
@@ -106,14 +115,14 @@ class Converter:
         codes = np.empty((len(kept), len(study.categories)), dtype=np.int32)
         for j, name in enumerate(study.categories):
             codes[:, j] = self._category(kept, name)
-        return Rows(numbers, codes, target, offset, weight)
+        return Rows(numbers, codes, target, offset, weight, times)
 
     def used(self, batch: Records) -> NDArray[np.int64]:
         """Return which records (n_rows,) of a batch become rows, in their order."""
         return self._used(batch)[0].records
 
-    def _used(self, batch: Records) -> tuple[_Kept, FloatArray, FloatArray, FloatArray]:
-        """Return the records that can be used, with target, offset and weight (n_rows,) of each."""
+    def _used(self, batch: Records) -> tuple[_Kept, FloatArray, FloatArray, FloatArray, FloatArray]:
+        """Return the records that can be used, with target, offset, weight (n_rows,) and times (n_rows, n) of each."""
         filled = np.ones(batch.frame.height, dtype=np.bool_)
         # A blank record needs a gap in every column, which few batches have.
         if not self._features_only and all(column.null_count() for column in batch.frame):
@@ -122,12 +131,13 @@ class Converter:
         self.report.blank += int((~filled).sum())
         self.report.rows_read += len(kept)
         target, offset, weight = self._target(kept), self._offset(kept), self._weight(kept)
-        present = self._drop(kept, target, offset, weight)
+        times = self._times(kept)
+        present = self._drop(kept, target, offset, weight, times)
         kept = kept.only(present)
         self.report.rows_used += len(kept)
         if not present.all():
-            target, offset, weight = target[present], offset[present], weight[present]
-        return kept, target, offset, weight
+            target, offset, weight, times = target[present], offset[present], weight[present], times[present]
+        return kept, target, offset, weight, times
 
     def _target(self, kept: _Kept) -> FloatArray:
         """Return the target (n,), NaN where missing."""
@@ -143,6 +153,22 @@ class Converter:
         self.report.seen[target.column].add(values)
         self._note_outside(kept, target.column, values, target.range)
         return _with_bad_as_present(values, bad)
+
+    def _times(self, kept: _Kept) -> FloatArray:
+        """Return a survival target's times (n, n_time_columns), NaN where missing."""
+        columns = () if self._features_only else self._study.times
+        times = np.empty((len(kept), len(columns)))
+        wrong = np.zeros(len(kept), dtype=np.bool_)
+        for j, column in enumerate(columns):
+            values, bad = self._read_numbers(kept, column.column)
+            self.report.seen[column.column].add(values)
+            self._note_outside(kept, column.column, values, column.range)
+            times[:, j] = _with_bad_as_present(values, bad)
+            wrong |= bad
+        if len(columns) > 1:
+            # A comparison with a missing time is false, and a cell that is no number has its own finding.
+            self._note(kept, EntryTooLate, columns[1].column, (times[:, 1] >= times[:, 0]) & ~wrong)
+        return times
 
     def _offset(self, kept: _Kept) -> FloatArray:
         """Return the offset (n,) on the scale of the linear predictor, NaN where missing; zeros without one."""
@@ -167,14 +193,17 @@ class Converter:
         self._note_outside(kept, part.column, values, part.range)
         return _with_bad_as_present(values, bad)
 
-    def _drop(self, kept: _Kept, target: FloatArray, offset: FloatArray, weight: FloatArray) -> BoolArray:
+    def _drop(
+        self, kept: _Kept, target: FloatArray, offset: FloatArray, weight: FloatArray, times: FloatArray
+    ) -> BoolArray:
         """Return which rows have all that a row needs; a dropped one counts under the first that it lacks."""
         study = self._study
         present = np.ones(len(kept), dtype=np.bool_)
         if self._features_only:
             return present
         outcome = None if isinstance(study.target, NoTarget) else study.target
-        for part, values in ((outcome, target), (study.offset, offset), (study.weight, weight)):
+        clocks = zip(study.times, times.T, strict=True)
+        for part, values in ((outcome, target), *clocks, (study.offset, offset), (study.weight, weight)):
             if part is not None:
                 absent = present & np.isnan(values)
                 self.report.dropped[part.column] = self.report.dropped.get(part.column, 0) + int(absent.sum())
@@ -223,13 +252,15 @@ class Converter:
     def _read_numbers(self, kept: _Kept, column: str) -> tuple[FloatArray, BoolArray]:
         """Return a column in agreed units (n,), NaN where missing or no number, and where it is no number."""
         cells = kept.frame.get_column(self._mapping.local(column))
-        values, bad = read_numbers(cells, self._missing[column], decimal_comma=self._decimal_comma)
+        values, bad = read_numbers(
+            cells, self._missing[column], decimal_comma=self._decimal_comma, thousands=self._mapping.thousands or ""
+        )
         if bad.any():
             finding = self.findings.add(NotANumber, column, kept.batch, kept.records, bad)
             text = as_text(cells.filter(pl.Series(bad))).str.strip_chars()
             finding.add_cells(_counted(text))
-            finding.parted |= bool(text.str.contains(_PARTED).any())
             finding.other_decimal &= bool(text.str.contains(r"^[-+]?[0-9]*[.,][0-9]+$").all())
+            finding.parted |= {word for word, signs in THOUSANDS.items() if text.str.contains(shape(signs)).any()}
         conversion = self._mapping.of(column)
         if conversion.multiply != 1.0 or conversion.add != 0.0:
             values = values * conversion.multiply + conversion.add
@@ -288,22 +319,18 @@ def _extent(values: FloatArray) -> tuple[float, float]:
 def missing_codes(study: Study, column: str, mapping: Mapping) -> Codes:
     """Return what means 'not known' in an agreed column, by the study and by the silo."""
     part = study.part(column)
-    return Codes.of((*getattr(part, "missing", ()), *mapping.of(column).missing))
+    own = Codes.of(mapping.of(column).missing, thousands=mapping.thousands or "")
+    return Codes.of(getattr(part, "missing", ())) | own
 
 
 def level_reader(study: Study, column: str, mapping: Mapping) -> LevelReader:
     """Return the reader of a category's levels, or of an outcome's classes."""
-    feature, target = study.features.get(column), study.target
-    if isinstance(feature, BooleanColumn):
-        pairs = list(YES_OR_NO)
-    elif isinstance(feature, CategoryColumn):
-        pairs = [(level, i) for i, level in enumerate(feature.levels)]
-    elif isinstance(target, ClassTarget):
-        pairs = list(target.spellings)
-    else:
+    pairs = agreed_spellings(study, column)
+    if not pairs:
         raise ValueError(f"{column} has no levels")
     spellings, missing = mapping.of(column).levels, missing_codes(study, column, mapping)
-    return LevelReader(pairs, missing, spellings, any_case=isinstance(feature, BooleanColumn))
+    any_case = isinstance(study.features.get(column), BooleanColumn)
+    return LevelReader(pairs, missing, spellings, any_case=any_case, thousands=mapping.thousands or "")
 
 
 def _counted(text: pl.Series) -> list[tuple[str, int]]:

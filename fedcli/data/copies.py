@@ -77,8 +77,7 @@ def _agreement(table: FloatArray) -> float:
 
 
 def _table(rows: Rows) -> FloatArray:
-    parts = [rows.numbers, rows.codes.astype(np.float64), rows.target[:, None], rows.offset[:, None]]
-    table = np.hstack([*parts, rows.weight[:, None]]) + 0.0  # -0.0 and 0.0 are the same number
+    table = rows.table() + 0.0  # -0.0 and 0.0 are the same number
     table[np.isnan(table)] = np.nan
     return table
 

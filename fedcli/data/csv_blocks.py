@@ -14,7 +14,7 @@ from typing import BinaryIO, NoReturn
 
 import polars as pl
 
-from fedcli.data.csv_quotes import last_record_end, lines_before, shape, swallowed, takes_turns
+from fedcli.data.csv_quotes import count, last_record_end, lines_before, shape, swallowed, takes_turns
 from fedcli.data.text_file import UNREADABLE, damaged
 from fedcli.errors import BadTable
 
@@ -71,7 +71,7 @@ class Block:
         tidy = b'"' not in self.data or takes_turns(self.data, self.delimiter)
         n_records, n_delimiters = shape(self.data, self.delimiter)
         # Where no line break is within a cell each line stands for itself, whatever its marks mean.
-        apart = b'"' not in self.data or n_records == self.data.count(b"\n") + (not self.data.endswith(b"\n"))
+        apart = b'"' not in self.data or n_records == count(self.data, "\n") + (not self.data.endswith(b"\n"))
         if not (tidy and apart):
             self._refuse_swallowed()
         whole = (tidy or apart) and n_delimiters == n_records * (self.width - 1)
@@ -239,7 +239,7 @@ def blocks(
                 block = block[at:]
             if block:
                 yield Block(decoder.utf8(block, line), line, delimiter, width, name)
-                line += block.count(b"\n")
+                line += count(block, "\n")
     except UNREADABLE as exc:
         raise damaged(exc, name) from exc
 

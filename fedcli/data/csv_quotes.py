@@ -60,15 +60,18 @@ def takes_turns(data: bytes, delimiter: str) -> bool:
 def shape(data: bytes, delimiter: str) -> tuple[int, int]:
     """Count records and delimiters outside quotation marks, as if these took turns."""
     if b'"' not in data:
-        letters = np.frombuffer(data, dtype=np.uint8)
-        # Twice as fast as bytes.count, which stops at each.
-        lines, delimiters = (int(np.count_nonzero(letters == ord(sign))) for sign in ("\n", delimiter))
+        lines, delimiters = count(data, "\n"), count(data, delimiter)
     else:
         outside = _outside(data)
         letters = np.frombuffer(data, dtype=np.uint8)
         lines = int(((letters == ord("\n")) & outside).sum())
         delimiters = int(((letters == ord(delimiter)) & outside).sum())
     return lines + (not data.endswith(b"\n")), delimiters
+
+
+def count(data: bytes, letter: str) -> int:
+    """Count one letter: twice as fast as ``bytes.count``, which stops at each."""
+    return int(np.count_nonzero(np.frombuffer(data, dtype=np.uint8) == ord(letter)))
 
 
 def lines_before(data: bytes, record: int) -> int:

@@ -26,6 +26,7 @@ from fedcli.data.csv_blocks import MARKS_HINT, blocks
 from fedcli.data.decimal_sign import left_open, may_be_open, open_cell, shown_sign
 from fedcli.data.table import Records
 from fedcli.data.text_file import GZIP, SAMPLE_BYTES, UTF_16, first_bytes, open_text, wide_encoding
+from fedcli.data.thousands import THOUSANDS
 from fedcli.errors import BadTable, EmptyTable
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
@@ -83,9 +84,8 @@ class CsvTable:
             A record has too many or too few cells, the bytes are not text, or a number may be read in two ways.
         """
         names = {str(self.columns.index(column)): column for column in columns}
-        # Polars reads a point as the decimal sign, which here it must be known to be.
-        pointed = not self.decimal_comma and not self.sign_open
-        parsed = {self.columns.index(column) for column in numbers} if pointed else set()
+        # With decimal commas Polars cannot parse numbers itself.
+        parsed = set() if self.decimal_comma else {self.columns.index(column) for column in numbers}
         with open_text(self.path, self.wide) as stream:
             for block in blocks(
                 stream,
@@ -96,12 +96,15 @@ class CsvTable:
                 skip=self.first_line,
                 bare_returns=self.bare_returns,
             ):
-                frame, line = block.records([int(place) for place in names], parsed)
+                # A number that may be read in two ways must be seen as it is written.
+                doubtful = self.sign_open and may_be_open(block.data, self.delimiter)
+                frame, line = block.records([int(place) for place in names], () if doubtful else parsed)
                 records = Records(frame.rename(names), line, self.name)
-                # A column that held something else once would be parsed in vain in each block.
-                parsed = {place for place in parsed if records.frame.schema[self.columns[place]] == pl.Float64}
-                if self.sign_open and may_be_open(block.data, self.delimiter):
+                if doubtful:
                     self._refuse_open_signs(records)
+                else:
+                    # A column that held something else once would be parsed in vain in each block.
+                    parsed = {place for place in parsed if frame.schema[str(place)] == pl.Float64}
                 yield records
 
     def _refuse_open_signs(self, records: Records) -> None:
@@ -112,7 +115,13 @@ class CsvTable:
 
 
 def open_csv(
-    path: Path, sample: bytes, *, delimiter: str | None, decimal: str | None, encoding: str | None
+    path: Path,
+    sample: bytes,
+    *,
+    delimiter: str | None,
+    decimal: str | None,
+    encoding: str | None,
+    thousands: str = "",
 ) -> CsvTable:
     """Read the header of a delimited text file.
 
@@ -123,6 +132,8 @@ def open_csv(
         Its first megabyte, see `text_file.first_bytes`.
     delimiter, decimal, encoding : str, optional
         Stated by the silo; what is not stated is found out from the sample.
+    thousands : str
+        Signs that part thousands, as the silo states them.
 
     Raises
     ------
@@ -153,10 +164,11 @@ def open_csv(
     header, height = _header(lines, delimiter, f"{path.name}:{first_line + blank + 1}")
     first_line += blank + height
     _refuse_title(header, lines, delimiter, f"{path.name}:{first_line}")
-    sign = shown_sign(csv.reader(lines, delimiter=delimiter))
-    comma = decimal == "," if decimal else sign == "," and delimiter != ","
-    sign_open = decimal is None and sign != "." and not comma
-    facts = _facts(path, sample, delimiter, encoding, comma)
+    sign = shown_sign(csv.reader(lines, delimiter=delimiter), delimiter, thousands)
+    comma = (decimal or sign) == ","
+    # Who quotes 2,5 between commas may mean two answers, and a thousand by 1,250.
+    sign_open = decimal is None and not thousands and (sign is None or (comma and delimiter == ","))
+    facts = (*_facts(path, sample, delimiter, encoding, comma), *_parted(thousands))
     return CsvTable(path, header, delimiter, comma, sign_open, encoding, wide, first_line, bare_returns, facts)
 
 
@@ -258,6 +270,11 @@ def _facts(path: Path, sample: bytes, delimiter: str, encoding: str | None, comm
         else []
     )
     return tuple(facts)
+
+
+def _parted(thousands: str) -> list[str]:
+    words = [word for word, signs in THOUSANDS.items() if signs == thousands]
+    return [f"thousands parted by a{'n' if word[0] in 'aeiou' else ''} {word}" for word in words]
 
 
 def _is_utf8(sample: bytes) -> bool:

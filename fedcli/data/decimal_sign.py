@@ -13,6 +13,7 @@ from collections.abc import Iterable
 
 import polars as pl
 
+from fedcli.data.thousands import shape
 from fedcli.errors import BadTable
 from fedcli.study.yaml import comment
 
@@ -25,8 +26,11 @@ _MORE_RECORDS = 200
 _QUOTED = re.compile(rb'"\s*[-+]?[1-9][0-9]{0,2},[0-9]{3}\s*"')
 
 
-def shown_sign(records: Iterable[list[str]]) -> str | None:
+def shown_sign(records: Iterable[list[str]], delimiter: str = ";", thousands: str = "") -> str | None:
     """Return the decimal sign that some cell shows; None where none does, or where cells show both.
+
+    Between commas a quoted ``1,2`` may be two answers: it shows nothing where another cell of its column holds a comma
+    and is no number. Where the silo states what parts ``thousands``, every number with the other sign shows it.
 
     Examples
     --------
@@ -34,25 +38,43 @@ def shown_sign(records: Iterable[list[str]]) -> str | None:
     ','
     >>> shown_sign([["1.234", "950"]]) is None, shown_sign([["1.2", "2,5"]]) is None
     (True, True)
+    >>> shown_sign([["1.234", "950"]], ","), shown_sign([["1,2"], ["1,2,3"]], ",")
+    ('.', None)
+    >>> shown_sign([["1 234,567"]], thousands=" "), shown_sign([["1,234"]], thousands=" ")
+    (',', ',')
     """
-    shown: set[str] = set()
+    between_commas = delimiter == ","
+    unclear = re.compile("(?!)" if thousands else _COMMA_ALONE if between_commas else _EITHER)
+    parted = re.compile(shape(thousands)) if thousands else None
+    shown: dict[str, set[int]] = {".": set(), ",": set()}
+    lists: set[int] = set()
     more = _MORE_RECORDS
     try:
         for record in records:
-            shown |= {sign for cell in record if (sign := _sign(cell.strip())) is not None}
-            # A few more, lest a column of codes such as 1.2 speaks for all; not all, for time.
-            more -= bool(shown)
-            if len(shown) == 2 or more < 0:
+            for place, cell in enumerate(record):
+                if ("," not in cell and "." not in cell) or unclear.match(cell):
+                    continue
+                plain = cell.strip()
+                if parted and parted.match(plain):
+                    plain = plain.translate(dict.fromkeys(map(ord, thousands)))
+                sign = _sign(plain)
+                if sign is not None:
+                    shown[sign].add(place)
+                elif between_commas and "," in cell:
+                    lists.add(place)
+            # A few more, lest a column of codes such as 1.2 speaks for all; not all, for time. Commas between commas
+            # are rarer, and pairs of answers commoner: there a point may still come.
+            more -= bool(shown["."] or (shown[","] and not between_commas))
+            if more < 0:
                 break
     except csv.Error:
         # A damaged record is reported, with its line, when the table is read.
         pass
-    return shown.pop() if len(shown) == 1 else None
+    signs = [sign for sign, places in shown.items() if places - lists]
+    return signs[0] if len(signs) == 1 else None
 
 
 def _sign(cell: str) -> str | None:
-    if re.match(_EITHER, cell):
-        return None
     return "." if _POINT.fullmatch(cell) else "," if _COMMA.fullmatch(cell) else None
 
 
@@ -73,10 +95,12 @@ def open_cell(cells: pl.Series, delimiter: str = "") -> int | None:
 def left_open(column: str, cell: str, where: str) -> BadTable:
     """Return the error for a number whose sign nobody can tell; of ``cell`` only its sign is said."""
     word = "comma" if "," in cell else "point"
-    return BadTable(
+    error = BadTable(
         f"nobody can tell whether the {word} in numbers of column '{comment(column)}' is the decimal sign or parts "
         "thousands",
-        hint=f"if it is the decimal sign, write in silo.yaml: table: {{decimal: {word}}}; if it parts thousands, "
-        "export the numbers without it",
+        hint=f"if it is the decimal sign, write in silo.yaml: table: {{decimal: {word}}}; "
+        f"if it parts thousands, table: {{thousands: {word}}}",
         where=where,
     )
+    error.column = column
+    return error

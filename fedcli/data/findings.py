@@ -6,7 +6,8 @@ category, at most three unknown labels; of numbers only a well-known code for a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,10 +18,13 @@ from fedcli.data.cells import BoolArray
 from fedcli.data.codes import known_code
 from fedcli.data.dates import candidates
 from fedcli.data.mapping import Mapping, agreed_columns
+from fedcli.data.other_unit import seeming
 from fedcli.data.saying import called, said_places, silo_line
 from fedcli.data.table import Records
+from fedcli.data.thinned import Thinned
 from fedcli.errors import (
     BadTarget,
+    EntryTooLate,
     FedcliError,
     MissingValue,
     NotADate,
@@ -50,9 +54,8 @@ class Finding:
     rows: int = 0
     places: list[tuple[str, str, int]] = field(default_factory=list)
     labels: set[str] = field(default_factory=set)
-    seen: int = 0
     other_decimal: bool = True
-    parted: bool = False
+    parted: set[str] = field(default_factory=set)
     codes: dict[str, int] = field(default_factory=dict)
     same: set[str] = field(default_factory=set)
     spellings: tuple[str, ...] | None = None
@@ -93,6 +96,7 @@ class Findings:
         self._study = study
         self._mapping = mapping
         self._found: dict[tuple[str, type[FedcliError]], Finding] = {}
+        self._seen: MappingOf[str, Thinned] = {}
 
     def __bool__(self) -> bool:
         return bool(self._found)
@@ -103,11 +107,17 @@ class Findings:
         """Note that the rows where ``wrong`` are so; ``records`` gives each row's place in the batch."""
         finding = self._found.setdefault((column, kind), Finding(kind, column))
         finding.add(batch, records[wrong][:_LINES], int(wrong.sum()))
-        finding.seen += len(wrong)
         return finding
 
-    def errors(self) -> tuple[FedcliError, ...]:
-        """Return one error per finding, in the study's order of columns."""
+    def errors(self, seen: MappingOf[str, Thinned]) -> tuple[FedcliError, ...]:
+        """Return one error per finding, in the study's order of columns.
+
+        Parameters
+        ----------
+        seen : mapping of str to Thinned
+            Values of each number, agreed units.
+        """
+        self._seen = seen
         order = {column: i for i, column in enumerate(agreed_columns(self._study))}
         return tuple(self._error(f) for f in sorted(self._found.values(), key=lambda f: (order[f.column], f.kind.code)))
 
@@ -120,6 +130,7 @@ class Findings:
             UnknownLevel: self._unknown_level,
             MissingValue: self._missing_value,
             BadTarget: self._bad_target,
+            EntryTooLate: self._entry_too_late,
         }
         message, hint = say[finding.kind](finding)
         where, more = finding.places[0][0], finding.rows > len(finding.places)
@@ -128,27 +139,29 @@ class Findings:
     def _called(self, column: str) -> str:
         return called(self._mapping, column)
 
-    def _line(self, column: str, key: str, value: str) -> str:
+    def _line(self, column: str, key: str, value: str | Sequence[str]) -> str:
         return silo_line(self._mapping, column, key, value)
 
     def _not_a_number(self, f: Finding) -> tuple[str, str]:
         message = f"{self._called(f.column)} is not a number in {_count(f.rows, 'row')}"
         if f.parted:
+            word = min(f.parted)
+            decimal = f"; if it is the decimal sign: table: {{decimal: {word}}}" if f.other_decimal else ""
             return (
                 message,
-                "correct the cells: some have a sign between groups of three digits; where it parts thousands, export "
-                "the numbers without it; where it is the decimal sign, say so in silo.yaml: table: {decimal: comma} "
-                "or point",
+                f"if the {word} parts thousands here, write in silo.yaml: table: {{thousands: {word}}}{decimal}; else "
+                "correct the cells",
             )
-        if f.other_decimal:
+        # A point or comma that parts thousands settles the decimal sign.
+        if f.other_decimal and self._mapping.thousands not in (".", ","):
             return (
                 message,
                 "numbers here seem to use another decimal sign: in silo.yaml, table: {decimal: comma} or point",
             )
-        code = self._code(f)
+        code, _ = self._code(f)
         if code:
             return message, f"{code}; else correct the cells"
-        line = self._line(f.column, "missing", '["CODE"]')
+        line = self._line(f.column, "missing", ['"CODE"'])
         return message, f"correct the cells; if they mean 'not known', write in silo.yaml under columns: {line}"
 
     def _not_a_date(self, f: Finding) -> tuple[str, str]:
@@ -162,7 +175,7 @@ class Findings:
             )
             return message, f"all of them are days in another spelling; if it is meant, {which}: {lines}"
         line = self._line(f.column, "date", "DD.MM.YYYY")
-        missing = self._line(f.column, "missing", '["CODE"]')
+        missing = self._line(f.column, "missing", ['"CODE"'])
         return message, (
             f"say in silo.yaml under columns how days are written here, such as {line} (years have four digits); "
             f"codes that mean 'not known': {missing}; days that no calendar has, correct in the table"
@@ -180,37 +193,45 @@ class Findings:
         unit = f" {comment(part.unit)}" if getattr(part, "unit", None) else ""
         span = f"{low} to {high}" if isinstance(part, DateColumn) else f"{low:g} to {high:g}{unit}"
         message = f"{self._called(f.column)} lies outside {span} in {_count(f.rows, 'row')}"
-        code = self._code(f)
-        if code:
+        values = self._seen[f.column].values() if f.column in self._seen else np.empty(0)
+        seems = seeming(self._study, self._mapping, f.column, values)
+        most = seems is not None and seems.outside
+        code, explained = self._code(f)
+        # Among values in another unit some number repeats, and is no code.
+        if code and (not most or 2 * explained > f.rows):
             return message, f"{code}; else correct the cells"
         if isinstance(part, DateColumn):
-            line = self._line(f.column, "missing", '["CODE"]')
+            line = self._line(f.column, "missing", ['"CODE"'])
             return message, (
                 f"correct the cells; if they mean 'not known', write in silo.yaml under columns: {line}; "
                 "or ask the coordinator for a wider range"
             )
         if getattr(part, "type", "") == "count":
             return message, "correct the cells, or ask the coordinator for a wider range"
+        if seems is not None and most and seems.units:
+            return message, f"most values would be ordinary ones in {' or '.join(seems.units)}: {seems.write}"
+        if seems is not None and most and seems.factors:
+            return message, f"{' or '.join(seems.factors)} times most values would be ordinary ones: {seems.write}"
         if unit:
             how = f", with the unit it has here for UNIT: {self._line(f.column, 'unit', 'UNIT')}"
         else:
             how = f": {self._line(f.column, 'multiply', 'FACTOR')}"
-        much = f.rows * 2 > f.seen
-        first = f"this looks like another unit than the agreed{unit}: " if much else "if it is in another unit, "
+        first = f"this looks like another unit than the agreed{unit}: " if most else "if it is in another unit, "
         return message, f"{first}write in silo.yaml under columns{how}; else correct the cells"
 
-    def _code(self, f: Finding) -> str:
-        """Say that wrong cells may hold a code for a missing value, if the same one repeats; else nothing."""
+    def _code(self, f: Finding) -> tuple[str, int]:
+        """Say that wrong cells may hold a code for a missing value, if the same one repeats, and how many they are."""
         code, count = max(f.codes.items(), key=lambda item: item[1], default=("", 0))
         if count >= _REPEATS:
-            line = self._line(f.column, "missing", f"[{code}]")
-            return (
+            line = self._line(f.column, "missing", [code])
+            said = (
                 f"{code} stands in {count:,} of them: if it means 'not known', write in silo.yaml under columns: {line}"
             )
+            return said, count
         if len(f.same) == 1 and f.rows >= _REPEATS:
-            line = self._line(f.column, "missing", "[CODE]")
-            return f"all hold the same value: if it means 'not known', write in silo.yaml under columns: {line}"
-        return ""
+            line = self._line(f.column, "missing", ["CODE"])
+            return f"all hold the same value: if it means 'not known', write in silo.yaml under columns: {line}", f.rows
+        return "", 0
 
     def _unknown_level(self, f: Finding) -> tuple[str, str]:
         feature = self._study.features[f.column]
@@ -226,19 +247,26 @@ class Findings:
             )
         return self._spellings(f, "value", [value for value, _ in target.spellings])
 
+    def _entry_too_late(self, f: Finding) -> tuple[str, str]:
+        time = self._called(self._study.times[0].column)
+        return (
+            f"{self._called(f.column)} is not before {time} in {_count(f.rows, 'row')}",
+            "nobody was seen for no time: correct the cells, or leave these rows out; are both columns in the same "
+            "unit, counted from the same day?",
+        )
+
     def _spellings(self, f: Finding, what: str, agreed: Iterable[str]) -> tuple[str, str]:
         agreed = list(agreed)
         known = ", ".join(comment(level) for level in agreed[:6]) + (" ..." if len(agreed) > 6 else "")
         message = f"{self._called(f.column)} holds a {what} that is not agreed ({known}) in {_count(f.rows, 'row')}"
         if len(f.labels) > _FEW_SPELLINGS:
-            line = f"{comment(scalar(f.column))}: {{column: NAME}}"
+            line = self._line(f.column, "column", "NAME")
             return message, f"it has many spellings; is it another column? Name it in silo.yaml under columns: {line}"
         shown = [_short(label) for label in sorted(f.labels)][:_LABELS]
         more = f" and {len(f.labels) - len(shown)} more" if len(f.labels) > len(shown) else ""
         # Never a guess of which level it is: a hint that is copied unread would turn one group into another.
-        pairs = ", ".join(f"{scalar(label)}: LEVEL" for label in shown)
-        line = self._line(f.column, "levels", f"{{{pairs}}}")
-        missing = self._line(f.column, "missing", f"[{', '.join(scalar(label) for label in shown)}]")
+        line = self._line(f.column, "levels", [f"{scalar(label)}: LEVEL" for label in shown])
+        missing = self._line(f.column, "missing", [scalar(label) for label in shown])
         labels = ", ".join(f"'{label}'" for label in shown)
         return (
             f"{message}: {labels}{more}",

@@ -14,7 +14,7 @@ import numpy as np
 from fedcli.data.against_outcome import against_outcome
 from fedcli.data.copies import copied_rows, same_columns
 from fedcli.data.mapping import Mapping
-from fedcli.data.plausible import ORDINARY, factors_that_fit, middle, units_that_fit, unusual
+from fedcli.data.other_unit import ENOUGH, seeming
 from fedcli.data.reading_report import ReadingReport
 from fedcli.data.saying import called, silo_line
 from fedcli.errors.doubts import (
@@ -31,10 +31,8 @@ from fedcli.errors.doubts import (
 from fedcli.fileformat.statistics import FloatArray
 from fedcli.preparing.rows import Rows
 from fedcli.study.document import ClassTarget, CountColumn, NoTarget, NumberColumn, Study
-from fedcli.study.yaml import comment, scalar
+from fedcli.study.yaml import comment
 
-# A median of fewer values, or an order of fewer rows, says little.
-_ENOUGH = 20
 _MOSTLY = 0.9
 _MANY = 0.05
 _MANY_DROPPED = 0.1
@@ -65,7 +63,8 @@ def look(
         *_dropped(report),
     ]
     found += [*against_outcome(study, mapping, passes), *same_columns(study, mapping, passes), *copied_rows(passes)]
-    order = {name: i for i, name in enumerate((*study.features, study.target.column))}
+    times = (part.column for part in study.times)
+    order = {name: i for i, name in enumerate((*study.features, study.target.column, *times))}
     return tuple(sorted(found, key=lambda doubt: (order.get(doubt.column, len(order)), doubt.code)))
 
 
@@ -74,9 +73,11 @@ def _numbers(study: Study, mapping: Mapping, report: ReadingReport) -> Iterator[
         part: Any = study.part(name)
         values = thinned.values()
         present = values[np.isfinite(values)]
-        if len(present) < _ENOUGH:
+        if len(present) < ENOUGH:
             continue
-        yield from _unit(name, part, mapping, present)
+        # Most rows are usually seen from the beginning: an entry at the end of the range says nothing of its unit.
+        if name != getattr(study.target, "entry", None):
+            yield from _unit(study, name, mapping, present)
         if name in study.features and isinstance(part, (NumberColumn, CountColumn)):
             yield from _numbering(name, mapping, present, report)
     for name, outside in report.outside.items():
@@ -92,34 +93,24 @@ def _numbers(study: Study, mapping: Mapping, report: ReadingReport) -> Iterator[
             yield _constant(name, mapping)
 
 
-def _unit(name: str, part: Any, mapping: Mapping, present: FloatArray) -> Iterator[Doubt]:
-    span = getattr(part, "interval", None) or part.range
-    if mapping.of(name).date is not None or not unusual(present, span):
+def _unit(study: Study, name: str, mapping: Mapping, present: FloatArray) -> Iterator[Doubt]:
+    part: Any = study.part(name)
+    seems = seeming(study, mapping, name, present)
+    # Where most values are refused the error says the same.
+    if seems is None or (seems.outside and getattr(part, "outside", "error") == "error"):
         return
-    outside = not span[0] <= middle(present) <= span[1]
-    unit = getattr(part, "unit", None)
-    ways: list[str] = []
-    if unit is not None:
-        ways = units_that_fit(present, span, unit, getattr(part, "quantity", None), margin=ORDINARY)
-    agreed = f"{span[0]:g} to {span[1]:g}" + (f" {comment(unit)}" if unit else "")
-    said = f"{called(mapping, name)}: the middle value lies {'outside' if outside else 'at the end of'} {agreed}"
-    if ways:
-        yield OtherUnit(
-            f"{said}, and would be an ordinary one in {' or '.join(ways)}",
-            hint=f"if it is in {ways[0]} here, write in silo.yaml under columns: "
-            f"{silo_line(mapping, name, 'unit', scalar(ways[0]))}",
-            column=name,
-        )
-    elif outside:
-        factors = factors_that_fit(present, span)
-        fits = f", and {' or '.join(f'{factor:.4g}' for factor in factors)} times it would not" if factors else ""
-        factor = f"{factors[0]:.10g}" if len(factors) == 1 else "FACTOR"
-        yield OtherUnit(
-            f"{said}{fits}",
-            hint="is it another column, or in another unit? Then write in silo.yaml under columns: "
-            f"{silo_line(mapping, name, 'multiply', factor)}",
-            column=name,
-        )
+    unit = f" {comment(part.unit)}" if getattr(part, "unit", None) else ""
+    agreed = f"{part.range[0]:g} to {part.range[1]:g}{unit}"
+    said = f"{called(mapping, name)}: the middle value lies {'outside' if seems.outside else 'at the end of'} {agreed}"
+    if seems.units:
+        said += f", and would be an ordinary one in {' or '.join(seems.units)}"
+    elif seems.factors:
+        said += f", and {' or '.join(seems.factors)} times it would not"
+    else:
+        hint = f"is it another column, or in another unit? Then write in silo.yaml under columns: {seems.line}"
+        yield OtherUnit(said, hint=hint, column=name)
+        return
+    yield OtherUnit(said, hint=seems.write, column=name)
 
 
 def _numbering(name: str, mapping: Mapping, present: FloatArray, report: ReadingReport) -> Iterator[Doubt]:
@@ -133,7 +124,7 @@ def _numbering(name: str, mapping: Mapping, present: FloatArray, report: Reading
             f"{called(mapping, name)}: every row has a whole number of its own"
             + (", in their order" if (steps > 0).all() or (steps < 0).all() else ""),
             hint="does it number rows or persons? Then name the right column in silo.yaml under columns: "
-            f"{comment(scalar(name))}: {{column: NAME}}",
+            f"{silo_line(mapping, name, 'column', 'NAME')}",
             column=name,
         )
 

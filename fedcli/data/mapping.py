@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from fedcli.data.cells import number_of
 from fedcli.data.csv_table import DELIMITERS
 from fedcli.data.dates import Spelling
+from fedcli.data.own_spellings import Contradiction, check_own
+from fedcli.data.thousands import THOUSANDS
 from fedcli.data.units import QUANTITIES, Conversion, UnknownConversion, conversion
 from fedcli.errors import BadMapping
 from fedcli.study.document import (
@@ -28,12 +29,14 @@ from fedcli.study.document import (
     NumberColumn,
     NumberTarget,
     Study,
+    TimeColumn,
 )
+from fedcli.study.spelling import identity
 from fedcli.study.yaml import Path, Tree, load
 
 _TOP = ("key", "data", "query", "reviewer", "columns", "table")
 _COLUMN = ("column", "unit", "multiply", "add", "date", "levels", "missing")
-_TABLE = ("delimiter", "decimal", "encoding", "sheet")
+_TABLE = ("delimiter", "decimal", "thousands", "encoding", "sheet")
 _TRUTH = {"yes": "true", "no": "false", "1": "true", "0": "false", "true": "true", "false": "false"}
 _DELIMITERS = {word: sign for sign, word in DELIMITERS.items()} | {sign: sign for sign in DELIMITERS}
 
@@ -84,6 +87,8 @@ class Mapping:
         By agreed name.
     delimiter, decimal, encoding : str, optional
         How the table is written, where the guess is wrong.
+    thousands : str, optional
+        The signs that part thousands, see `thousands`; without them such numbers are refused.
     sheet : str, optional
         Which sheet of a workbook; the first one without it.
     """
@@ -97,6 +102,7 @@ class Mapping:
     query: str | None = None
     reviewer: str | None = None
     sheet: str | None = None
+    thousands: str | None = None
 
     @classmethod
     def identity(cls) -> Mapping:
@@ -113,7 +119,7 @@ class Mapping:
 
 
 def agreed_columns(study: Study, *, features_only: bool = False) -> tuple[str, ...]:
-    """Return every column that the study reads: target, offset, weight, then the features in their order.
+    """Return every column that the study reads: target, times, offset, weight, then the features in their order.
 
     With ``features_only``, those that a prediction needs: the offset and the features.
     """
@@ -149,6 +155,7 @@ class _Reader:
     def __init__(self, tree: Tree, study: Study) -> None:
         self.tree = tree
         self.study = study
+        self.thousands = ""
 
     def refuse(self, path: Path, message: str, hint: str) -> BadMapping:
         return BadMapping(message, hint=hint, where=self.tree.where(path))
@@ -178,17 +185,33 @@ class _Reader:
         top = self.section(self.tree.value, (), _TOP)
         table = self.section(top.get("table"), ("table",), _TABLE)
         columns = self.section(top.get("columns"), ("columns",), agreed_columns(self.study))
+        decimal, thousands = self.signs(table)
+        self.thousands = thousands or ""
         return Mapping(
             key=self.text(top.get("key"), ("key",)),
             data=self.text(top.get("data"), ("data",)),
             columns={column: self.column(column, value) for column, value in columns.items()},
             delimiter=self.choice(table, "delimiter", _DELIMITERS),
-            decimal=self.choice(table, "decimal", {",": ",", ".": ".", "comma": ",", "point": "."}),
+            decimal=decimal,
             encoding=self.encoding(table),
             query=self.text(top.get("query"), ("query",)),
             reviewer=self.text(top.get("reviewer"), ("reviewer",)),
             sheet=self.text(table.get("sheet"), ("table", "sheet")),
+            thousands=thousands,
         )
+
+    def signs(self, table: dict[str, Any]) -> tuple[str | None, str | None]:
+        """Return the decimal sign and those of thousands; a point or comma that parts thousands settles the other."""
+        decimal = self.choice(table, "decimal", {",": ",", ".": ".", "comma": ",", "point": "."})
+        thousands = self.choice(table, "thousands", THOUSANDS | {signs[0]: signs for signs in THOUSANDS.values()})
+        if thousands is not None and thousands == decimal:
+            word = "point" if decimal == "." else "comma"
+            raise self.refuse(
+                ("table", "thousands"),
+                f"the {word} cannot both part thousands and begin the decimals",
+                f"leave decimal out: it follows from thousands: {word}",
+            )
+        return decimal or {".": ",", ",": "."}.get(thousands or ""), thousands
 
     def choice(self, table: dict[str, Any], key: str, choices: MappingOf[str, str]) -> str | None:
         value = table.get(key)
@@ -228,12 +251,18 @@ class _Reader:
         if "levels" in found and not category:
             raise self.refuse((*path, "levels"), f"{column} has no levels", "use unit, or multiply and add")
         way = self.conversion(column, found, path)
+        levels = self.levels(column, found.get("levels"), (*path, "levels"))
+        missing = self.cells(found.get("missing", []), (*path, "missing"))
+        try:
+            check_own(self.study, column, levels, missing, thousands=self.thousands)
+        except Contradiction as exc:
+            raise self.refuse((*path, *exc.path), f"{column}: {exc}", exc.hint) from exc
         return ColumnMapping(
             column=self.text(found.get("column"), (*path, "column")),
             multiply=way.multiply,
             add=way.add,
-            levels=self.levels(column, found.get("levels"), (*path, "levels")),
-            missing=self.cells(found.get("missing", []), (*path, "missing")),
+            levels=levels,
+            missing=missing,
             unit=self.text(found.get("unit"), (*path, "unit")),
             date=self.date(column, found.get("date"), (*path, "date")),
         )
@@ -250,8 +279,8 @@ class _Reader:
                 raise self.refuse(
                     (*path, key), f"{column} has both unit and {key}: two conversions", f"remove unit or {key}"
                 )
-        part = self.study.target if column == self.study.target.column else self.study.features.get(column)
-        measured = part if isinstance(part, (NumberColumn, NumberTarget)) else None
+        part = self.study.part(column)
+        measured = part if isinstance(part, (NumberColumn, NumberTarget, TimeColumn)) else None
         agreed, quantity = (measured.unit, measured.quantity) if measured else (None, None)
         write = "write the factor: multiply: FACTOR (agreed = local * multiply + add)"
         if agreed is None:
@@ -292,34 +321,26 @@ class _Reader:
         if not isinstance(value, dict):
             raise self.refuse(path, "levels must map local spellings to agreed ones", "write levels: {M: male}")
         allowed = self._allowed(column)
-        texts = {number_of(text): text for text in allowed if number_of(text) is not None}
+        # 1 is the agreed 1.0.
+        known = {identity(text): text for text in allowed}
         levels = {}
         for local, agreed in value.items():
             level = self.text(agreed, (*path, local)) or ""
             if isinstance(self.study.features.get(column), BooleanColumn):
                 level = _TRUTH.get(level.casefold(), level)
-            # 1 is the agreed 1.0.
-            if level not in allowed and number_of(level) is not None:
-                level = texts.get(number_of(level), level)
-            if level not in allowed:
+            if identity(level) not in known:
                 raise self.refuse((*path, local), f"'{level}' is not a level of {column}", _near(level, allowed))
-            levels[local] = level
+            levels[local] = level if level in allowed else known[identity(level)]
         return levels
 
     def _is_category(self, column: str) -> bool:
-        target = self.study.target
-        return isinstance(self.study.features.get(column), Category) or (
-            column == target.column and isinstance(target, ClassTarget)
-        )
+        return isinstance(self.study.part(column), (Category, ClassTarget))
 
     def _is_count(self, column: str) -> bool:
-        target = self.study.target
-        return isinstance(self.study.features.get(column), CountColumn) or (
-            column == target.column and isinstance(target, CountTarget)
-        )
+        return isinstance(self.study.part(column), (CountColumn, CountTarget))
 
     def _is_date(self, column: str) -> bool:
-        return isinstance(self.study.features.get(column), DateColumn)
+        return isinstance(self.study.part(column), DateColumn)
 
     def _allowed(self, column: str) -> tuple[str, ...]:
         feature, target = self.study.features.get(column), self.study.target

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from fedcli.data.cells import NO_VALUE, YES_OR_NO, number_of
+from fedcli.data.cells import NO_VALUE, number_of
 from fedcli.data.sample_days import guess_days, not_quite_days
 from fedcli.data.sample_numbers import guess_number, identifier
 from fedcli.data.summary import Summary, summarise
@@ -19,6 +19,7 @@ from fedcli.data.table import Table
 from fedcli.data.typed import OTHER
 from fedcli.errors import EmptyTable, MissingColumn, UnsupportedModel
 from fedcli.study.draft import Sample, SampleColumn
+from fedcli.study.spelling import YES_OR_NO
 
 MAX_LEVELS = 20
 _TEXT_CODES = ("?", ".", "-", "--", "unknown", "unk", "missing", "not known", "none", "*")

@@ -24,7 +24,7 @@ from fedcli.data.mapping import Mapping, agreed_columns, nearest
 from fedcli.data.plausible import units_that_fit
 from fedcli.data.table import Table
 from fedcli.data.typed import as_text
-from fedcli.errors import FedcliError
+from fedcli.errors import BadTable, FedcliError
 from fedcli.study.document import Category, ClassTarget, DateColumn, Study
 from fedcli.study.yaml import comment, scalar
 
@@ -63,16 +63,47 @@ class _Doubts:
         self.notes.append(note)
 
 
-def first_rows(table: Table) -> pl.DataFrame | None:
-    """Return the first rows of a table, all columns; None where it cannot be read that far, which `check` explains."""
-    columns = [name for name in dict.fromkeys(table.columns) if name]
-    try:
-        batches = table.batches(columns)
-        with closing(batches):  # type: ignore[type-var]
-            for batch in batches:
-                return batch.frame.head(SAMPLE_ROWS)
-    except FedcliError:
-        return None
+def likely_columns(study: Study, columns: Sequence[str]) -> tuple[str, ...]:
+    """Return the columns of a table that are agreed ones, or may be by their names."""
+    return tuple(dict.fromkeys(likely for _, likely in _found(study, columns).values() if likely is not None))
+
+
+def unread(study: Study, mapping: Mapping, columns: Sequence[str], *, proposed: bool = False) -> tuple[str, ...]:
+    """Return the columns of a table that serve nothing in a study, but for those without a name.
+
+    Parameters
+    ----------
+    study : Study
+    mapping : Mapping
+    columns : sequence of str
+        Of the silo's table.
+    proposed : bool
+        Whether those count as used that `propose` asks about.
+    """
+    used = {mapping.local(column) for column in agreed_columns(study)}
+    used |= set(likely_columns(study, columns)) if proposed else set()
+    return tuple(name for name in columns if name and name not in used)
+
+
+def first_rows(table: Table, columns: Sequence[str]) -> pl.DataFrame | None:
+    """Return the first rows of some columns of a table, but for those that cannot be read, which `check` explains.
+
+    None where nothing can be read.
+    """
+    wanted = list(columns)
+    while wanted:
+        batches = table.batches(wanted)
+        try:
+            with closing(batches):  # type: ignore[type-var]
+                for batch in batches:
+                    return batch.frame.head(SAMPLE_ROWS)
+            return None
+        except BadTable as error:
+            if error.column not in wanted:
+                return None
+            wanted.remove(error.column)
+        except FedcliError:
+            return None
     return None
 
 
@@ -98,7 +129,7 @@ def propose(
     query : str, optional
         What to ask a database.
     sample : polars.DataFrame, optional
-        Some rows of the table under its own names; without it names alone are compared.
+        Some rows of the likely columns under the table's own names; without it names alone are compared.
     decimal_comma : bool
         Whether numbers are written 1,5.
     """
@@ -114,18 +145,18 @@ def propose(
         "#   admitted: {column: Aufnahme, date: DD.MM.YYYY}",
         "# If delimiter, decimal sign or encoding are guessed wrong:",
         "#   table: {delimiter: semicolon, decimal: comma, encoding: latin-1}",
+        "# If 1.234 is more than a thousand:   table: {thousands: point}        or comma, space, apostrophe",
         "# Of a workbook, which sheet:   table: {sheet: NAME}",
     ]
     found: list[str] = []
     notes: list[str] = []
-    same = _same_letters(study, columns)
-    free = [name for name in columns if name not in agreed_columns(study) and name not in same.values()]
-    for column in agreed_columns(study):
-        name = column if column in columns else same.get(column)
-        likely = name or nearest(column, free)
+    for column, (name, likely) in _found(study, columns).items():
         doubts = _Doubts()
-        if likely is not None and sample is not None and likely in sample.columns:
-            doubts = _look(study, column, sample.get_column(likely), decimal_comma)
+        if likely is not None and sample is not None:
+            if likely in sample.columns:
+                doubts = _look(study, column, sample.get_column(likely), decimal_comma)
+            else:
+                doubts.notes.append("its cells cannot be read, 'fedcli check' says why")
         found += _lines(column, name, likely, doubts)
         called = comment(column) + (f" (here '{comment(likely)}')" if likely not in (None, column) else "")
         if name is not None and name != column:
@@ -139,6 +170,14 @@ def propose(
         return Proposed("\n".join([*lines, "columns: {}"]) + "\n", tuple(notes))
     lines += ["columns:", "  # correct what stands behind a # and remove the # where it is right"]
     return Proposed("\n".join([*lines, *found]) + "\n", tuple(notes))
+
+
+def _found(study: Study, columns: Sequence[str]) -> dict[str, tuple[str | None, str | None]]:
+    """Return for each agreed column the one that surely is it, and the one that may be."""
+    same = _same_letters(study, columns)
+    free = [name for name in columns if name not in agreed_columns(study) and name not in same.values()]
+    sure = {column: column if column in columns else same.get(column) for column in agreed_columns(study)}
+    return {column: (name, name or nearest(column, free)) for column, name in sure.items()}
 
 
 def _letters(name: str) -> str:

@@ -30,7 +30,7 @@ class Written:
 
     Parameters
     ----------
-    delimiter, decimal, encoding : str, optional
+    delimiter, decimal, thousands, encoding : str, optional
         Of text.
     sheet : str, optional
         Of a workbook; the first one without it. Other tables have none, and it is not looked at.
@@ -43,6 +43,7 @@ class Written:
     encoding: str | None = None
     sheet: str | None = None
     query: str | None = None
+    thousands: str | None = None
 
 
 def open_table(
@@ -53,6 +54,7 @@ def open_table(
     encoding: str | None = None,
     sheet: str | None = None,
     query: str | None = None,
+    thousands: str | None = None,
 ) -> Table:
     """Open a table and read the names of its columns.
 
@@ -62,7 +64,7 @@ def open_table(
         One of: a file (CSV delimited by comma, semicolon, tab or bar, plain or gzip; Parquet; Excel); a folder of CSV
         or Parquet parts; a pattern that names parts, such as ``visits-*.parquet``; a database's address, such as
         ``postgresql://user@host/database``.
-    delimiter, decimal, encoding, sheet, query : str, optional
+    delimiter, decimal, encoding, sheet, query, thousands : str, optional
         See `Written`.
 
     Raises
@@ -76,7 +78,7 @@ def open_table(
     ExtraMissing, NoDatabase, BadQuery, PasswordInAddress
         Of workbooks and databases.
     """
-    written = Written(delimiter, decimal, encoding, sheet, query)
+    written = Written(delimiter, decimal, encoding, sheet, query, thousands)
     if is_address(data):
         from fedcli.data.sql_table import open_sql
 
@@ -131,7 +133,14 @@ def _open_file(path: Path, written: Written) -> Table:
     if found is not None:
         what, hint = found
         raise BadTable(f"this is {what}, not a table", hint=hint, where=path.name)
-    return open_csv(path, sample, delimiter=written.delimiter, decimal=written.decimal, encoding=written.encoding)
+    return open_csv(
+        path,
+        sample,
+        delimiter=written.delimiter,
+        decimal=written.decimal,
+        encoding=written.encoding,
+        thousands=written.thousands or "",
+    )
 
 
 def _is_workbook(sample: bytes) -> bool:

@@ -23,13 +23,14 @@ class ReadingReport:
     blank : int
         Records with nothing in any of them.
     dropped : dict of str to int
-        Rows left out, by the column (target, offset, weight) that is missing; a row counts once.
+        Rows left out, by the column (target, times, offset, weight) that is missing; a row counts once.
     missing : dict of str to int
         Missing cells of each feature among the rows used, those taken out by ``outside: missing`` included.
     outside : dict of str to int
         Cells clipped or taken for missing because they lie outside the range.
     levels : dict of str to dict of str to int
-        Rows of each level of each category, and of a binary target's ``positive`` and ``negative``.
+        Rows of each level of each category, and of the target's classes, ``positive`` and ``negative``
+        where it says yes or no.
     extent : dict of str to (float, float)
         Smallest and largest value of each number among the rows used, agreed units.
     seen : dict of str to Thinned

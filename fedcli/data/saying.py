@@ -17,20 +17,50 @@ def called(mapping: Mapping, column: str) -> str:
     return f"column '{comment(column)}'" + (f" (here '{comment(local)}')" if local != column else "")
 
 
-def silo_line(mapping: Mapping, column: str, key: str, value: str) -> str:
-    """Return the line for ``silo.yaml``, under ``columns:``, that adapts a column.
+def silo_line(mapping: Mapping, column: str, key: str, value: str | Sequence[str]) -> str:
+    """Return the line for ``silo.yaml``, under ``columns:``, that adapts a column: with all that it says already.
 
     Parameters
     ----------
     mapping : Mapping
     column : str
         The agreed name.
-    key, value : str
-        What the line adds, the value as it is written in YAML.
+    key : str
+        What the line adds.
+    value : str or sequence of str
+        Written in YAML: of ``levels`` and ``missing`` what is added to those that are there, of other keys all of it.
     """
-    local = mapping.of(column).column
-    name = f"column: {scalar(local)}, " if local else ""
-    return f"{comment(scalar(column))}: {{{comment(name)}{key}: {value}}}"
+    own = mapping.of(column)
+    parts = {
+        "column": None if own.column is None else scalar(own.column),
+        "unit": None if own.unit is None else scalar(own.unit),
+        "multiply": None if own.unit is not None or own.multiply == 1.0 else _number(own.multiply),
+        "add": None if own.unit is not None or own.add == 0.0 else _number(own.add),
+        "date": None if own.date is None else scalar(own.date),
+    }
+    if key in ("unit", "multiply"):
+        parts |= {"unit": None, "multiply": None, "add": None}
+    lists = {
+        "levels": [f"{_text(local)}: {_text(level)}" for local, level in own.levels.items()],
+        "missing": [scalar(code) if isinstance(code, str) else _number(code) for code in own.missing],
+    }
+    if isinstance(value, str):
+        parts[key] = value
+    else:
+        lists[key] += value
+    parts["levels"] = f"{{{', '.join(lists['levels'])}}}" if lists["levels"] else None
+    parts["missing"] = f"[{', '.join(lists['missing'])}]" if lists["missing"] else None
+    said = ", ".join(f"{name}: {part}" for name, part in parts.items() if part is not None)
+    return comment(f"{scalar(column)}: {{{said}}}")
+
+
+def _text(text: str) -> str:
+    """Write a spelling: whole numbers bare, as people do."""
+    return text if text.isascii() and text.isdigit() and str(int(text)) == text and len(text) < 16 else scalar(text)
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) and abs(value) < 1e15 else repr(value)
 
 
 def said_places(places: Sequence[tuple[str, str, int]], *, more: bool = False) -> str:

@@ -77,8 +77,10 @@ def as_floats(cells: pl.Series) -> pl.Series | None:
 
 def unreadable(column: str, name: str) -> BadTable:
     """Return the error for a column whose cells are no single values."""
-    return BadTable(
+    error = BadTable(
         f"column '{column}' holds lists, structures, durations or bytes, not single values",
         hint="give it one number or text per row, or leave it out of the table",
         where=name,
     )
+    error.column = column
+    return error

@@ -65,9 +65,10 @@ class WrongPassphrase(FileError):
 
 
 class BadTable(FileError):
-    """A table cannot be read."""
+    """A table cannot be read; ``column`` names the one without which it could."""
 
     code = "E310"
+    column = ""
 
 
 class MissingColumn(FileError):
@@ -205,3 +206,9 @@ class NotWhole(FileError):
     """A count holds a fraction."""
 
     code = "E332"
+
+
+class EntryTooLate(FileError):
+    """A row is seen from a time on that is not before the one until which it was seen."""
+
+    code = "E333"

@@ -30,6 +30,9 @@ class Batch:
         scikit-learn's ``sample_weight``.
     fold : ndarray of int of shape (n_samples,), optional
         Which part of a cross-validation each row belongs to; None without one.
+    times : ndarray of shape (n_samples, n_time_columns), optional
+        Of a survival study, in which ``y`` says whether an event happened: until when each row was seen, and from when
+        on if that is agreed.
     """
 
     X: FloatArray
@@ -37,6 +40,7 @@ class Batch:
     offset: FloatArray
     weight: FloatArray
     fold: NDArray[np.int64] | None = None
+    times: FloatArray | None = None
 
 
 class Source(Protocol):
@@ -53,9 +57,15 @@ class Point:
     ----------
     coef : ndarray of shape (n_columns,)
         The silo's own point of expansion (or centre of its sums). It never leaves the silo.
+    around : tuple
+        What rows must know of each other there, and at each point that the state asks for; nothing for most families.
+    softened : bool
+        Whether curvature is taken that hides what rows a loss leaves out; slopes stay exact.
     """
 
     coef: FloatArray
+    around: tuple[Any, ...] = ()
+    softened: bool = False
 
 
 @dataclass(frozen=True)

@@ -21,25 +21,27 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fedcli.errors import NotConverged, OneClass, Separation
+from fedcli.errors import NotConverged
 from fedcli.fileformat.statistics import (
-    Block,
     FloatArray,
     Layout,
     State,
     Statistics,
     Total,
     pack_upper,
-    pairs_once,
     unpack_upper,
 )
 from fedcli.models.batch import Batch, Memory, Point, Reason, Source, document, weighted_cross
+from fedcli.models.box import Box
+from fedcli.models.closed import FITTED
 from fedcli.models.discriminant import discriminant
-from fedcli.models.local_fit import Quadratic, first_fit, minimise
-from fedcli.models.losses import Logistic, Loss, Poisson
+from fedcli.models.expansion_layout import expansion_layout
+from fedcli.models.local_fit import Quadratic, first_fit, minimise, own_part
+from fedcli.models.losses import FitSums, Logistic
+from fedcli.models.nuisance import JointLoss, bends_down, beside
+from fedcli.models.objective import AnyLoss, extras_of, hold_back, split, sums_at
 from fedcli.models.solve import solve_symmetric
 from fedcli.models.steps import coordinates, decrement, mismatch, relative, remaining
-from fedcli.models.wording import CANDIDATE, CONTRAST, CURVATURE, GRADIENTS, PRODUCTS, RHS, TARGET, VALUES
 
 # Share of the decrement by which the merged expansions may misjudge the incoming point's gradient (see `mismatch`).
 MISMATCH = 0.25
@@ -51,7 +53,7 @@ class Cavity:
 
     Parameters
     ----------
-    loss : Loss
+    loss : AnyLoss
     names : tuple of str
         The design's columns after the intercept, for messages.
     penalty : float
@@ -70,9 +72,11 @@ class Cavity:
         Whether one more trip measures the final point: certificate and held-out evaluation.
     weighted : bool
         Whether rows carry weights of their own: their sum is then not the number of rows, which is sent as well.
+    intercept_penalty : float
+        The intercept's penalty as a multiple of the others'.
     """
 
-    loss: Loss
+    loss: AnyLoss
     names: tuple[str, ...]
     penalty: float
     penalty_per_weight: bool
@@ -86,6 +90,7 @@ class Cavity:
     max_rounds: int
     closing_trip: bool
     weighted: bool = False
+    intercept_penalty: float = 0.0
 
     @property
     def expanded(self) -> bool:
@@ -99,7 +104,7 @@ class Cavity:
 
     def shapes(self, state: State, *, final: bool) -> Mapping[str, tuple[int | None, ...]]:
         """See `Family.shapes`."""
-        n = 1 + len(self.names)
+        n = self.n_columns + self.n_extra
         free = n if self.fit_intercept else n - 1
         shapes: dict[str, tuple[int | None, ...]] = {"coef": (n,), "steps": (None,), "penalty": (n,)}
         if not final:
@@ -112,83 +117,68 @@ class Cavity:
     # ---- what leaves -----------------------------------------------------------------------------------------------
 
     @property
-    def box(self) -> FloatArray:
-        """Largest absolute value of each coefficient (n_columns,) of a point that is sent, reference scale."""
-        n = 1 + len(self.names)
-        box = np.full(n, float(self.max_coefficient))
-        # The intercept is the predictor at the middle of all ranges, where no row need lie: it may be a sum of many.
-        box[0] *= n
-        return box
+    def box(self) -> Box:
+        """Where points that are sent lie."""
+        return Box(self.loss, self.names, self.max_coefficient)
+
+    @property
+    def n_columns(self) -> int:
+        """Columns of the design, the intercept included."""
+        return 1 + len(self.names)
+
+    @property
+    def n_extra(self) -> int:
+        """Parameters of the loss beside the coefficients; a point is those and these."""
+        return len(extras_of(self.loss))
 
     def layout(self, state: State) -> Layout:
         """See `Family.layout`."""
-        n = 1 + len(self.names)
-        rows = self.max_rows * self.largest_weight
-        eta = float(self.box.sum()) + self.largest_offset
-        value, slope, curve = self.loss.bounds(eta)
-        triangle, pairs, each = n * (n + 1) // 2, pairs_once(n), "one per column"
-        closing = state.document["round"] > 0 and state.document["phase"] == "closing"
-        curvature = Block("curvature", (triangle,), rows * curve, CURVATURE[closing], pairs)
-        rhs = Block("rhs", (n,), rows * (curve * eta + slope), RHS, each)
-        top = max(1.0, self.loss.largest_y) if isinstance(self.loss, Poisson) else 1.0
-        blocks = [Block("target", (2,), rows * top, TARGET[isinstance(self.loss, Logistic)])]
-        if state.document["round"] == 0:
-            if isinstance(self.loss, Logistic):
-                blocks.append(Block("products", (triangle,), rows, PRODUCTS, pairs))
-                blocks.append(Block("contrast", (n,), rows, CONTRAST, each))
-            return Layout((*blocks, curvature, rhs))
-        candidates = state.arrays["candidates"].shape[0]
-        if self.weighted:
-            blocks.append(Block("rows", (1,), self.max_rows, "how many rows there are"))
-        one, points = ("one per point", f"{1 + candidates} points x {n} columns") if candidates else ("", each)
-        values = Block("values", (1 + candidates,), rows * value, VALUES, one)
-        gradients = Block("gradients", ((1 + candidates) * n,), rows * slope, GRADIENTS, points)
-        blocks += [curvature, rhs, values, gradients]
-        if candidates:
-            blocks.append(Block("candidate", (triangle,), rows * curve, CANDIDATE, pairs))
-        return Layout(tuple(blocks))
+        bounds = self.max_rows, self.largest_weight, self.largest_offset
+        return expansion_layout(self.loss, self.box, state, *bounds, weighted=self.weighted)
 
     def locate(self, rows: Source, state: State, memory: Memory | None) -> Point:
         """See `Family.locate`."""
         if state.document["round"] == 0:
             basis, coef = first_fit(rows, self.loss, self._share, fit_intercept=self.fit_intercept)
-            return Point(self._inside(basis @ coef, np.zeros(basis.shape[0])))
+            return Point(self.box.inside(basis @ coef, self.box.middle))
         if state.document["phase"] == "closing" or (memory is not None and not memory.arrays):
             # Without its own part a silo cannot tell the others': the incoming point is then the best that it knows.
             return Point(state.arrays["coef"])
         basis = self._free(state.arrays["to_reference"])
         curvature, rhs = state.arrays["curvature"], state.arrays["rhs"]
         if memory is not None:
-            own_curvature, own_rhs = self._own_part(state, memory)
+            own_curvature, own_rhs = own_part(state, memory)
             curvature, rhs = curvature - own_curvature, rhs - own_rhs
         others = Quadratic(basis.T @ curvature @ basis + np.diag(self._free_penalty(state)), basis.T @ rhs)
-        start = coordinates(basis, state.arrays["coef"])
-        return Point(self._inside(basis @ minimise(rows, self.loss, others, basis, start), state.arrays["coef"]))
+        start = self._coordinates(basis, state.arrays["coef"])
+        return Point(self.box.inside(basis @ minimise(rows, self.loss, others, basis, start), state.arrays["coef"]))
 
     def statistics(self, rows: Batch, point: Point, state: State) -> Statistics:
         """See `Family.statistics`."""
         weight, X, y = rows.weight, rows.X, rows.y
-        _, d1, d2 = self.loss.derivatives(X @ point.coef + rows.offset, y)
-        hessian = weighted_cross(X, weight * d2)
+        around = point.around or (None,) * 3
+        here = sums_at(self.loss, rows, point.coef, around[0], softened=point.softened)
         arrays = {
             "target": np.array([weight.sum(), weight @ y]),
-            "curvature": pack_upper(hessian),
-            "rhs": hessian @ point.coef - X.T @ (weight * d1),
+            "curvature": pack_upper(here.hessian),
+            "rhs": here.hessian @ point.coef - here.gradient,
         }
         if state.document["round"] == 0:
             if isinstance(self.loss, Logistic):
                 arrays["products"] = pack_upper(weighted_cross(X, weight))
                 arrays["contrast"] = X.T @ (weight * (y - 0.5))
+            if self.n_extra:
+                arrays["extras"] = weight.sum() * point.coef[-self.n_extra :]
             return Statistics(arrays)
         if self.weighted:
             arrays["rows"] = np.array([float(len(y))])
         values, gradients = [], []
-        for number, coef in enumerate((state.arrays["coef"], *state.arrays["candidates"])):
-            f, slope, curve = self.loss.derivatives(X @ coef + rows.offset, y)
-            values.append(weight @ f)
-            gradients.append(X.T @ (weight * slope))
+        for number, other in enumerate((state.arrays["coef"], *state.arrays["candidates"])):
+            there = sums_at(self.loss, rows, other, around[1 + number], curved=number > 0, softened=True)
+            values.append(there.value)
+            gradients.append(there.gradient)
             if number:
-                arrays["candidate"] = pack_upper(weighted_cross(X, weight * curve))
+                arrays["candidate"] = pack_upper(there.hessian)
         arrays["values"] = np.array(values)
         arrays["gradients"] = np.concatenate(gradients)
         return Statistics(arrays)
@@ -218,41 +208,36 @@ class Cavity:
         return self._advance_later(total, State(state.document, arrays))
 
     def _advance_first(self, total: Total, state: State) -> State:
-        weight, positive = total["target"]
-        if isinstance(self.loss, Logistic) and not 0 < positive < weight:
-            raise OneClass(
-                "all rows of all silos have the same class",
-                hint="check the target's values in study.yaml: positive and negative may be swapped or misspelt",
-            )
-        if isinstance(self.loss, Poisson) and not positive > 0:
-            raise OneClass("the target is 0 in every row of every silo", hint="check the target column at the silos")
-        n = 1 + len(self.names)
+        self.loss.check_pool(*total["target"].tolist())
+        middle = self.box.middle
         state = self._with_penalty(total, state)
-        coef, null = self._minimum(state)
-        candidates = np.empty((0, n))
+        before = total["extras"] / max(total["target"][0], 1e-300) if self.n_extra else np.empty(0)
+        coef, null = self._minimum(state, before)
+        candidates = np.empty((0, len(middle)))
         if isinstance(self.loss, Logistic):
             start = discriminant(total, self._free(state.arrays["to_reference"]), self._free_penalty(state))
-            candidates = self._inside(start, np.zeros(n))[None, :]
+            candidates = self.box.inside(start, middle)[None, :]
         arrays = {
             **state.arrays,
-            "coef": self._inside(coef, np.zeros(n)),
+            "coef": self.box.inside(coef, middle),
             "candidates": candidates,
             "taken": np.zeros(1),
             "steps": np.empty(0),
             "null": null,
         }
-        return State(document(state, round=1, phase="solving"), arrays)
+        return State(document(state, round=1, phase="solving"), arrays | self._fitted(arrays["coef"]))
 
     def _advance_later(self, total: Total, state: State) -> State:
-        n = 1 + len(self.names)
+        n = self.n_columns + self.n_extra
         basis = self._free(state.arrays["to_reference"])
         state = self._with_penalty(total, state)
         penalty = self._free_penalty(state)
-        points = np.vstack([state.arrays["coef"], state.arrays["candidates"]])
-        free = np.array([coordinates(basis, point) for point in points])
+        previous = state.arrays["coef"]
+        points = np.vstack([previous, state.arrays["candidates"]])
+        free = np.array([self._coordinates(basis, point) for point in points])
         values = total["values"] + (free**2 @ penalty) / 2
         gradients = total["gradients"].reshape(-1, n) @ basis + free * penalty
-        merged, null = self._minimum(state)
+        merged, null = self._minimum(state, previous[self.n_columns :])
         hessian = basis.T @ state.arrays["curvature"] @ basis + np.diag(penalty)
         number = int(state.document["round"]) + 1
         best = int(np.argmin(values))
@@ -272,7 +257,7 @@ class Cavity:
                 expansion = unpack_upper(total["candidate"])
                 rhs = expansion @ points[1] - total["gradients"].reshape(-1, n)[1]
                 state = State(state.document, {**state.arrays, "curvature": expansion, "rhs": rhs})
-                coef, null = self._minimum(state)
+                coef, null = self._minimum(state, previous[self.n_columns :])
             elif values[0] > lowest + noise:
                 # The last step went up: half a Newton step from the lowest point so far, the whole one as candidate.
                 origin, slope = state.arrays["lowest.coef"], state.arrays["lowest.gradient"]
@@ -287,17 +272,21 @@ class Cavity:
             arrays["lowest"] = np.array([values[best]])
             arrays["lowest.coef"] = free[best]
             arrays["lowest.gradient"] = gradients[best]
-        previous = state.arrays["coef"]
-        inside = np.clip(coef, -self.box, self.box)
-        at_edge = self._edge(coef, state, number)
-        step = relative(coordinates(basis, inside), free[0], fit_intercept=self.fit_intercept)
-        exact = relative(newton, free[0], fit_intercept=self.fit_intercept)
+        at_edge, inside = self.box.beyond(coef), self.box.clip(coef, previous)
+        if at_edge and state.arrays.get("edge", np.zeros(1))[0]:
+            self.box.refuse(coef, number)
+        units = [extra.unit for extra in extras_of(self.loss)]
+        step = relative(self._coordinates(basis, inside), free[0], fit_intercept=self.fit_intercept, units=units)
+        exact = relative(newton, free[0], fit_intercept=self.fit_intercept, units=units)
         if not taken:
             # The two agree unless the expansions misjudge the incoming point: then only the exact one can be believed.
             step = max(step, exact)
+        if self.n_extra and bends_down(hessian):
+            # No minimum is near, whatever the step that is left of the rest.
+            step = max(step, 1.0)
         arrays |= {
             "coef": inside,
-            "candidates": np.empty((0, n)) if candidate is None else self._inside(candidate, previous)[None, :],
+            "candidates": np.empty((0, n)) if candidate is None else self.box.inside(candidate, previous)[None, :],
             "parent.candidates": points[1:],
             "taken": np.array([float(taken)]),
             "edge": np.array([float(at_edge)]),
@@ -307,14 +296,16 @@ class Cavity:
             "null": null,
         }
         phase = self._phase(state, arrays["steps"], number)
-        if isinstance(self.loss, Poisson) and phase != "solving":
-            self.loss.refuse_beyond(float(total["gradients"][0] + total["target"][1]), self.largest_weight)
-        return State(document(state, round=number, phase=phase), arrays)
+        if phase != "solving":
+            weight, target = total["target"].tolist()
+            first = float(total["gradients"][0]), float(total["curvature"][0])
+            self.loss.check_fit(FitSums(weight, target, *first), self.largest_weight)
+        return State(document(state, round=number, phase=phase), arrays | self._fitted(inside))
 
     def _phase(self, state: State, steps: FloatArray, number: int) -> str:
         if state.document["phase"] == "closing":
             return "closed"
-        if remaining(steps) <= self.tolerance:
+        if self.left(steps) <= self.tolerance:
             return "closing" if self.closing_trip else "converged"
         if number >= self.max_rounds:
             raise NotConverged(
@@ -329,7 +320,7 @@ class Cavity:
         phase = state.document.get("phase")
         if phase == "converged":
             steps = state.arrays["steps"]
-            error = min(remaining(steps), float(steps[-1]))
+            error = min(self.left(steps), float(steps[-1]))
             return Reason("converged", f"last step {steps[-1]:.1e}, remaining relative error about {error:.1e}")
         if phase == "closed":
             return Reason("closed", f"certified: the step left at the closing trip was {state.arrays['steps'][-1]:.1e}")
@@ -337,12 +328,26 @@ class Cavity:
 
     def coefficients(self, state: State) -> FloatArray:
         """See `Family.coefficients`."""
-        return np.asarray(state.arrays["coef"])
+        return np.asarray(state.arrays["coef"][: self.n_columns])
+
+    def left(self, steps: FloatArray) -> float:
+        """Predict the relative coefficient error after steps of these sizes; with more caution where rows may bend."""
+        return remaining(steps, cautious=not self.loss.convex)
 
     # ---- inside ----------------------------------------------------------------------------------------------------
 
     def _free(self, basis: FloatArray) -> FloatArray:
-        return basis if self.fit_intercept else np.asarray(basis[:, 1:])
+        return beside(basis if self.fit_intercept else basis[:, 1:], self.n_extra)
+
+    def _coordinates(self, basis: FloatArray, point: FloatArray) -> FloatArray:
+        return coordinates(basis, point, n_extra=self.n_extra)
+
+    def _fitted(self, point: FloatArray) -> dict[str, FloatArray]:
+        """Return what an estimator has learnt beside its coefficients."""
+        if not isinstance(self.loss, JointLoss):
+            return {}
+        found = self.loss.fitted(split(self.loss, point)[1])
+        return {f"{FITTED}{name}": array for name, array in found.items()}
 
     def _share(self, weight: float) -> float:
         """Return the share of the penalty of a silo with this sum of weights."""
@@ -350,50 +355,19 @@ class Cavity:
 
     def _with_penalty(self, total: Total, state: State) -> State:
         """Set the penalty of each coefficient (n_columns,): by the weights of the silos that are in this sum."""
-        penalty = np.full(1 + len(self.names), self.penalty)
+        penalty = np.full(self.n_columns + self.n_extra, self.penalty)
         if self.penalty_per_weight:
             penalty *= total["target"][0]
-        penalty[0] = 0.0
+        penalty[0], penalty[self.n_columns :] = penalty[0] * self.intercept_penalty, 0.0
         return State(state.document, {**state.arrays, "penalty": penalty})
 
     def _free_penalty(self, state: State) -> FloatArray:
         penalty = state.arrays["penalty"]
         return penalty if self.fit_intercept else np.asarray(penalty[1:])
 
-    def _minimum(self, state: State) -> tuple[FloatArray, FloatArray]:
-        """Minimise the merged expansions plus the penalty; minimum norm where the pool does not determine it."""
+    def _minimum(self, state: State, before: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Minimise the merged expansions plus the penalty, of minimum norm, other parameters near those ``before``."""
         basis = self._free(state.arrays["to_reference"])
         hessian = basis.T @ state.arrays["curvature"] @ basis + np.diag(self._free_penalty(state))
-        b, null = solve_symmetric(hessian, basis.T @ state.arrays["rhs"])
-        return np.asarray(basis @ b), null
-
-    def _own_part(self, state: State, memory: Memory) -> tuple[FloatArray, FloatArray]:
-        """Return what this silo itself put into the state's curvature and right-hand side."""
-        taken = int(state.arrays["taken"][0])
-        if not taken:
-            return unpack_upper(memory.arrays["curvature"]), memory.arrays["rhs"]
-        curvature = unpack_upper(memory.arrays["candidate"])
-        gradient = memory.arrays["gradients"].reshape(-1, curvature.shape[0])[taken]
-        return curvature, curvature @ state.arrays["parent.candidates"][taken - 1] - gradient
-
-    def _inside(self, coef: FloatArray, origin: FloatArray) -> FloatArray:
-        """Shorten the way from ``origin`` to ``coef`` until it ends inside the box: expansions are exact anywhere."""
-        box, way = self.box, coef - origin
-        with np.errstate(divide="ignore", invalid="ignore"):
-            room = np.where(way > 0, (box - origin) / way, np.where(way < 0, (-box - origin) / way, np.inf))
-        return np.asarray(origin + min(1.0, float(np.min(room))) * way)
-
-    def _edge(self, coef: FloatArray, state: State, number: int) -> bool:
-        """Return whether the pooled point lies outside the box; refuse when it did so in the trip before as well."""
-        worst = int(np.argmax(np.abs(coef) / self.box))
-        if abs(coef[worst]) <= self.box[worst]:
-            return False
-        if not state.arrays.get("edge", np.zeros(1))[0]:
-            return True
-        column = "the intercept" if worst == 0 else f"column '{self.names[worst - 1]}'"
-        raise Separation(
-            f"{column} has a coefficient beyond {self.box[worst]:g} on the reference scale after {number} rounds: "
-            "it separates the classes, or its agreed range is far wider than its values",
-            hint="add a penalty (C), leave the column out, narrow its range, or raise rules.max_coefficient, "
-            "in a new study",
-        )
+        b, null = solve_symmetric(hessian, rhs := basis.T @ state.arrays["rhs"])
+        return np.asarray(basis @ hold_back(self.loss, hessian, rhs, b, before)), null

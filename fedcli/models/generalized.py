@@ -9,18 +9,19 @@ import numpy as np
 
 from fedcli.models.batch import Family
 from fedcli.models.cavity import Cavity
-from fedcli.models.losses import Logistic, Loss, Poisson
+from fedcli.models.losses import Logistic, Poisson
+from fedcli.models.objective import AnyLoss
 from fedcli.models.registry import Estimator, Parameters, check_intercept, check_number, check_one_of
 from fedcli.models.setting import Setting
 
 
-def cavity(setting: Setting, loss: Loss, penalty: float, *, per_weight: bool, fit_intercept: bool) -> Cavity:
+def cavity(setting: Setting, loss: AnyLoss, penalty: float, *, per_weight: bool, fit_intercept: bool) -> Cavity:
     """Build the cavity family of one loss.
 
     Parameters
     ----------
     setting : Setting
-    loss : Loss
+    loss : AnyLoss
     penalty : float
         On scikit-learn's scale of sums.
     per_weight : bool

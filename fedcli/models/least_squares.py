@@ -28,11 +28,14 @@ class LeastSquares:
     fit_intercept : bool
     positive : bool
         Whether no coefficient may be below 0.
+    per_weight : bool
+        Whether ``alpha`` is multiplied by the sum of weights, as `TweedieRegressor`'s is.
     """
 
     alpha: float
     fit_intercept: bool
     positive: bool = False
+    per_weight: bool = False
 
     @property
     def grouping(self) -> Grouping:
@@ -51,7 +54,8 @@ class LeastSquares:
         if self.positive:
             slope, null = non_negative(gram, cross), np.empty((len(gram), 0))
         else:
-            slope, null = solve_symmetric(gram + self.alpha * np.eye(len(gram)), cross)
+            alpha = self.alpha * group.weight if self.per_weight else self.alpha
+            slope, null = solve_symmetric(gram + alpha * np.eye(len(gram)), cross)
         intercept = group.mean[-1] - group.mean[:-1] @ slope if self.fit_intercept else 0.0
         residual = float(whole - 2 * slope @ cross + slope @ gram @ slope)
         return {

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fedcli.fileformat.statistics import FloatArray
-from fedcli.models.batch import Source, weighted_cross
-from fedcli.models.losses import Loss, Poisson
+from fedcli.fileformat.statistics import FloatArray, State, unpack_upper
+from fedcli.models.batch import Memory, Source
+from fedcli.models.losses import OutcomeSums
+from fedcli.models.nuisance import Beginning, JointLoss, beside
+from fedcli.models.objective import AnyLoss, around, sums_at, value
 from fedcli.models.solve import solve_symmetric
 
 MAX_STEPS = 50
@@ -40,29 +42,37 @@ class Quadratic:
         return np.asarray(self.A @ b - self.c)
 
 
-def expand(rows: Source, loss: Loss, coef: FloatArray) -> tuple[float, FloatArray, FloatArray]:
-    """Sum value, gradient (n_columns,) and Hessian (n_columns, n_columns) of the loss at ``coef`` over all rows."""
-    value, gradient, hessian = 0.0, np.zeros(coef.shape[0]), np.zeros((coef.shape[0],) * 2)
+def expand(
+    rows: Source, loss: AnyLoss, coef: FloatArray, *, safe: bool = False
+) -> tuple[float, FloatArray, FloatArray]:
+    """Sum value, gradient (n,) and Hessian (n, n) of the loss over all rows.
+
+    Parameters
+    ----------
+    rows : Source
+    loss : AnyLoss
+    coef : ndarray of shape (n,)
+        The point.
+    safe : bool
+        See `sums_at`.
+    """
+    total, gradient, hessian = 0.0, np.zeros(coef.shape[0]), np.zeros((coef.shape[0],) * 2)
+    found = around(loss, rows, coef)
     for batch in rows:
-        f, d1, d2 = loss.derivatives(batch.X @ coef + batch.offset, batch.y)
-        value += float(batch.weight @ f)
-        gradient += batch.X.T @ (batch.weight * d1)
-        hessian += weighted_cross(batch.X, batch.weight * d2)
-    return value, gradient, hessian
+        part = sums_at(loss, batch, coef, found, safe=safe)
+        total += part.value
+        gradient += part.gradient
+        hessian += part.hessian
+    return total, gradient, hessian
 
 
-def evaluate(rows: Source, loss: Loss, coef: FloatArray) -> float:
-    """Sum the loss at ``coef`` over all rows."""
-    return sum(float(b.weight @ loss.value(b.X @ coef + b.offset, b.y)) for b in rows)
-
-
-def minimise(rows: Source, loss: Loss, quadratic: Quadratic, basis: FloatArray, start: FloatArray) -> FloatArray:
+def minimise(rows: Source, loss: AnyLoss, quadratic: Quadratic, basis: FloatArray, start: FloatArray) -> FloatArray:
     """Minimise the silo's loss plus ``quadratic`` over ``b``, with coefficients ``basis @ b``.
 
     Parameters
     ----------
     rows : Source
-    loss : Loss
+    loss : AnyLoss
     quadratic : Quadratic
         In the coordinates ``b`` (n_free,).
     basis : ndarray of shape (n_columns, n_free)
@@ -80,18 +90,22 @@ def minimise(rows: Source, loss: Loss, quadratic: Quadratic, basis: FloatArray, 
     """
     b = start
     for _ in range(MAX_STEPS):
-        value, gradient, hessian = expand(rows, loss, basis @ b)
-        value += quadratic.value(b)
+        here, gradient, hessian = expand(rows, loss, basis @ b)
+        here += quadratic.value(b)
         slope = basis.T @ gradient + quadratic.gradient(b)
-        step, _ = solve_symmetric(basis.T @ hessian @ basis + quadratic.A, -slope)
+        step, null = solve_symmetric(basis.T @ hessian @ basis + quadratic.A, -slope)
+        if null.shape[1] and not loss.convex:
+            # A direction that curves downwards would be left out.
+            _, _, upwards = expand(rows, loss, basis @ b, safe=True)
+            step, _ = solve_symmetric(basis.T @ upwards @ basis + quadratic.A, -slope)
         decrement = -float(slope @ step) / 2
-        if decrement <= DECREMENT * (1.0 + abs(value)):
+        if decrement <= DECREMENT * (1.0 + abs(here)):
             # The last step costs nothing more: the objective is its own quadratic here.
             return np.asarray(b + step)
         length = 1.0
         while length > 1e-8:
             trial = b + length * step
-            if evaluate(rows, loss, basis @ trial) + quadratic.value(trial) <= value - 0.2 * length * decrement:
+            if value(loss, rows, basis @ trial) + quadratic.value(trial) <= here - 0.2 * length * decrement:
                 break
             length /= 2.0
         else:
@@ -101,14 +115,14 @@ def minimise(rows: Source, loss: Loss, quadratic: Quadratic, basis: FloatArray, 
 
 
 def first_fit(
-    rows: Source, loss: Loss, penalty: Callable[[float], float], *, fit_intercept: bool
+    rows: Source, loss: AnyLoss, penalty: Callable[[float], float], *, fit_intercept: bool
 ) -> tuple[FloatArray, FloatArray]:
     """Fit the silo alone, damped on its own standardised scale so that one class or few rows do no harm.
 
     Parameters
     ----------
     rows : Source
-    loss : Loss
+    loss : AnyLoss
     penalty : callable
         From the silo's sum of weights to its share of the model's penalty; it becomes the damping. The expansion that
         is sent is of the loss alone, so that the damping biases nothing.
@@ -137,13 +151,31 @@ def first_fit(
     basis[0, 0] = 1.0
     basis[0, 1:] = -mean[1:] / scale[1:]
     start = np.zeros(basis.shape[0])
-    rest = weighted[1] if isinstance(loss, Poisson) else total - weighted[0]
-    start[0] = np.log((weighted[0] + 0.5) / max(rest + 0.5, 1e-300))
-    share = penalty(total)
-    ridge = np.full(basis.shape[0], max(share, LEAST_DAMPING) if share else DAMPING_WITHOUT_PENALTY)
-    ridge[0] = min(ridge[0], INTERCEPT_DAMPING)
+    outcomes = OutcomeSums(total, *weighted.tolist())
+    start[0] = loss.start(outcomes)
+    if isinstance(loss, JointLoss):
+        # A silo may expand anywhere: here with an intercept in any case, so that the other parameters begin near.
+        fit_intercept = fit_intercept or loss.needs_intercept
+        begun = loss.begin(rows, outcomes, float(start[0]) if fit_intercept else 0.0)
+    else:
+        begun = Beginning(np.empty(0), np.empty(0), loss.stiffness(start[0]))
+    share, unit = penalty(total), begun.stiffness
+    ridge = np.full(basis.shape[0], max(share, unit * LEAST_DAMPING) if share else unit * DAMPING_WITHOUT_PENALTY)
+    ridge[0] = min(ridge[0], unit * INTERCEPT_DAMPING)
     centre = np.zeros(basis.shape[0])
     centre[0] = start[0]
     if not fit_intercept:
         basis, ridge, centre, start = basis[:, 1:], ridge[1:], centre[1:], start[1:]
+    basis, ridge = beside(basis, len(begun.extras)), np.concatenate([ridge, begun.held])
+    centre, start = np.concatenate([centre, begun.extras]), np.concatenate([start, begun.extras])
     return basis, minimise(rows, loss, Quadratic(np.diag(ridge), ridge * centre), basis, start)
+
+
+def own_part(state: State, memory: Memory) -> tuple[FloatArray, FloatArray]:
+    """Return what a silo itself put into the state's curvature and right-hand side."""
+    taken = int(state.arrays["taken"][0])
+    if not taken:
+        return unpack_upper(memory.arrays["curvature"]), memory.arrays["rhs"]
+    curvature = unpack_upper(memory.arrays["candidate"])
+    gradient = memory.arrays["gradients"].reshape(-1, curvature.shape[0])[taken]
+    return curvature, curvature @ state.arrays["parent.candidates"][taken - 1] - gradient

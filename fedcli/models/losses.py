@@ -6,11 +6,11 @@ Owns the formulas. Knows nothing of matrices, silos, penalties or files. Interna
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from fedcli.errors import NotConverged
+from fedcli.errors import NotConverged, OneClass
 from fedcli.fileformat.statistics import FloatArray
 
 
@@ -20,6 +20,14 @@ class Loss(Protocol):
     The bounds hold for every row inside the agreed ranges at every point inside the coefficient box; they are what
     makes the fixed-point encoding of a sum safe before a row is read.
     """
+
+    @property
+    def largest_y(self) -> float:
+        """The largest absolute value of an outcome."""
+
+    @property
+    def convex(self) -> bool:
+        """Whether no second derivative is ever negative."""
 
     def derivatives(self, eta: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return the value, first and second derivative in ``eta``, each of shape (n_samples,)."""
@@ -33,10 +41,65 @@ class Loss(Protocol):
     def bounds(self, largest_eta: float) -> tuple[float, float, float]:
         """Return the largest absolute value, first and second derivative of one row where ``|eta| <= largest_eta``."""
 
+    def start(self, sums: OutcomeSums) -> float:
+        """Return an intercept to begin a silo's first fit with."""
+
+    def stiffness(self, intercept: float) -> float:
+        """Return about how large a row's second derivative is at an intercept; 1 for what is of that order anyway."""
+
+    def shown(self, eta: FloatArray, y: FloatArray) -> dict[str, FloatArray]:
+        """Return what else weighs rows in sums that can be computed from those that leave, by its words on a screen.
+
+        Curvature and residuals, the second and first derivative, are known to every reader of an update.
+        """
+
+    def check_pool(self, weight: float, target: float) -> None:
+        """Refuse a pool that has no fit, from its sum of weights and of weights times outcomes."""
+
+    def check_fit(self, fit: FitSums, largest_weight: float) -> None:
+        """Refuse a fit of which a row of the largest weight may lie where the loss is no longer the model's own."""
+
+
+@runtime_checkable
+class Expected(Protocol):
+    """A loss whose second derivative may be negative, and its expectation, which never is."""
+
+    def expected(self, eta: FloatArray, y: FloatArray) -> FloatArray:
+        """Return the expected second derivative where ``y`` is distributed as predicted, shape (n_samples,)."""
+
+
+@dataclass(frozen=True)
+class OutcomeSums:
+    """A silo's sums of weights, of weights times outcomes, and of weights times ``exp(offset)``."""
+
+    weight: float
+    target: float
+    exposure: float
+
+
+@dataclass(frozen=True)
+class FitSums:
+    """The pool's sums over all rows at a fit: of weights, and of weights times outcome and both derivatives."""
+
+    weight: float
+    target: float
+    slope: float
+    curvature: float
+
 
 @dataclass(frozen=True)
 class Logistic:
     """Binary log-loss, ``y`` in {0, 1}: ``log(1 + exp(eta)) - y * eta``."""
+
+    @property
+    def largest_y(self) -> float:
+        """See `Loss.largest_y`."""
+        return 1.0
+
+    @property
+    def convex(self) -> bool:
+        """See `Loss.convex`."""
+        return True
 
     def derivatives(self, eta: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """See `Loss.derivatives`; ``exp`` is only ever taken of a negative number."""
@@ -56,6 +119,39 @@ class Logistic:
     def bounds(self, largest_eta: float) -> tuple[float, float, float]:
         """See `Loss.bounds`."""
         return largest_eta + 1.0, 1.0, 0.25
+
+    def start(self, sums: OutcomeSums) -> float:
+        """See `Loss.start`."""
+        return float(np.log((sums.target + 0.5) / max(sums.weight - sums.target + 0.5, 1e-300)))
+
+    def stiffness(self, intercept: float) -> float:
+        """See `Loss.stiffness`."""
+        return 1.0
+
+    def shown(self, eta: FloatArray, y: FloatArray) -> dict[str, FloatArray]:
+        """See `Loss.shown`: of either class, and what the residuals leave of a whole."""
+        p = self.mean(eta)
+        return {
+            "predictions": p,
+            "predictions of the other class": 1.0 - p,
+            "rows that it fits": 1.0 - np.abs(p - y),
+        }
+
+    def check_pool(self, weight: float, target: float) -> None:
+        """See `Loss.check_pool`.
+
+        Raises
+        ------
+        OneClass
+        """
+        if not 0 < target < weight:
+            raise OneClass(
+                "all rows of all silos have the same class",
+                hint="check the target's values in study.yaml: positive and negative may be swapped or misspelt",
+            )
+
+    def check_fit(self, fit: FitSums, largest_weight: float) -> None:
+        """See `Loss.check_fit`: it is the model's own everywhere."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +173,11 @@ class Poisson:
 
     largest_y: float
     max_rows: float = 64.0
+
+    @property
+    def convex(self) -> bool:
+        """See `Loss.convex`."""
+        return True
 
     @property
     def largest_mean(self) -> float:
@@ -116,6 +217,10 @@ class Poisson:
         """See `Loss.value`."""
         return self.derivatives(eta, y)[0]
 
+    def saturated(self, y: FloatArray) -> FloatArray:
+        """Return the value of a row that is predicted as it is, shape (n_samples,)."""
+        return np.asarray(np.where(y > 0, y - y * np.log(np.where(y > 0, y, 1.0)), 0.0))
+
     def mean(self, eta: FloatArray) -> FloatArray:
         """Return the expected count."""
         return np.asarray(np.exp(eta))
@@ -124,3 +229,29 @@ class Poisson:
         """See `Loss.bounds`."""
         top, over = self.largest_mean, largest_eta + abs(np.log(self.largest_mean))
         return top * (1.0 + over + over * over / 2.0) + self.largest_y * largest_eta, top * (1.0 + over), top
+
+    def start(self, sums: OutcomeSums) -> float:
+        """See `Loss.start`."""
+        return float(np.log((sums.target + 0.5) / max(sums.exposure + 0.5, 1e-300)))
+
+    def stiffness(self, intercept: float) -> float:
+        """See `Loss.stiffness`."""
+        return 1.0
+
+    def shown(self, eta: FloatArray, y: FloatArray) -> dict[str, FloatArray]:
+        """See `Loss.shown`: residuals plus the outcome, whose own sums trip 1 carries."""
+        return {"predictions": self.derivatives(eta, y)[1] + y}
+
+    def check_pool(self, weight: float, target: float) -> None:
+        """See `Loss.check_pool`.
+
+        Raises
+        ------
+        OneClass
+        """
+        if not target > 0:
+            raise OneClass("the target is 0 in every row of every silo", hint="check the target column at the silos")
+
+    def check_fit(self, fit: FitSums, largest_weight: float) -> None:
+        """See `Loss.check_fit`."""
+        self.refuse_beyond(fit.slope + fit.target, largest_weight)

@@ -56,6 +56,14 @@ class Estimator:
         Whether it takes categories as numbers of levels, one column each, instead of a column per level.
     probabilities : bool
         Whether a classifier gives probabilities.
+    intercept : bool
+        Whether a linear model can have an intercept.
+    deviance : callable
+        From its parameters to the name of the deviance that measures it on rows held out (``gamma``, or ``accuracy``);
+        the outcome then keeps its own unit, since the logarithm of its mean is fitted, or a class. Nothing where the
+        kind of outcome says it all.
+    advice : str
+        What to know before a study is frozen.
     tight : mapping of str to object
         Parameters with which scikit-learn's own class runs to its optimum, for comparisons.
     """
@@ -75,6 +83,9 @@ class Estimator:
     exact: float = 1e-8
     ordinal: bool = False
     probabilities: bool = False
+    intercept: bool = True
+    deviance: Callable[[Parameters], str] = lambda params: ""
+    advice: str = ""
     tight: Mapping[str, Any] = field(default_factory=dict)
 
 

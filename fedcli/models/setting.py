@@ -5,7 +5,8 @@ Owns the dataclass. Knows nothing of a study's form, of files or silos. Internal
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -25,9 +26,9 @@ class Setting:
     n_expanded : int
         Expanded columns, the intercept included (see `preparing.columns`).
     target : str
-        ``binary``, ``category``, ``number``, ``count`` or ``none``.
+        ``binary``, ``category``, ``number``, ``count``, ``survival`` or ``none``.
     n_classes : int
-        Of a binary or category target; 0 for others.
+        Of a binary, category or survival target; 0 for others.
     largest_y : float
         Upper end of a count target's range; 1 for others.
     target_half : float
@@ -44,6 +45,12 @@ class Setting:
     folds : int
         Folds of a cross-validation; 1 without one.
     standardize : bool
+    first_time : float
+        Lower end of a survival target's range; 0 for others.
+    dummies : mapping of str to tuple of int
+        By category: the design's columns of its levels after the first.
+    target_range : (float, float)
+        Of a number or count target, in its own unit; 0 to 1 for others.
     """
 
     names: tuple[str, ...]
@@ -67,6 +74,9 @@ class Setting:
     closing_trip: bool
     folds: int
     standardize: bool
+    first_time: float = 0.0
+    dummies: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    target_range: tuple[float, float] = (0.0, 1.0)
 
     @property
     def n_columns(self) -> int:

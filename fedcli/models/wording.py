@@ -16,16 +16,26 @@ PRODUCTS = (
     "table"
 )
 CONTRAST = "half of what the column's sum over positive rows is above that over negative rows"
-# By whether the point is the incoming model's.
-CURVATURE = {
-    closing: f"second derivatives of the log-likelihood (X'WX) at {coefficients}: sums of products of two columns, "
-    "each row by the variance of its predicted outcome"
-    for closing, coefficients in ((False, "coefficients that this silo chose"), (True, "the coefficients received"))
+_AT = {False: "coefficients that this silo chose", True: "the coefficients received"}
+_EACH = {
+    True: "second derivatives of the log-likelihood (X'WX) at {}: sums of products of two columns, each row by the "
+    "variance of its predicted outcome",
+    False: "second derivatives of the sum of the rows' losses (X'WX) at {}: sums of products of two columns, each row "
+    "by the second derivative of its own loss",
 }
+# By whether the loss is a likelihood with its natural link, then by whether the point is the incoming model's.
+CURVATURE = {(natural, closing): _EACH[natural].format(_AT[closing]) for natural in _EACH for closing in _AT}
 RHS = (
     "the right-hand side (X'Wz) of the weighted least squares whose matrix is 'curvature': both together nearly give "
     "the coefficients of this silo alone"
 )
-VALUES = "minus the log-likelihood, up to a constant, at the coefficients received"
-GRADIENTS = "first derivatives of 'values': sums of products of the column with the residuals"
+EXTRAS = "each parameter beside the coefficients as this silo's own fit has it, times the number of its rows"
+VALUES = {
+    True: "minus the log-likelihood, up to a constant, at the coefficients received",
+    False: "the sum of the rows' losses, up to a constant, at the coefficients received",
+}
+GRADIENTS = {
+    True: "first derivatives of 'values': sums of products of the column with the residuals",
+    False: "first derivatives of 'values': sums of products of the column with the derivatives of the rows' losses",
+}
 CANDIDATE = "second derivatives as in 'curvature', at the second of the points received"

@@ -106,6 +106,15 @@ class Columns:
         return tuple(f"{name}[{level}]" for name, column in self.categories for level in column.levels[1:])
 
     @cached_property
+    def dummies_of(self) -> dict[str, tuple[int, ...]]:
+        """Positions in the design, the intercept at 0, of each category's levels after the first."""
+        found, at = {}, 1 + len(self.entering)
+        for name, column in self.categories:
+            found[name] = tuple(range(at, at + len(column.levels) - 1))
+            at += len(column.levels) - 1
+        return found
+
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """Names of the design's columns after the intercept: ``age``, ``sex[male]``, ``age[missing]``, ``product``."""
         flags = self._flags

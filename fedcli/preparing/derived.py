@@ -128,6 +128,11 @@ class Derived:
                 low, high = min(ends), max(ends)
         return low, high
 
+    @property
+    def origins(self) -> tuple[float, ...]:
+        """Where a product of 0 lies on the scale of each piece."""
+        return tuple((0.0 - middle) / half for middle, half in map(self._scale, self.patterns))
+
     def _scale(self, missing: frozenset[int]) -> tuple[float, float]:
         """Return middle and half of the piece's known part; of the whole column's when nothing is missing."""
         if len(missing) == len(self.factors):

@@ -16,14 +16,19 @@ from fedcli.errors import ContradictoryStudy, UnsupportedModel
 from fedcli.models import (
     bayesian,
     covariance,
+    cox,
     decomposition,
     discriminant_analysis,
     generalized,
     greedy,
+    huber,
     least_squares,
+    life_table,
     naive_bayes,
     ridge,
     sparse,
+    squared_hinge,
+    tweedie,
 )
 from fedcli.models.batch import Family
 from fedcli.models.elsewhere import why_not
@@ -31,7 +36,7 @@ from fedcli.models.registry import Estimator
 from fedcli.models.setting import Setting
 from fedcli.preparing.columns import Columns
 from fedcli.preparing.target import TargetScale
-from fedcli.study.document import ClassTarget, CountTarget, Study
+from fedcli.study.document import ClassTarget, CountTarget, NumberTarget, Study, SurvivalTarget
 
 # Parameters that steer scikit-learn's own optimiser: here the optimum is reached whatever they say.
 _SOLVER_ONLY = {"tol", "solver", "max_iter", "warm_start", "verbose", "n_jobs", "random_state", "copy_X", "dual"}
@@ -47,6 +52,11 @@ ESTIMATORS: dict[str, Estimator] = {
     **decomposition.ESTIMATORS,
     **covariance.ESTIMATORS,
     **generalized.ESTIMATORS,
+    **cox.ESTIMATORS,
+    **life_table.ESTIMATORS,
+    **tweedie.ESTIMATORS,
+    **huber.ESTIMATORS,
+    **squared_hinge.ESTIMATORS,
 }
 
 
@@ -107,6 +117,12 @@ def parameters(study: Study) -> dict[str, Any]:
         raise ContradictoryStudy(
             f"{name} chooses nothing by cross-validation", hint="remove cv from study.yaml, or name the class with CV"
         )
+    if study.target.type == "survival" and study.evaluation.holdout:
+        # Rows that are kept out for nothing would be a quiet loss of events.
+        raise ContradictoryStudy(
+            f"{name} has no figures of rows held out, and {study.evaluation.holdout:.0%} are to be held out",
+            hint="write evaluation: {holdout: 0} in study.yaml",
+        )
     values = dict(known.defaults)
     for key, value in study.model.params.items():
         if key in _SOLVER_ONLY and key not in known.defaults:
@@ -132,7 +148,25 @@ def parameters(study: Study) -> dict[str, Any]:
         named = ("uniform", "empirical") if isinstance(known.defaults.get(key), str) else ()
         if priors is not None and priors not in named:
             _check_priors(study, key, priors)
+    if isinstance(study.target, SurvivalTarget):
+        _check_times(study, study.target, values)
     return values
+
+
+def _check_times(study: Study, target: SurvivalTarget, values: dict[str, Any]) -> None:
+    """Check a grid of times against the agreed range, and what tells groups apart against the columns."""
+    low, high = target.range
+    if not all(low <= time <= high for time in values.get("grid") or ()):
+        raise ContradictoryStudy(
+            f"the grid reaches beyond the times' range, {low:g} to {high:g}",
+            hint="leave points out of grid, or widen the range, in study.yaml",
+        )
+    by = values.get("by")
+    if by is not None and (by not in study.categories or study.categories[by].impute is not None):
+        raise ContradictoryStudy(
+            f"by: {by} is not a category or boolean column of the features without imputation",
+            hint=f"name one of: {', '.join(study.categories)}" if study.categories else "leave by out",
+        )
 
 
 def _check_priors(study: Study, key: str, priors: Any) -> None:
@@ -152,6 +186,11 @@ def pool_rows(study: Study) -> float:
     return float(study.rules.max_rows * max(len(study.silos), study.rules.min_silos))
 
 
+def scale_of(study: Study) -> TargetScale:
+    """Return the target's reference scale; a model of the logarithm of a mean leaves the target as it is."""
+    return TargetScale() if estimator_of(study).deviance(parameters(study)) else TargetScale.of(study)
+
+
 def setting_of(study: Study, columns: Columns) -> Setting:
     """Return what a family may know of the study."""
     target, rules = study.target, study.rules
@@ -164,7 +203,7 @@ def setting_of(study: Study, columns: Columns) -> Setting:
         target=target.type,
         n_classes=target.n_classes if isinstance(target, ClassTarget) else 0,
         largest_y=target.range[1] if isinstance(target, CountTarget) else 1.0,
-        target_half=TargetScale.of(study).half,
+        target_half=scale_of(study).half,
         max_rows=rules.max_rows,
         pool_rows=pool_rows(study),
         largest_weight=study.weight.range[1] if study.weight else 1.0,
@@ -177,6 +216,9 @@ def setting_of(study: Study, columns: Columns) -> Setting:
         closing_trip=study.evaluation.closing_trip,
         folds=study.model.cv or 1,
         standardize=study.model.standardize,
+        first_time=target.range[0] if isinstance(target, SurvivalTarget) else 0.0,
+        dummies=columns.dummies_of,
+        target_range=target.range if isinstance(target, NumberTarget | CountTarget) else (0.0, 1.0),
     )
 
 

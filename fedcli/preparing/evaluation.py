@@ -13,21 +13,28 @@ import numpy as np
 from fedcli.fileformat.statistics import Block, FloatArray, Layout, Statistics, Total
 from fedcli.models.batch import Batch
 from fedcli.models.losses import Logistic, Poisson
+from fedcli.models.objective import AnyLoss
+from fedcli.models.tweedie import Tweedie
 
 KINDS = {
     "binary": ("n_samples", "n_positive", "log_loss", "brier"),
     "number": ("n_samples", "sum", "sum_squares", "squared_error"),
     "count": ("n_samples", "sum", "deviance"),
+    "accuracy": ("n_samples", "n_positive", "correct"),
+    "gamma": ("n_samples", "sum", "deviance"),
+    "tweedie": ("n_samples", "sum", "deviance"),
 }
 
 # The same for the person who must agree that they leave.
+_HOW_WELL = "how well the incoming model predicts rows that were not fitted: how many there are, "
 _SAYS = {
-    "binary": "how well the incoming model predicts rows that were not fitted: how many there are, how many are "
-    "positive, the sum of their log loss, and of squared errors of the probability (Brier)",
-    "number": "how well the incoming model predicts rows that were not fitted: how many there are, the sum of the "
-    "outcome, of its squares, and of squared errors",
-    "count": "how well the incoming model predicts rows that were not fitted: how many there are, the sum of the "
-    "outcome, and of the Poisson deviance",
+    "binary": _HOW_WELL + "how many are positive, the sum of their log loss, and of squared errors of the probability "
+    "(Brier)",
+    "number": _HOW_WELL + "the sum of the outcome, of its squares, and of squared errors",
+    "count": _HOW_WELL + "the sum of the outcome, and of the Poisson deviance",
+    "accuracy": _HOW_WELL + "how many are positive, and how many are predicted in their own class",
+    "gamma": _HOW_WELL + "the sum of the outcome, and of the gamma deviance",
+    "tweedie": _HOW_WELL + "the sum of the outcome, and of the Tweedie deviance",
 }
 
 # What `pooled_figures` may make of them.
@@ -35,6 +42,9 @@ FIGURES = {
     "binary": ("n_samples", "log_loss", "brier"),
     "number": ("n_samples", "rmse", "r2"),
     "count": ("n_samples", "mean_poisson_deviance"),
+    "accuracy": ("n_samples", "accuracy"),
+    "gamma": ("n_samples", "mean_gamma_deviance"),
+    "tweedie": ("n_samples", "mean_tweedie_deviance"),
 }
 
 
@@ -43,33 +53,47 @@ def evaluation_layout(kind: str, max_rows: float, largest: float) -> Layout:
     return Layout((Block("evaluation", (len(KINDS[kind]),), max_rows * largest, _SAYS[kind]),))
 
 
-def evaluate(kind: str, rows: Batch, coef: FloatArray, poisson: Poisson) -> Statistics:
+def evaluate(kind: str, rows: Batch, coef: FloatArray, loss: AnyLoss | None) -> Statistics:
     """Sum the figures of ``kind`` over rows held out.
 
     Parameters
     ----------
     kind : str
-        ``binary``, ``number`` or ``count``.
+        ``binary``, ``number``, ``count``, or the name of a deviance.
     rows : Batch
         On the reference scale.
     coef : ndarray of shape (n_columns,)
         On the reference scale.
-    poisson : Poisson
-        A count's loss.
+    loss : Loss or None
+        The model's own; used where a deviance measures it.
     """
     eta = rows.X @ coef + rows.offset
     n = float(len(rows.y))
     if kind == "binary":
-        loss = Logistic()
-        p = loss.mean(eta)
-        figures = [n, rows.y.sum(), loss.value(eta, rows.y).sum(), ((p - rows.y) ** 2).sum()]
+        logistic = Logistic()
+        p = logistic.mean(eta)
+        figures = [n, rows.y.sum(), logistic.value(eta, rows.y).sum(), ((p - rows.y) ** 2).sum()]
+    elif kind == "accuracy":
+        figures = [n, rows.y.sum(), ((eta > 0) == (rows.y > 0)).sum()]
     elif kind == "number":
         figures = [n, rows.y.sum(), (rows.y**2).sum(), ((rows.y - eta) ** 2).sum()]
     else:
-        positive = np.where(rows.y > 0, rows.y, 1.0)
-        saturated = np.where(rows.y > 0, rows.y - rows.y * np.log(positive), 0.0)
-        figures = [n, rows.y.sum(), 2.0 * (poisson.value(eta, rows.y) - saturated).sum()]
+        known = _deviance_loss(loss)
+        figures = [n, rows.y.sum(), 2.0 * (known.value(eta, rows.y) - known.saturated(rows.y)).sum()]
     return Statistics({"evaluation": np.array(figures, dtype=np.float64)})
+
+
+def largest_deviance(loss: AnyLoss | None, largest_eta: float) -> float:
+    """Return the largest deviance of one row."""
+    known = _deviance_loss(loss)
+    ends = [known.smallest_y, known.largest_y] if isinstance(known, Tweedie) else [known.largest_y]
+    return 4.0 * float(max(known.bounds(largest_eta)[0], np.abs(known.saturated(np.array(ends))).max()))
+
+
+def _deviance_loss(loss: AnyLoss | None) -> Poisson | Tweedie:
+    if not isinstance(loss, Poisson | Tweedie):
+        raise ValueError("this loss has no deviance")
+    return loss
 
 
 def pooled_figures(kind: str, total: Total, half: float) -> dict[str, float]:
@@ -80,8 +104,10 @@ def pooled_figures(kind: str, total: Total, half: float) -> dict[str, float]:
         return {"n_samples": 0.0}
     if kind == "binary":
         return {"n_samples": n, "log_loss": sums["log_loss"] / n, "brier": sums["brier"] / n}
-    if kind == "count":
-        return {"n_samples": n, "mean_poisson_deviance": sums["deviance"] / n}
+    if kind == "accuracy":
+        return {"n_samples": n, "accuracy": sums["correct"] / n}
+    if "deviance" in sums:
+        return {"n_samples": n, FIGURES[kind][-1]: sums["deviance"] / n}
     spread = sums["sum_squares"] - sums["sum"] ** 2 / n
     figures = {"n_samples": n, "rmse": half * float(np.sqrt(sums["squared_error"] / n))}
     if spread > 0:

@@ -6,8 +6,10 @@ files or screens. Internal.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 
 import numpy as np
@@ -77,30 +79,36 @@ class Grids:
         # One step alone is the whole group, which stands in `present` as well.
         return min((int(steps.min()) for steps in found if len(steps) > 1), default=None)
 
-    def bounds(self, place: int, present: int, counts: IntArray, mean: float) -> Bounds:
-        """Return what summed counts say of one number.
+    def bounds(self, place: int, present: int, counts: IntArray, sums: Fraction, squares: Fraction) -> Bounds:
+        """Return what sums say of one number.
 
         Parameters
         ----------
         place : int
             Its position in design order.
         present : int
-            Rows that have it.
+            Rows that have it, 1 at least.
         counts : ndarray of int of shape (size,)
             Of all numbers.
-        mean : float
-            Of the rows that have it, agreed units.
+        sums, squares : Fraction
+            Of the rows that have it, exact, reference scale.
         """
-        found = {j: Bounds(grid, present, counts[at], mean) for j, grid, at in self._slices()}
-        return found[place]
+        found = {j: (grid, counts[at]) for j, grid, at in self._slices()}
+        column, mean = self.columns.numbers[place][1], sums / present
+        variance = max(squares / present - mean * mean, Fraction(0))
+        return Bounds(
+            *(found[place][0], present, found[place][1]),
+            mean=float(Fraction(column.middle) + Fraction(column.half) * mean),
+            deviation=column.half * math.sqrt(variance),
+        )
 
     def median(self, place: int, total: Total) -> Quantile | None:
         """Return the pooled median of the number at ``place``, agreed units; None if no row has it."""
-        present, column = int(counted(total, "present")[place]), self.columns.numbers[place][1]
+        present = int(counted(total, "present")[place])
         if not present:
             return None
-        mean = column.middle + column.half * float(total["sums"][place]) / present
-        return self.bounds(place, present, counted(total, "below"), mean).quantile(0.5)
+        sums, squares = exact(total, "sums", place), exact(total, "squares", place)
+        return self.bounds(place, present, counted(total, "below"), sums, squares).quantile(0.5)
 
     def _slices(self) -> Iterator[tuple[int, Grid, slice]]:
         at = 0
@@ -113,3 +121,8 @@ def counted(total: Total, block: str) -> IntArray:
     """Return a block of counts as integers."""
     bits = total.fraction_bits[block]
     return np.array([int(q) >> bits for q in total.integers[block]], dtype=np.int64)
+
+
+def exact(total: Total, block: str, at: int) -> Fraction:
+    """Return one number of a block as it is."""
+    return Fraction(int(total.integers[block][at]), 1 << total.fraction_bits[block])

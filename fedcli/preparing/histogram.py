@@ -6,13 +6,17 @@ Knows nothing of studies, rows or files. Internal.
 A range is cut into equal bins. A silo joins neighbouring bins to runs, none of which is small, and shows counts at the
 edges of its runs only; at an edge inside a run it shows what surely lies below, and what may. Silos choose their runs
 by their own rows, and the sums of both counts still bound every cumulative count of the pool from both sides.
+
+Mean and deviation of the pool bound every quantile too, and better where hardly any bins are told apart.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
+from functools import cache, cached_property
+from itertools import combinations_with_replacement, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +27,10 @@ IntArray = NDArray[np.int64]
 
 # Number of rows, sum and sum of squares leave besides: three equations, which three unknown counts solve.
 _SOLVED = 3
+# How far rows are moved in search of other counts with the same three sums.
+_MOVED = 4
+# Rounding of mean and deviation, as a share of the range and of the deviation: a thousand times what was measured.
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -112,24 +120,77 @@ def runs(bins: IntArray, min_cell: int) -> list[int]:
 
     Notes
     -----
-    A run must not give its division away through the sums that leave besides, either: where its rows lie in three bins
-    or fewer and one of these is small, it goes on. Empty bins belong to a run like others, so that neither the smallest
-    nor the largest value shows; what is left at the end joins the run before.
+    A run must not give its division away through the sums that leave besides, either (`_may_stand`); if it would, it
+    goes on. What is left at the end joins the run before.
+
+    Empty bins before a run's first bin with rows, and behind its last, are a run of their own if that bin is large by
+    itself. Else they stay: a cut would say that somebody is in that very bin, and at an end of the range nobody beyond.
     """
-
-    def good(rows: IntArray) -> bool:
-        filled = rows[rows > 0]
-        return int(filled.sum()) >= min_cell and (len(filled) > _SOLVED or int(filled.min()) >= min_cell)
-
     cuts = [0]
     for edge in range(1, len(bins) + 1):
-        if bins[edge - 1] and good(bins[cuts[-1] : edge]):
+        if bins[edge - 1] and _may_stand(bins[cuts[-1] : edge], min_cell):
             cuts.append(edge)
-    while len(cuts) > 1:
+    standing = False
+    while len(cuts) > 1 and not standing:
         cuts.pop()
-        if good(bins[cuts[-1] :]):
-            break
-    return [*cuts, len(bins)]
+        standing = _may_stand(bins[cuts[-1] :], min_cell)
+    cuts.append(len(bins))
+    if not standing:
+        return cuts
+    for start, end in pairwise(tuple(cuts)):
+        first, last = start + np.flatnonzero(bins[start:end])[[0, -1]]
+        cuts += [int(first)] if bins[first] >= min_cell else []
+        cuts += [int(last) + 1] if bins[last] >= min_cell else []
+    return sorted(set(cuts))
+
+
+def _may_stand(run: IntArray, min_cell: int) -> bool:
+    """Return whether the number of rows, sum and sum of squares of a run may be known: no small bin follows from them.
+
+    A small bin follows where no more bins have rows than there are equations, for somebody who knows which; and where
+    no other counts have the same three sums.
+    """
+    filled = run[run > 0]
+    if int(filled.sum()) < min_cell or int(filled.min()) >= min_cell:
+        return int(filled.sum()) >= min_cell
+    return len(filled) > _SOLVED and _is_ambiguous(run)
+
+
+def _is_ambiguous(run: IntArray) -> bool:
+    """Return whether other counts surely have the same number of rows, sum and sum of squares.
+
+    Notes
+    -----
+    Values that are rounded more coarsely than bins are wide lie in every tenth bin, say; others are out of the question
+    for somebody who knows. So the smallest distance between two bins with rows is taken for that of neighbours.
+    """
+    places = np.flatnonzero(run)
+    gaps = np.diff(places)
+    at = np.concatenate([[0], np.cumsum(np.rint(gaps / gaps.min()).astype(np.int64))])
+    counts = np.zeros(at[-1] + 1, dtype=np.int64)
+    counts[at] = run[places]
+    for change in _changes():
+        if len(change) <= len(counts):
+            windows = np.lib.stride_tricks.sliding_window_view(counts, len(change))
+            if (windows >= -change).all(axis=1).any():
+                return True
+    return False
+
+
+@cache
+def _changes() -> tuple[IntArray, ...]:
+    """Return changes of neighbours' counts that keep all three sums.
+
+    They are the coefficients of ``(1 - x**a) (1 - x**b) (1 - x**c)``, which has 1 as a root three times: the answers to
+    the problem of Prouhet, Tarry and Escott for squares.
+    """
+    found = []
+    for steps in combinations_with_replacement(range(1, _MOVED + 1), 3):
+        change = np.ones(1, dtype=np.int64)
+        for step in steps:
+            change = np.convolve(change, np.array([1, *[0] * (step - 1), -1]))
+        found += [change, -change]
+    return tuple(found)
 
 
 @dataclass(frozen=True)
@@ -143,20 +204,25 @@ class Bounds:
         Rows with a value.
     counts : ndarray of int of shape (size,)
         The sum of what silos show.
-    mean : float
-        Of the same rows, exact: it says where between both bounds the estimate belongs.
+    mean, deviation : float
+        Of the same rows, exact; the deviation is divided by the rows. They bound every quantile besides, and the mean
+        says where between both bounds an estimate belongs.
     """
 
     grid: Grid
     present: int
     counts: IntArray
     mean: float
+    deviation: float
 
     @cached_property
     def below(self) -> tuple[IntArray, IntArray]:
         """Least and most rows below each edge, two arrays of shape (bins + 1,)."""
         middle = self.grid.bins - 1
-        least, most = self.counts[:middle], self.counts[middle:]
+        # Honest counts never fall; what a dishonest silo made of the sum must not turn an interval round.
+        counts = np.clip(self.counts, 0, self.present)
+        least = np.maximum.accumulate(counts[:middle])
+        most = np.maximum(np.maximum.accumulate(counts[middle:]), least)
         return np.concatenate([[0], least, [self.present]]), np.concatenate([[0], most, [self.present]])
 
     @cached_property
@@ -173,16 +239,46 @@ class Bounds:
         return np.asarray(least + min(max(share, 0.0), 1.0) * (most - least))
 
     def ranked(self, rank: int) -> Quantile:
-        """Bound the value that is ``rank`` from below: 1 is the smallest, ``present`` the largest."""
+        """Bound the value that is ``rank`` from below: 1 is the smallest, ``present`` the largest.
+
+        Notes
+        -----
+        An estimate between bounds of several bins keeps a quarter of the interval from either: rows that are not told
+        apart may lie at one end or the other, and what says at which is one number for all of them.
+        """
         least, most = self.below
-        edges = self.grid.edges
+        edges, whole = self.grid.edges, self.grid.whole
         first = max(int(np.searchsorted(most, rank, side="left")) - 1, 0)
         last = min(int(np.searchsorted(least, rank, side="left")), self.grid.bins)
         lower, upper = float(edges[first]), float(edges[last])
-        if self.grid.whole:
+        if whole:
             lower, upper = lower + 0.5, min(upper - 0.5, self.grid.high)
+        lower, upper = self._narrowed(rank, lower, upper)
         estimate = float(np.interp(rank - 0.5, self.estimated, edges))
-        return Quantile(min(max(estimate, lower), upper), lower, upper)
+        if last - first > 1:
+            margin = (upper - lower) // 4 if whole else (upper - lower) / 4
+            estimate = min(max(estimate, lower + margin), upper - margin)
+        return Quantile(_within(estimate, lower, upper, whole=whole), lower, upper)
+
+    def _narrowed(self, rank: int, lower: float, upper: float) -> tuple[float, float]:
+        """Narrow the bounds of a value by mean and deviation.
+
+        Notes
+        -----
+        Let the k = n - r + 1 values from rank r on lie d or more above the mean. The sum of all squares is least where
+        they are equal, and so are the others: ``n s**2 >= k d**2 + (k d)**2 / (r - 1)``. So d is at most
+        ``s sqrt((r - 1) / k)``, and from the other side alike.
+        """
+        n = self.present
+        down, up = math.sqrt((n - rank) / rank), math.sqrt((rank - 1) / (n - rank + 1))
+        ends = self.grid.low, self.grid.high
+        slack = _ROUNDING * (ends[1] - ends[0] + self.deviation) + 4 * math.ulp(max(map(abs, ends)))
+        low = self.mean - self.deviation * down - slack * (1 + down)
+        high = self.mean + self.deviation * up + slack * (1 + up)
+        if self.grid.whole:
+            low, high = math.ceil(low), math.floor(high)
+        narrow = max(lower, low), min(upper, high)
+        return narrow if narrow[0] <= narrow[1] else (lower, upper)
 
     def quantile(self, share: float) -> Quantile:
         """Bound a quantile as NumPy defines it by default (and R, as type 7); needs ``present`` of 1 at least."""
@@ -191,6 +287,21 @@ class Bounds:
         one, part = self.ranked(rank + 1), place - rank
         if not part:
             return one
-        two = self.ranked(rank + 2)
-        pairs = ((one.estimate, two.estimate), (one.lower, two.lower), (one.upper, two.upper))
-        return Quantile(*(a + (b - a) * part for a, b in pairs))
+        two, whole = self.ranked(rank + 2), self.grid.whole
+        estimate, lower, upper = (
+            a + (b - a) * part
+            for a, b in ((one.estimate, two.estimate), (one.lower, two.lower), (one.upper, two.upper))
+        )
+        if not whole:
+            # NumPy may round another way between the same two values; quarters of whole numbers are exact.
+            slack = 4 * math.ulp(max(abs(one.lower), abs(two.upper)))
+            lower, upper = max(lower - slack, one.lower), min(upper + slack, two.upper)
+        return Quantile(_within(estimate, lower, upper, whole=whole and math.floor(upper) >= lower), lower, upper)
+
+
+def _within(estimate: float, lower: float, upper: float, *, whole: bool) -> float:
+    """Return the estimate, whole where only whole numbers can be meant, between its bounds."""
+    if whole and lower < upper:
+        # Down from the middle between two, and what rounding makes of it: on every machine the same.
+        estimate, lower, upper = math.ceil(estimate - 0.5 - 1e-9), math.ceil(lower), math.floor(upper)
+    return float(min(max(estimate, lower), upper))

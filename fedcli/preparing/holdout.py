@@ -20,9 +20,7 @@ def row_hashes(rows: Rows, secret: bytes) -> NDArray[np.uint64]:
     Canonical form: the agreed columns in the study's order as big-endian float64 in agreed units (a missing value is
     one fixed NaN, a category its level's number), so that spelling, column order and locale of the file play no part.
     """
-    parts = [rows.numbers, rows.codes.astype(np.float64), rows.target[:, None]]
-    parts += [rows.offset[:, None], rows.weight[:, None]]
-    table = np.hstack(parts) + 0.0  # -0.0 and 0.0 are the same number
+    table = rows.table() + 0.0  # -0.0 and 0.0 are the same number
     table[np.isnan(table)] = np.nan
     width = table.shape[1] * 8
     data = table.astype(">f8").tobytes()
@@ -68,12 +66,17 @@ def folds_of(hashes: NDArray[np.uint64], n_folds: int, secret: bytes) -> NDArray
 
 def _of_each(hashes: NDArray[np.uint64], secret: bytes) -> NDArray[np.uint64]:
     """Return a hash of each row (n_rows,) that differs between equal rows."""
-    final = hashes.copy()
-    order = np.argsort(hashes, kind="stable")
+    ranked = np.sort(hashes)
+    several = np.unique(ranked[1:][ranked[1:] == ranked[:-1]])
+    del ranked
+    if not len(several):
+        return hashes
+    # Few tables have many equal rows: only these are ranked, for a large table's sake.
+    final, chosen = hashes.copy(), np.flatnonzero(np.isin(hashes, several))
+    order = chosen[np.argsort(hashes[chosen], kind="stable")]
     ranked = hashes[order]
-    starts = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]]) if len(ranked) else np.empty(0, dtype=np.int64)
-    first = np.repeat(starts, np.diff(np.r_[starts, len(ranked)]))
-    occurrence = np.arange(len(ranked)) - first
+    starts = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]])
+    occurrence = np.arange(len(ranked)) - np.repeat(starts, np.diff(np.r_[starts, len(ranked)]))
     for at in np.flatnonzero(occurrence):
         message = int(ranked[at]).to_bytes(8, "big") + int(occurrence[at]).to_bytes(8, "big")
         final[order[at]] = np.uint64(int.from_bytes(hmac.digest(secret, message, "sha256")[:8], "big"))

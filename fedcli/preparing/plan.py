@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,17 +17,18 @@ from fedcli.fileformat.statistics import FloatArray, Layout, State, Total
 from fedcli.models.batch import Batch, Family, Reason
 from fedcli.models.cavity import Cavity
 from fedcli.models.closed import Closed
-from fedcli.models.losses import Logistic, Poisson
+from fedcli.models.losses import Logistic
 from fedcli.models.moments import Grouping
+from fedcli.models.objective import AnyLoss
 from fedcli.preparing.columns import Columns
-from fedcli.preparing.estimators import family_of, pool_rows
-from fedcli.preparing.evaluation import FIGURES, evaluation_layout, pooled_figures
+from fedcli.preparing.estimators import estimator_of, family_of, parameters, scale_of
+from fedcli.preparing.evaluation import FIGURES, evaluation_layout, largest_deviance, pooled_figures
 from fedcli.preparing.preparation import Preparation, moments_layout
 from fedcli.preparing.profile import ProfileSums
 from fedcli.preparing.profile_table import profile_arrays
 from fedcli.preparing.rows import Rows
 from fedcli.preparing.target import TargetScale
-from fedcli.study.document import CountTarget, Study
+from fedcli.study.document import Study
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,11 @@ class Plan:
     def family(self) -> Family:
         """The family that fits the study's estimator."""
         return family_of(self.study, self.columns)
+
+    @cached_property
+    def parameters(self) -> dict[str, Any]:
+        """The estimator's parameters, defaults filled in."""
+        return parameters(self.study)
 
     @cached_property
     def profile(self) -> ProfileSums:
@@ -79,13 +86,21 @@ class Plan:
     @cached_property
     def target(self) -> TargetScale:
         """The target's reference scale."""
-        return TargetScale.of(self.study)
+        return scale_of(self.study)
 
     @property
-    def poisson(self) -> Poisson:
-        """The loss of a count target, bounded by what was agreed; any for others."""
-        largest_y = self.study.target.range[1] if isinstance(self.study.target, CountTarget) else 1.0
-        return Poisson(largest_y, pool_rows(self.study))
+    def loss(self) -> AnyLoss | None:
+        """The likelihood's loss, bounded by what was agreed; None for a closed form."""
+        return self.family.loss if isinstance(self.family, Cavity) else None
+
+    @property
+    def measured(self) -> str:
+        """The kind of figures that measure a model on rows held out: that of the outcome, or a deviance's name."""
+        return estimator_of(self.study).deviance(parameters(self.study)) or self.study.target.type
+
+    def predicted(self, eta: FloatArray) -> FloatArray:
+        """Return what is predicted of an outcome that is a number, in its own unit, from linear predictors."""
+        return self.target.middle + self.target.half * (eta if self.loss is None else self.loss.mean(eta))
 
     def layout(self, state: State) -> Layout:
         """Lay down the update that continues ``state``."""
@@ -95,7 +110,7 @@ class Plan:
             return moments_layout(self.columns, rules.max_rows) + fitted + self.profile.layout()
         layout = fitted
         if self.evaluated:
-            layout = layout + evaluation_layout(self.study.target.type, rules.max_rows, self._largest_term)
+            layout = layout + evaluation_layout(self.measured, rules.max_rows, self._largest_term)
         return layout
 
     def _weighted(self, layout: Layout) -> Layout:
@@ -108,18 +123,20 @@ class Plan:
     @property
     def evaluated(self) -> bool:
         """Whether later trips measure the incoming model on rows held out."""
-        return self.study.evaluation.holdout > 0 and self.family.linear and self.study.target.type in FIGURES
+        return self.study.evaluation.holdout > 0 and self.family.linear and self.measured in FIGURES
 
     @property
     def _largest_term(self) -> float:
         offset = max(map(abs, self.study.offset.interval)) if self.study.offset else 0.0
         eta = 2 * self.columns.n_columns * self.study.rules.max_coefficient + offset
-        kind = self.study.target.type
+        kind = self.measured
         if kind == "binary":
             return Logistic().bounds(eta)[0]
         if kind == "number":
             return (1.0 + eta) ** 2
-        return 4.0 * self.poisson.bounds(eta)[0]
+        if kind == "accuracy":
+            return 1.0
+        return largest_deviance(self.loss, eta)
 
     # ---- rows to matrices ------------------------------------------------------------------------------------------
 
@@ -132,11 +149,12 @@ class Plan:
         known to it. Summing over expanded columns there would cost rows per column and buy no trip.
         """
         X = self.columns.expanded(rows) if self.family.expanded else self.columns.matrix(rows, fill, modes)
-        return Batch(X, self.target.reference(rows.target), rows.offset, rows.weight, fold)
+        return Batch(X, self.target.reference(rows.target), rows.offset, rows.weight, fold, _times(rows))
 
     def later_batch(self, rows: Rows, preparation: Preparation) -> Batch:
         """Build a later trip's batch: the design with pooled imputation."""
-        return Batch(preparation.matrix(rows), self.target.reference(rows.target), rows.offset, rows.weight)
+        target = self.target.reference(rows.target)
+        return Batch(preparation.matrix(rows), target, rows.offset, rows.weight, times=_times(rows))
 
     # ---- at the coordinator ----------------------------------------------------------------------------------------
 
@@ -173,7 +191,7 @@ class Plan:
             rows = total["rows"] if "rows" in total else total["target"][:1]
             advanced = State(advanced.document, {**advanced.arrays, "n_samples": np.round(rows)})
         if "evaluation" in total:
-            figures = pooled_figures(self.study.target.type, total, self.target.half)
+            figures = pooled_figures(self.measured, total, self.target.half)
             names = ",".join(figures)
             return State(
                 {**advanced.document, "evaluated_round": state.document["round"], "evaluation": names},
@@ -201,3 +219,7 @@ class Plan:
         """
         coef = self.preparation(state).to_original(self.family.coefficients(state))
         return self.target.original(coef)
+
+
+def _times(rows: Rows) -> FloatArray | None:
+    return rows.times if rows.times.shape[1] else None

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fedcli.fileformat.statistics import Block, FloatArray, Layout, State, Statistics, Total
 from fedcli.preparing.columns import Columns
-from fedcli.preparing.grids import Grids
+from fedcli.preparing.grids import Grids, exact
 from fedcli.preparing.rows import Rows
 
 BoolArray = NDArray[np.bool_]
@@ -111,22 +111,18 @@ def _constant(mean: FloatArray, variance: FloatArray, n_rows: int) -> BoolArray:
     return np.asarray(variance <= np.maximum(largest, _ROUNDING))
 
 
-def _exact(total: Total, block: str, at: int) -> Fraction:
-    return Fraction(int(total.integers[block][at]), 1 << total.fraction_bits[block])
-
-
 def _fill(columns: Columns, total: Total) -> FloatArray:
     """Return what imputes each number (n_numbers,), reference scale: its pooled mean where nothing else is agreed."""
     fill, grids = np.zeros(len(columns.numbers)), Grids(columns)
     for j, (_, column) in enumerate(columns.numbers):
-        present = _exact(total, "present", j)
+        present = exact(total, "present", j)
         if column.fill is not None:
             fill[j] = (column.fill - column.middle) / column.half
         elif column.impute == "median":
             median = grids.median(j, total)
             fill[j] = (median.estimate - column.middle) / column.half if median else 0.0
         elif present:
-            fill[j] = float(_exact(total, "sums", j) / present)
+            fill[j] = float(exact(total, "sums", j) / present)
     return fill
 
 
@@ -162,7 +158,7 @@ def _moments_of_design(
         variances[at] = max(float(second / n_rows - mean * mean), 0.0)
 
     for at, j in enumerate(columns.entering):
-        present, sums, squares = (_exact(total, block, j) for block in ("present", "sums", "squares"))
+        present, sums, squares = (exact(total, block, j) for block in ("present", "sums", "squares"))
         column = columns.numbers[j][1]
         own_mean = column.impute == "mean" and present
         filled = sums / present if own_mean else Fraction(float(fill[j]))
@@ -173,7 +169,7 @@ def _moments_of_design(
     for derived in columns.derived:
         parts = []
         for a, b in derived.affine(original, modes):
-            counts = (_exact(total, block, piece) for block in ("present", "sums", "squares"))
+            counts = (exact(total, block, piece) for block in ("present", "sums", "squares"))
             parts.append((Fraction(a), Fraction(b), *counts))
             piece += 1
         if derived.scaled:

@@ -4,7 +4,8 @@ Owns these blocks: their layout, a batch's sums, and what a silo does to its own
 of files, rounds or screens, nor of what is made of the pooled sums (`profile_table`). Internal.
 
 All are unweighted sums over training rows. What the moments of trip 1 carry of all rows is not sent again: blocks whose
-names begin with ``positive.`` are the same over positive rows, and negative is the total less positive.
+names begin with ``positive.``, or ``class1.`` and so on, are the same over the rows of one class; the first class is
+the total less all others.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from fedcli.preparing.grids import Grids, counted
 from fedcli.preparing.histogram import IntArray
 from fedcli.preparing.preparation import count_levels, levels_form, settle_moments, sum_moments
 from fedcli.preparing.rows import Rows
-from fedcli.study.document import BinaryTarget
+from fedcli.study.document import ClassTarget
 
 POSITIVE = "positive."
 
@@ -50,9 +51,19 @@ class ProfileSums:
 
     @property
     def by_target(self) -> bool:
-        """Whether positive rows are summed apart."""
+        """Whether the rows of each class are summed apart."""
         study = self.columns.study
-        return study.profile is not None and study.profile.by_target and isinstance(study.target, BinaryTarget)
+        return study.profile is not None and study.profile.by_target and isinstance(study.target, ClassTarget)
+
+    @cached_property
+    def apart(self) -> tuple[tuple[str, int], ...]:
+        """Of each class but the first, how its blocks' names begin, and its number."""
+        target = self.columns.study.target
+        if not self.by_target or not isinstance(target, ClassTarget):
+            return ()
+        if target.type == "binary":
+            return ((POSITIVE, 1),)
+        return tuple((f"class{code}.", code) for code in range(1, target.n_classes))
 
     @property
     def correlation(self) -> bool:
@@ -75,19 +86,18 @@ class ProfileSums:
         below += "and at most"
         below += f"; two counts are equal or at least {rules.min_cell} rows apart" if rules.min_cell > 1 else ""
         each, edges = "one per number column", self._edges
-        blocks = []
-        if self.by_target:
-            levels = sum(len(column.levels) + 1 for _, column in self.columns.categories)
+        blocks, levels = [], sum(len(column.levels) + 1 for _, column in self.columns.categories)
+        for prefix, _ in self.apart:
             blocks += [
-                Block(f"{POSITIVE}rows", (1,), most, "how many rows there are"),
-                Block(f"{POSITIVE}present", (n_numbers,), most, "the same as 'present'", each),
-                Block(f"{POSITIVE}sums", (n_numbers,), most, "the same as 'sums'", each),
-                Block(f"{POSITIVE}squares", (n_numbers,), most, "the same as 'squares'", each),
-                Block(f"{POSITIVE}levels", (levels,), most, "the same as 'levels'", levels_form(self.columns)),
+                Block(f"{prefix}rows", (1,), most, "how many rows there are"),
+                Block(f"{prefix}present", (n_numbers,), most, "the same as 'present'", each),
+                Block(f"{prefix}sums", (n_numbers,), most, "the same as 'sums'", each),
+                Block(f"{prefix}squares", (n_numbers,), most, "the same as 'squares'", each),
+                Block(f"{prefix}levels", (levels,), most, "the same as 'levels'", levels_form(self.columns)),
             ]
         blocks.append(Block("below", (self.grids.size,), most, below, edges))
-        if self.by_target:
-            blocks.append(Block(f"{POSITIVE}below", (self.grids.size,), most, "the same as 'below'", edges))
+        for prefix, _ in self.apart:
+            blocks.append(Block(f"{prefix}below", (self.grids.size,), most, "the same as 'below'", edges))
         if self.products:
             n = 1 + len(self.columns.expanded_names)
             says = "for each pair of columns, and each with itself, the sum of their product, for correlations"
@@ -121,14 +131,13 @@ class ProfileSums:
         """
         arrays: dict[str, FloatArray] = {}
         groups = {"": rows}
-        if self.by_target:
-            positive = rows.take(rows.target > 0)
-            groups[POSITIVE] = positive
-            numbers = positive.numbers[:, self.columns.number_order]
+        for prefix, code in self.apart:
+            group = groups[prefix] = rows.take(rows.target == code)
+            numbers = group.numbers[:, self.columns.number_order]
             z = (numbers - self.columns.middle) / self.columns.half - moments[: numbers.shape[1]]
-            found = {"rows": np.array([float(len(positive))])} | sum_moments(z)
-            found["levels"] = count_levels(positive, self.columns)
-            arrays |= {POSITIVE + name: array for name, array in found.items() if array.size}
+            found = {"rows": np.array([float(len(group))])} | sum_moments(z)
+            found["levels"] = count_levels(group, self.columns)
+            arrays |= {prefix + name: array for name, array in found.items() if array.size}
         if self.grids.size:
             arrays |= {f"{name}below": self.grids.count(group) for name, group in groups.items()}
         if self.products:
@@ -138,8 +147,8 @@ class ProfileSums:
 
     def settle(self, total: Total, moments: FloatArray, products: FloatArray) -> Total:
         """At a silo, before its total leaves: carry sums to the common origin, and leave small groups out."""
-        if self.by_target:
-            total = settle_moments(total, moments[: len(self.columns.numbers)], prefix=POSITIVE)
+        for prefix, _ in self.apart:
+            total = settle_moments(total, moments[: len(self.columns.numbers)], prefix=prefix)
         integers = dict(total.integers)
         if self.grids.size:
             integers |= self._shown(total)
@@ -151,25 +160,26 @@ class ProfileSums:
         """Return the smallest difference between counts in bins that differ, of any group; None where none do."""
         n_numbers = len(self.columns.numbers)
         present, below = counted(total, "present")[:n_numbers], counted(total, "below")
-        groups = [(present, below)]
-        if self.by_target:
-            apart, counts = counted(total, f"{POSITIVE}present"), counted(total, f"{POSITIVE}below")
-            groups = [(apart, counts), (present - apart, below - counts)]
+        groups = []
+        for prefix, _ in self.apart:
+            apart, counts = counted(total, f"{prefix}present"), counted(total, f"{prefix}below")
+            groups.append((apart, counts))
+            present, below = present - apart, below - counts
+        groups.append((present, below))
         steps = (self.grids.smallest_step(*group) for group in groups)
         return min((step for step in steps if step is not None), default=None)
 
     def _shown(self, total: Total) -> dict[str, NDArray[np.object_]]:
-        """Return what may leave of the counts in bins: positive and negative rows each in runs of their own."""
+        """Return what may leave of the counts in bins: the rows of each class in runs of their own."""
         min_cell, n_numbers = self.columns.study.rules.min_cell, len(self.columns.numbers)
         present, below = counted(total, "present")[:n_numbers], counted(total, "below")
-        if not self.by_target:
-            return {"below": _grid_units(total, "below", self.grids.shown(present, below, min_cell))}
-        apart, counts = counted(total, f"{POSITIVE}present"), counted(total, f"{POSITIVE}below")
-        positive = self.grids.shown(apart, counts, min_cell)
-        both = positive + self.grids.shown(present - apart, below - counts, min_cell)
-        return {
-            name: _grid_units(total, name, said) for name, said in (("below", both), (f"{POSITIVE}below", positive))
-        }
+        said: dict[str, IntArray] = {}
+        for prefix, _ in self.apart:
+            group, counts = counted(total, f"{prefix}present"), counted(total, f"{prefix}below")
+            said[f"{prefix}below"] = self.grids.shown(group, counts, min_cell)
+            present, below = present - group, below - counts
+        said["below"] = self.grids.shown(present, below, min_cell) + sum(said.values())
+        return {name: _grid_units(total, name, counts) for name, counts in said.items()}
 
 
 def _grid_units(total: Total, block: str, counts: IntArray) -> NDArray[np.object_]:

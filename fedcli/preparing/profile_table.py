@@ -16,10 +16,10 @@ import numpy as np
 
 from fedcli.fileformat.statistics import FloatArray, Total
 from fedcli.models.exact import covariance
-from fedcli.preparing.grids import counted
+from fedcli.preparing.grids import counted, exact
 from fedcli.preparing.histogram import Bounds, IntArray
 from fedcli.preparing.preparation import BoolArray, Preparation
-from fedcli.preparing.profile import POSITIVE, ProfileSums
+from fedcli.preparing.profile import ProfileSums
 
 PREFIX = "profile."
 SMALL, HIDDEN = -1.0, -2.0
@@ -58,7 +58,7 @@ def profile_arrays(
 def profile_shapes(sums: ProfileSums) -> dict[str, tuple[int | None, ...]]:
     """Return the shapes of `profile_arrays`."""
     columns = sums.columns
-    groups, numbers, width = 1 + 2 * sums.by_target, len(columns.numbers), columns.n_columns - 1
+    groups, numbers, width = _n_groups(sums), len(columns.numbers), columns.n_columns - 1
     shapes: dict[str, tuple[int | None, ...]] = {}
     if sums.grids.medians:
         shapes["medians"] = (len(sums.grids.medians), 3)
@@ -91,7 +91,7 @@ def _described(sums: ProfileSums, total: Total) -> dict[str, FloatArray]:
             mean[g, j] = float(Fraction(middle) + Fraction(half) * first / int(n))
             if n > 1:
                 deviation[g, j] = half * math.sqrt(max((second - first * first / int(n)) / int(n - 1), Fraction(0)))
-            points[g, j] = _points(sums.grids.bounds(j, int(n), below[g], mean[g, j]))
+            points[g, j] = _points(sums.grids.bounds(j, int(n), below[g], first, second))
         present[:, j], missing[:, j] = cells.T
     levels, at = _groups(sums, total, "levels"), 0
     for _, category in columns.categories:
@@ -116,7 +116,7 @@ def protect(counts: IntArray, min_cell: int) -> FloatArray:
     Parameters
     ----------
     counts : ndarray of shape (n_groups, n_lines)
-        All rows, negative rows, positive rows (or all rows alone); the lines add up to each group.
+        All rows, then the rows of each class (or all rows alone); the lines add up to each group.
     min_cell : int
 
     Notes
@@ -139,25 +139,27 @@ def protect(counts: IntArray, min_cell: int) -> FloatArray:
     return said
 
 
+def _n_groups(sums: ProfileSums) -> int:
+    return 2 + len(sums.apart) if sums.apart else 1
+
+
 def _groups(sums: ProfileSums, total: Total, block: str) -> IntArray:
-    """Return a block of counts of all rows, negative rows and positive rows (of all alone): (n_groups, size)."""
+    """Return a block of counts of all rows, then of each class (of all alone): (n_groups, size)."""
     if block not in total:
-        return np.zeros((1 + 2 * sums.by_target, 0), dtype=np.int64)
+        return np.zeros((_n_groups(sums), 0), dtype=np.int64)
     every = counted(total, block)
-    if not sums.by_target:
+    if not sums.apart:
         return every[None]
-    positive = counted(total, POSITIVE + block)
-    every = every[: len(positive)]  # the moments of all rows also hold derived columns
-    return np.stack([every, every - positive, positive])
+    classes = [counted(total, prefix + block) for prefix, _ in sums.apart]
+    every = every[: len(classes[0])]  # the moments of all rows also hold derived columns
+    return np.stack([every, every - np.sum(classes, axis=0), *classes])
 
 
 def _exact(sums: ProfileSums, total: Total, block: str, group: int, at: int) -> Fraction:
-    def of(name: str) -> Fraction:
-        return Fraction(int(total.integers[name][at]), 1 << total.fraction_bits[name])
-
     if group == 0:
-        return of(block)
-    return of(POSITIVE + block) if group == 2 else of(block) - of(POSITIVE + block)
+        return exact(total, block, at)
+    classes = [exact(total, prefix + block, at) for prefix, _ in sums.apart]
+    return classes[group - 2] if group > 1 else exact(total, block, at) - sum(classes, Fraction(0))
 
 
 def _points(bounds: Bounds) -> list[tuple[float, float, float]]:

@@ -5,6 +5,7 @@ Owns the dataclass. Knows nothing of files, local names or units: all that is be
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,11 +25,14 @@ class Rows:
     codes : ndarray of int32 of shape (n_rows, n_category_columns)
         Index of the level in the study's order; -1 where missing.
     target : ndarray of shape (n_rows,)
-        0 or 1 for a binary target, else the number in its agreed unit. Never missing.
+        0 or 1 for a binary target and for whether an event happened, else the number in its agreed unit. Never missing.
     offset : ndarray of shape (n_rows,)
         On the scale of the linear predictor (the logarithm already taken); zeros when the study has none.
     weight : ndarray of shape (n_rows,)
         Sample weights; ones when the study has none.
+    times : ndarray of shape (n_rows, n_time_columns)
+        Of a survival target: until when each row was seen and, if the study has that column, from when on. No columns
+        for other targets, which is what None becomes.
     """
 
     numbers: FloatArray
@@ -36,10 +40,48 @@ class Rows:
     target: FloatArray
     offset: FloatArray
     weight: FloatArray
+    times: FloatArray = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        if self.times is None:
+            object.__setattr__(self, "times", np.empty((len(self.target), 0)))
 
     def __len__(self) -> int:
         return int(self.target.shape[0])
 
     def take(self, index: NDArray[np.bool_] | NDArray[np.int64] | slice) -> Rows:
         """Return the rows at ``index`` (a mask, positions or a slice)."""
-        return Rows(self.numbers[index], self.codes[index], self.target[index], self.offset[index], self.weight[index])
+        return Rows(
+            self.numbers[index],
+            self.codes[index],
+            self.target[index],
+            self.offset[index],
+            self.weight[index],
+            self.times[index],
+        )
+
+    @classmethod
+    def together(cls, batches: Sequence[Rows]) -> Rows:
+        """Return the rows of several batches as one."""
+        if len(batches) == 1:
+            return batches[0]
+        return cls(
+            np.concatenate([rows.numbers for rows in batches]),
+            np.concatenate([rows.codes for rows in batches]),
+            np.concatenate([rows.target for rows in batches]),
+            np.concatenate([rows.offset for rows in batches]),
+            np.concatenate([rows.weight for rows in batches]),
+            np.concatenate([rows.times for rows in batches]),
+        )
+
+    def table(self) -> FloatArray:
+        """Return everything as float64 (n_rows, n): numbers, codes, target, offset, weight, times."""
+        beside = np.stack([self.target, self.offset, self.weight], axis=1)
+        return np.hstack([self.numbers, self.codes.astype(np.float64), beside, self.times])
+
+    @classmethod
+    def from_table(cls, table: FloatArray, n_numbers: int, n_codes: int) -> Rows:
+        """Return the rows of a `table`."""
+        at = n_numbers + n_codes
+        codes = table[:, n_numbers:at].astype(np.int32)
+        return cls(table[:, :n_numbers], codes, table[:, at], table[:, at + 1], table[:, at + 2], table[:, at + 3 :])

@@ -72,16 +72,18 @@ def _check_evaluation(plan: Plan, state: State) -> None:
     names, figures = state.document.get("evaluation", ""), state.arrays.get("evaluation", np.empty(0))
     good = isinstance(names, str) and figures.ndim == 1
     listed = names.split(",") if good and names else []
-    good &= len(listed) == len(figures) and set(listed) <= set(FIGURES.get(plan.study.target.type, ()))
+    good &= len(listed) == len(figures) and set(listed) <= set(FIGURES.get(plan.measured, ()))
     good &= type(state.document.get("evaluated_round", 0)) is int
     if not good:
         raise BadTensors("the model's figures of held-out rows are not those that the study makes", hint=_HINT)
 
 
-def _is_curvature(matrix: FloatArray) -> bool:
-    """Whether a matrix can be a sum of convex losses' second derivatives: symmetric, and nowhere clearly below 0."""
+def _is_curvature(matrix: FloatArray, *, convex: bool) -> bool:
+    """Whether a matrix can be a sum of losses' second derivatives: symmetric, of convex ones never clearly below 0."""
     if not np.array_equal(matrix, matrix.T):
         return False
+    if not convex:
+        return True
     diagonal = np.diagonal(matrix)
     if diagonal.min() < 0:
         return False
@@ -101,13 +103,13 @@ def _check_ranges(plan: Plan, state: State) -> None:
     counts = [arrays[name][0] for name in ("preparation.n_samples", "n_samples") if name in arrays]
     good &= all(1 <= count <= 2**53 and count == int(count) for count in counts)
     if isinstance(plan.family, Cavity):
-        box = plan.family.box * (1 + 1e-9)
-        points = [arrays["coef"], *arrays.get("candidates", np.empty((0, len(box))))]
-        good &= all(bool((np.abs(point) <= box).all()) for point in points)
-        good &= arrays.get("candidates", np.empty((0, len(box)))).shape[0] <= 1
+        none = np.empty((0, len(arrays["coef"])))
+        points = [arrays["coef"], *arrays.get("candidates", none)]
+        good &= all(plan.family.box.holds(point) for point in points)
+        good &= arrays.get("candidates", none).shape[0] <= 1
         taken = arrays["taken"][0] if "taken" in arrays else 0.0
         good &= bool((arrays["penalty"] >= 0).all()) and bool((arrays["steps"] >= 0).all())
-        good &= "curvature" not in arrays or _is_curvature(arrays["curvature"])
+        good &= "curvature" not in arrays or _is_curvature(arrays["curvature"], convex=plan.family.loss.convex)
         good &= taken == 0 or (taken == 1 and arrays.get("parent.candidates", np.empty((0, 0))).shape[0] == 1)
     if not good:
         raise BadTensors("the model holds numbers that no study of this agreement can reach", hint=_HINT)

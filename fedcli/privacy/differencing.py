@@ -26,6 +26,10 @@ class Difference:
         """Rows that are in one of the two only."""
         return self.added + self.removed
 
+    def shows_few_in_all(self, least: int) -> bool:
+        """Return whether some rows differ, and of those new and of those gone there are fewer than ``least`` each."""
+        return self.size > 0 and max(self.added, self.removed) < least
+
     def shows_few(self, least: int) -> bool:
         """Return whether the rows new, or the rows gone, are some but fewer than ``least``."""
         return 0 < self.added < least or 0 < self.removed < least
@@ -44,14 +48,41 @@ def compare(now: NDArray[np.uint64], then: NDArray[np.uint64]) -> Difference:
     >>> compare(np.array([1, 2, 2], np.uint64), np.array([2, 3], np.uint64))
     Difference(added=2, removed=1)
     """
-    together = np.concatenate([now, then])
-    if not len(together):
-        return Difference(0, 0)
-    order = np.argsort(together, kind="stable")
-    ranked = together[order]
-    sign = np.where(order < len(now), 1, -1)
-    surplus = np.add.reduceat(sign, np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]]))
-    return Difference(int(surplus[surplus > 0].sum()), int(-surplus[surplus < 0].sum()))
+    return compare_sorted(np.sort(now), [np.sort(then)])
+
+
+def compare_sorted(now: NDArray[np.uint64], then: Iterable[NDArray[np.uint64]]) -> Difference:
+    """Compare as `compare` does, with little memory beyond ``now``.
+
+    Parameters
+    ----------
+    now : ndarray of uint64
+        Ascending.
+    then : iterable of ndarray of uint64
+        Ascending in all, in portions.
+    """
+    common = total = 0
+    # Equal hashes may be cut apart between two portions: the last one waits for its equals.
+    waiting, count = np.uint64(0), 0
+    for portion in then:
+        if not len(portion):
+            continue
+        total += len(portion)
+        values, counts = np.unique(portion, return_counts=True)
+        if count and values[0] == waiting:
+            counts[0] += count
+        elif count:
+            common += min(count, _count(now, waiting))
+        waiting, count = values[-1], int(counts[-1])
+        here = np.searchsorted(now, values[:-1], side="right") - np.searchsorted(now, values[:-1], side="left")
+        common += int(np.minimum(counts[:-1], here).sum())
+    if count:
+        common += min(count, _count(now, waiting))
+    return Difference(len(now) - common, total - common)
+
+
+def _count(ranked: NDArray[np.uint64], value: np.uint64) -> int:
+    return int(np.searchsorted(ranked, value, side="right") - np.searchsorted(ranked, value, side="left"))
 
 
 def nearest(differences: Iterable[Difference]) -> Difference | None:

@@ -67,10 +67,20 @@ class Levels:
 
 @dataclass(frozen=True)
 class Largest:
-    """The share of one row in a column's sum, at most: ``share`` of what ``column`` adds up to."""
+    """The share of one row in one sum: ``share`` of what ``column`` adds up to.
+
+    ``of`` says which sum, ``among`` which rows: empty for all.
+    """
 
     column: str
     share: float
+    of: str = "sum"
+    among: str = ""
+
+    @property
+    def says(self) -> str:
+        """The sum in words: ``the sum of 'income' among 'sex = male'``."""
+        return f"the {self.of} of '{self.column}'" + (f" among '{self.among}'" if self.among else "")
 
 
 @dataclass(frozen=True)
@@ -124,6 +134,7 @@ def examine(
     largest_share: float | None = None,
     merged: tuple[Merged, ...] = (),
     smallest_group: Cell | None = None,
+    at_risk: int | None = None,
 ) -> Disclosure:
     """Test an update that the coordinator will be able to read singly.
 
@@ -144,11 +155,13 @@ def examine(
     levels : mapping of str to int
         How many levels each category has by the agreement.
     shares : sequence of Largest
-        One per column.
+        The largest of each column and kind of sum.
     merged : tuple of Merged
         What was done to the levels before ``cells`` were counted.
     smallest_group : Cell, optional
         The group of fewest rows whose products of columns are summed apart from those of others.
+    at_risk : int, optional
+        Of a survival study: rows that were at risk at some event. The others are in no sum.
 
     Returns
     -------
@@ -168,6 +181,14 @@ def examine(
                 f"the weights of {n_rows:,} training rows are worth {effective_rows:.1f} equal rows, "
                 f"the study requires at least {min_rows:,}: a few rows carry nearly all the weight",
                 hint="check the weight column; ask the coordinator whether this silo should take part",
+            )
+        )
+    elif at_risk is not None and at_risk < min_rows:
+        problems.append(
+            TooFewRows(
+                f"{at_risk:,} of {n_rows:,} training rows were at risk at an event, the study requires at least "
+                f"{min_rows:,}: no other row is in any sum",
+                hint="ask the coordinator whether this silo should take part (rules.min_rows)",
             )
         )
     if min(n_rows, effective_rows) < rows_per_column * n_columns:
@@ -190,6 +211,16 @@ def examine(
                 "rules.rows_per_column knowingly, in a new study",
             )
         )
+    elif at_risk is not None and at_risk < rows_per_column * n_columns:
+        problems.append(
+            TooManyColumns(
+                f"{at_risk:,} training rows that were at risk at an event for {n_columns} columns, the study requires "
+                f"{rows_per_column:g} per column ({rows_per_column * n_columns:,.0f}): from fewer, sums of products "
+                "can give single rows back",
+                hint="ask the coordinator to leave columns out or to lower rules.rows_per_column knowingly, in a new "
+                "study",
+            )
+        )
     worth_rows = min(n_rows, effective_rows)
     if parameters_per_row is not None and n_coefficients > parameters_per_row * worth_rows:
         problems.append(
@@ -205,10 +236,10 @@ def examine(
         # The share itself would say more of that row than its column does.
         problems.append(
             DominantRow(
-                f"one row makes more than {largest_share:.0%} of what the sum of '{largest.column}' holds, "
-                "the most that the study allows",
-                hint=f"look for a mistake in the largest values of '{largest.column}'; if they are right, ask the "
-                "coordinator to leave the column out or to raise rules.largest_share, in a new study",
+                f"one row makes more than {largest_share:.0%} of {largest.says}, counted from an end, the middle or "
+                "the zero of the range, or from the mean; that is the most that the study allows",
+                hint=f"look for a mistake in the values of '{largest.column}' that lie far from all others; if they "
+                "are right, ask the coordinator for a narrower range with outside: clip, in a new study",
             )
         )
     filled = [cell for cell in cells if cell.count > 0]

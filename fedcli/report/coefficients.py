@@ -10,6 +10,7 @@ from typing import Any
 
 from fedcli.fileformat.statistics import FloatArray, State
 from fedcli.models.closed import fitted_attributes
+from fedcli.preparing.estimators import estimator_of
 from fedcli.preparing.plan import Plan
 from fedcli.study.document import BinaryTarget, Category, CategoryTarget
 
@@ -29,7 +30,7 @@ class CoefficientTable:
     coefficients : dict of str to float, or of str to such dicts
         ``age``, ``sex[male]``, ``chol[missing]``, ``age by sex[male]``: per unit of the column as agreed in the study.
         Of several outputs one dict per class. Empty for a model without coefficients.
-    intercept : float, or dict of str to float
+    intercept : float, or dict of str to float; None for a model that has none
     n_samples, trips : int
     attributes : dict of str to list
         What else the estimator has learnt, by scikit-learn's names, on the prepared columns in ``columns``' order.
@@ -40,7 +41,7 @@ class CoefficientTable:
     estimator: str
     classes: tuple[str | int | float, ...]
     coefficients: Coefficients | dict[str, Coefficients]
-    intercept: float | Coefficients
+    intercept: float | Coefficients | None
     n_samples: int
     trips: int
     attributes: dict[str, Any] = field(default_factory=dict)
@@ -53,6 +54,8 @@ class CoefficientTable:
         """
         if not self.coefficients:
             return [line for name, value in self.attributes.items() for line in _entries(f"{name}_", value)]
+        if self.intercept is None:
+            return list(self.coefficients.items())  # type: ignore[arg-type]
         if not isinstance(self.intercept, dict):
             return [("intercept", self.intercept), *self.coefficients.items()]
         found = []
@@ -77,11 +80,12 @@ def coefficient_table(plan: Plan, state: State) -> CoefficientTable:
     """Form the table of a final model: the features in the study's order, then missing indicators and derived terms."""
     labels = class_labels(plan)
     coefficients: Coefficients | dict[str, Coefficients] = {}
-    intercept: float | Coefficients = 0.0
+    intercept: float | Coefficients | None = 0.0
     if plan.family.linear:
         values = plan.coefficients(state)
         if values.ndim == 1:
-            coefficients, intercept = _ordered(plan, values), float(values[0])
+            coefficients = _ordered(plan, values)
+            intercept = float(values[0]) if estimator_of(plan.study).intercept else None
         else:
             coefficients = {str(label): _ordered(plan, row) for label, row in zip(labels, values, strict=True)}
             intercept = {str(label): float(row[0]) for label, row in zip(labels, values, strict=True)}

@@ -74,10 +74,15 @@ def new_estimator(study: Study, labels: tuple[Any, ...] = (), **more: Any) -> An
     Raises
     ------
     UnsupportedModel
-        The installed scikit-learn lacks the class.
+        The class is fedcli's own, or the installed scikit-learn lacks it.
     """
     name, known = study.model.estimator, estimator_of(study)
-    cls = getattr(importlib.import_module(known.module), name, None) if known.module else None
+    if not known.module:
+        raise UnsupportedModel(
+            f"scikit-learn has no class for {name}, which is fedcli's own",
+            hint="export what it has learnt: --format json or csv",
+        )
+    cls = getattr(importlib.import_module(known.module), name, None)
     if cls is None:
         raise UnsupportedModel(f"the installed scikit-learn has no {name}", hint="upgrade scikit-learn")
     given = {key: value for key, value in parameters(study).items() if key in study.model.params}

@@ -19,13 +19,16 @@ from numpy.typing import NDArray
 
 from fedcli.fileformat.statistics import FloatArray, State
 from fedcli.models.closed import fitted_attributes
+from fedcli.models.cox import ProportionalHazards
+from fedcli.models.life_table import LifeTable
 from fedcli.preparing.estimators import estimator_of
 from fedcli.preparing.plan import Plan
 from fedcli.preparing.rows import Rows
 from fedcli.report.coefficients import class_labels, coefficient_table
 from fedcli.report.estimator import new_estimator, standardised_coefficients
+from fedcli.report.pooled_survival import PooledSurvival, pooled_hazards
 from fedcli.report.transformers import Transformers
-from fedcli.study.document import ClassTarget, CountTarget, NoTarget
+from fedcli.study.document import ClassTarget, NoTarget
 
 _NOTHING = 1e-10
 
@@ -150,12 +153,17 @@ def _fit(plan: Plan, X: FloatArray, rows: list[Rows], folds: NDArray[np.int64] |
     weight = np.concatenate([r.weight for r in rows])
     offset = np.concatenate([r.offset for r in rows])
     study = plan.study
+    if isinstance(plan.family, ProportionalHazards):
+        return pooled_hazards(X, rows, plan.family.loss, plan.family.penalty)
+    if isinstance(plan.family, LifeTable):
+        return PooledSurvival.of(plan.family, X, rows)
     estimator = new_estimator(study, **estimator_of(study).tight)
-    if isinstance(study.target, CountTarget):
-        # An offset is scikit-learn's weighted fit of rates; its alpha is then per unit of exposure, ours per row.
-        exposure = np.exp(offset)
-        estimator.set_params(alpha=estimator.alpha * weight.sum() / (weight * exposure).sum())
-        y, weight = y / exposure, weight * exposure
+    if study.offset is not None:
+        # With a log link an offset is scikit-learn's weighted fit of rates; its alpha is then per unit of that weight.
+        exposure, power = np.exp(offset), getattr(plan.loss, "power", 1.0)
+        rated = weight * exposure ** (2.0 - power)
+        estimator.set_params(alpha=estimator.alpha * weight.sum() / rated.sum())
+        y, weight = y / exposure, rated
     elif isinstance(study.target, ClassTarget):
         y = y.astype(np.int64)
     if folds is not None:

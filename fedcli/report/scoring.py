@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from fedcli.errors import UnsupportedModel
 from fedcli.fileformat.statistics import FloatArray, State
 from fedcli.models.losses import Logistic
 from fedcli.preparing.estimators import estimator_of
@@ -29,6 +30,8 @@ def headings(plan: Plan) -> list[str]:
         return [] if plan.family.linear else list(_output_names(plan))
     if kind == "binary":
         return ["prediction", "probability"] if _has_probabilities(plan) else ["prediction"]
+    if kind == "survival":
+        return ["linear predictor", "relative hazard"]
     if kind == "category" and _has_probabilities(plan):
         return ["prediction", *(f"probability of {label}" for label in labels)]
     return ["prediction"]
@@ -38,11 +41,16 @@ def scorer(plan: Plan, state: State) -> Score:
     """Return what scores a batch of rows: one list of values for each, empty text where a row lacks something."""
     if plan.family.linear and state.arrays["coef"].ndim == 1 and plan.study.target.type != "none":
         return _linear(plan, state)
+    if not estimator_of(plan.study).module:
+        raise UnsupportedModel(
+            f"{plan.study.model.estimator} describes groups and says nothing of single rows",
+            hint="its table is in: fedcli export",
+        )
     return _by_estimator(plan, state)
 
 
 def _linear(plan: Plan, state: State) -> Score:
-    preparation, coef, labels = plan.preparation(state), state.arrays["coef"], class_labels(plan)
+    preparation, coef, labels = plan.preparation(state), plan.family.coefficients(state), class_labels(plan)
     probable = _has_probabilities(plan)
 
     def score(rows: Rows) -> list[list[object]]:
@@ -55,11 +63,18 @@ def _linear(plan: Plan, state: State) -> Score:
             ]
         if labels:
             return [[labels[int(e > 0)]] if not np.isnan(e) else [""] for e in eta]
-        if plan.study.target.type == "count":
-            return [[repr(float(mean))] for mean in plan.poisson.mean(eta)]
-        return [[repr(float(v))] for v in plan.target.middle + plan.target.half * eta]
+        if plan.study.target.type == "survival":
+            with np.errstate(over="ignore"):
+                hazard = np.exp(eta)
+            return [[*map(_spelt, pair)] for pair in zip(eta.tolist(), hazard.tolist(), strict=True)]
+        return [[repr(float(v))] for v in plan.predicted(eta)]
 
     return score
+
+
+def _spelt(value: float) -> object:
+    """Return a number's text, nothing where a row lacks something."""
+    return "" if np.isnan(value) else repr(value)
 
 
 def _by_estimator(plan: Plan, state: State) -> Score:

@@ -225,7 +225,7 @@ class Sheet:
         yield ""
         yield "TESTS"
         for test in self.tests:
-            yield from _wrapped(f"  {test.outcome:<8}  ", f"{test.rule}: required {test.required}; here {test.found}")
+            yield from _wrapped(f"  {test.outcome:<10}  ", f"{test.rule}: required {test.required}; here {test.found}")
         if self.warnings:
             yield ""
             yield "TO BE KNOWN"

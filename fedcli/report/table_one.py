@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fedcli.fileformat.statistics import FloatArray, State
 from fedcli.preparing.plan import Plan
 from fedcli.preparing.profile_table import COMBINATION, CONSTANT, PREFIX, SMALL
-from fedcli.report.coefficients import class_labels
+from fedcli.study.document import CategoryTarget, ClassTarget
 
 # A number of rows; "<5" where it is small; None where it would give a small one away.
 Count = int | str | None
@@ -32,22 +32,29 @@ class Point:
 
 
 @dataclass(frozen=True)
+class Interval:
+    """Where the lowest or the highest value surely lies: one row's, so that nothing between is likelier."""
+
+    lower: float
+    upper: float
+
+
+@dataclass(frozen=True)
 class NumberGroup:
     """A number column in one group of rows; None where no row has a value or the group is not shown.
 
-    ``deviation`` is that of a sample (divided by one less than the rows); ``lowest`` and ``highest`` are known to their
-    intervals only.
+    ``deviation`` is that of a sample (divided by one less than the rows).
     """
 
     present: Count
     missing: Count
     mean: float | None
     deviation: float | None
-    lowest: Point | None
+    lowest: Interval | None
     q1: Point | None
     median: Point | None
     q3: Point | None
-    highest: Point | None
+    highest: Interval | None
 
 
 @dataclass(frozen=True)
@@ -137,12 +144,20 @@ def _rows(arrays: dict[str, FloatArray]) -> list[FloatArray]:
 
 
 def _groups(plan: Plan, arrays: dict[str, FloatArray]) -> tuple[tuple[str, Count], ...]:
-    names = ["all"]
-    if plan.profile.by_target:
-        column, labels = plan.study.target.column, class_labels(plan)
-        names += [f"{column} {label}" for label in labels]
     k = plan.study.rules.min_cell
-    return tuple((name, _count(rows, k)) for name, rows in zip(names, arrays["rows"], strict=True))
+    return tuple((name, _count(rows, k)) for name, rows in zip(group_names(plan), arrays["rows"], strict=True))
+
+
+def group_names(plan: Plan) -> tuple[str, ...]:
+    """Name the table's groups: all, and each class by the outcome's values that make it."""
+    target = plan.study.target
+    if not plan.profile.by_target or not isinstance(target, ClassTarget):
+        return ("all",)
+    if not isinstance(target, CategoryTarget):
+        classes = [", ".join(map(str, values)) for values in (target.negative, target.positive)]
+    else:
+        classes = list(target.levels)
+    return ("all", *(f"{target.column} {values}" for values in classes))
 
 
 def _columns(plan: Plan, arrays: dict[str, FloatArray]) -> tuple[Described, ...]:
@@ -151,15 +166,19 @@ def _columns(plan: Plan, arrays: dict[str, FloatArray]) -> tuple[Described, ...]
     for j, (name, column) in enumerate(plan.columns.numbers):
         numbers = []
         for g in groups:
-            present, points = arrays["present"][g, j], [_point(row) for row in arrays["points"][g, j]]
-            shown: list[Point | None] = [*points] if present > 0 else [None] * len(points)
+            present, points = arrays["present"][g, j], arrays["points"][g, j]
+            lowest, q1, median, q3, highest = (_point(row) if present > 0 else None for row in points)
             numbers.append(
                 NumberGroup(
-                    _count(present, k),
-                    _count(arrays["missing"][g, j], k),
-                    float(arrays["mean"][g, j]) if present > 0 else None,
-                    float(arrays["deviation"][g, j]) if present > 1 else None,
-                    *shown,
+                    present=_count(present, k),
+                    missing=_count(arrays["missing"][g, j], k),
+                    mean=float(arrays["mean"][g, j]) if present > 0 else None,
+                    deviation=float(arrays["deviation"][g, j]) if present > 1 else None,
+                    lowest=_interval(lowest),
+                    q1=q1,
+                    median=median,
+                    q3=q3,
+                    highest=_interval(highest),
                 )
             )
         unit = f"{column.scale} since {column.since}" if column.type == "date" else column.unit
@@ -195,3 +214,7 @@ def _count(value: float, min_cell: int) -> Count:
 
 def _point(row: FloatArray) -> Point:
     return Point(*(float(value) for value in row))
+
+
+def _interval(point: Point | None) -> Interval | None:
+    return None if point is None else Interval(point.lower, point.upper)

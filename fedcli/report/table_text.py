@@ -1,6 +1,7 @@
 """Table 1 as text, Markdown and JSON.
 
-Owns the layout: which lines, how many digits, what stands below. Knows nothing of sums, files or screens. Internal.
+Owns which lines there are, how many digits, and what stands below. Knows nothing of how lines are folded
+(`table_layout`), of sums, files or screens. Internal.
 """
 
 from __future__ import annotations
@@ -8,35 +9,61 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
-from fedcli.report.table_one import CategoryGroup, Correlation, Count, Described, NumberGroup, Point, TableOne
+from fedcli.report.table_layout import Line, in_columns, in_one_block
+from fedcli.report.table_one import (
+    CategoryGroup,
+    Correlation,
+    Count,
+    Described,
+    Interval,
+    NumberGroup,
+    Point,
+    TableOne,
+)
 
-Line = tuple[str, ...]
 # A correlation matrix of more columns does not fit a terminal: the strongest pairs are shown instead.
 _WIDEST = 12
 _STRONGEST = 10
 _NONE = "-"
 
 
-def as_text(table: TableOne) -> str:
-    """Lay the table out for a terminal; the columns are as wide as their widest cell."""
-    parts = [_aligned(lines) for _, lines in _sections(table, matrix=len(_correlated(table)) <= _WIDEST)]
-    return "\n\n".join([*parts, "\n".join(_remarks(table))]).rstrip() + "\n"
+def as_text(table: TableOne, *, width: int | None = None) -> str:
+    """Lay the table out for a terminal.
+
+    Parameters
+    ----------
+    table : TableOne
+    width : int, optional
+        Most characters of a line. Where columns find no room side by side, each number of a cell gets a line of its
+        own; where they still find none, some stand below the others. Without it lines are as long as they need to be.
+    """
+    parts, single = [], False
+    for (_, lines), (_, narrow) in zip(_sections(table), _sections(table, single=True), strict=True):
+        folds = width is not None and not in_one_block(lines, width)
+        parts.append(in_columns(narrow if folds else lines, width))
+        single |= folds and narrow != lines
+    remarks = _remarks(table, single=single)
+    if width is not None:
+        remarks = [textwrap.fill(line, width, subsequent_indent="  ", break_on_hyphens=False) for line in remarks]
+    return "\n\n".join([*parts, "\n".join(remarks)]).rstrip() + "\n"
 
 
 def as_markdown(table: TableOne) -> str:
     """Write the table for a document."""
     out = [f"# {_escaped(table.title or table.study)}", ""]
-    for title, lines in _sections(table, matrix=True):
+    for title, lines in _sections(table, whole_matrix=True):
         head, *body = lines
         out += [f"## {title}", "", f"|{'|'.join(f' {_escaped(cell)} ' for cell in head)}|"]
         out.append("|---|" + "---:|" * (len(head) - 1))
         for line in body:
             label = _escaped(line[0].strip())
             indent = "&nbsp;&nbsp;" if line[0].startswith(" ") else ""
-            out.append(f"| {indent}{label} |{''.join(f' {_escaped(cell)} |' for cell in _padded(line, len(head))[1:])}")
+            cells = [*line[1:], *[""] * (len(head) - len(line))]
+            out.append(f"| {indent}{label} |{''.join(f' {_escaped(cell)} |' for cell in cells)}")
         out.append("")
     return "\n".join([*out, *(f"- {line}" for line in _remarks(table))]).rstrip() + "\n"
 
@@ -56,33 +83,32 @@ def as_json(table: TableOne) -> str:
     return json.dumps({"schema": 1, **as_document(table)}, indent=2, allow_nan=False) + "\n"
 
 
-def _sections(table: TableOne, *, matrix: bool) -> list[tuple[str, list[Line]]]:
+def _sections(table: TableOne, *, whole_matrix: bool = False, single: bool = False) -> list[tuple[str, list[Line]]]:
+    """Return titles and lines; with ``single`` a cell of the table holds one number and its bounds."""
     found: list[tuple[str, list[Line]]] = []
     if table.groups:
         lines: list[Line] = [("", *(name for name, _ in table.groups))]
         lines.append(("rows", *(_number_of(rows) for _, rows in table.groups)))
         for column in table.columns:
-            lines += _described(column, [rows for _, rows in table.groups])
+            lines += _described(column, [rows for _, rows in table.groups], single=single)
         found.append(("Rows and columns", lines))
     if table.correlation is not None:
+        matrix = whole_matrix or len(table.correlation.columns) <= _WIDEST
         found.append(("Correlation of the imputed columns", _correlations(table.correlation, matrix=matrix)))
     return found
 
 
-def _described(column: Described, rows: Sequence[Count]) -> list[Line]:
-    heading = f"{column.name}, {column.unit}" if column.unit else column.name
+def _described(column: Described, rows: Sequence[Count], *, single: bool) -> list[Line]:
+    lines: list[Line] = [(f"{column.name}, {column.unit}" if column.unit else column.name,)]
     numbers = [group for group in column.groups if isinstance(group, NumberGroup)]
     if numbers:
         digits = _digits(numbers[0].deviation)
-        lines: list[Line] = [(heading,)]
-        lines.append(("  mean (sd)", *(_mean(group, digits) for group in numbers)))
-        lines.append(("  median [q1, q3]", *(_quartiles(group, digits) for group in numbers)))
-        bounds = [_bounds(group, digits) for group in numbers]
-        lines += [("    within", *bounds)] if any(bounds) else []
+        lines += _one_by_one(numbers, digits) if single else _together(numbers, digits)
+        lines += _end("lowest", [group.lowest for group in numbers], digits, single=single)
+        lines += _end("highest", [group.highest for group in numbers], digits, single=single)
         missing = [group.missing for group in numbers]
     else:
         levels = [group for group in column.groups if isinstance(group, CategoryGroup)]
-        lines = [(heading,)]
         lines += [
             (f"  {name}", *(_share(group.levels[name], _with_level(group)) for group in levels))
             for name in levels[0].levels
@@ -93,13 +119,40 @@ def _described(column: Described, rows: Sequence[Count]) -> list[Line]:
     return lines
 
 
+def _together(numbers: Sequence[NumberGroup], digits: int) -> list[Line]:
+    lines: list[Line] = [("  mean (sd)", *(_mean(group, digits) for group in numbers))]
+    lines.append(("  median [q1, q3]", *(_quartiles(group, digits) for group in numbers)))
+    bounds = [_bounds(group, digits) for group in numbers]
+    return [*lines, ("    within", *bounds)] if any(bounds) else lines
+
+
+def _one_by_one(numbers: Sequence[NumberGroup], digits: int) -> list[Line]:
+    def quartile(point: Point | None) -> str:
+        if point is None:
+            return _NONE
+        return _estimate(point, digits) + (f" {_bound(point, digits)}" if point.error else "")
+
+    return [
+        ("  mean", *(_rounded(group.mean, digits) for group in numbers)),
+        ("  sd", *(_rounded(group.deviation, digits) for group in numbers)),
+        ("  q1", *(quartile(group.q1) for group in numbers)),
+        ("  median", *(quartile(group.median) for group in numbers)),
+        ("  q3", *(quartile(group.q3) for group in numbers)),
+    ]
+
+
+def _end(name: str, found: Sequence[Interval | None], digits: int, *, single: bool) -> list[Line]:
+    said = [_interval(interval, digits) for interval in found]
+    if all(len(ends) < 2 for ends in said):
+        return [(f"  {name}", *(ends[0] for ends in said))]
+    if single:
+        return [(f"  {name} from", *(ends[0] for ends in said)), ("    to", *(ends[-1] for ends in said))]
+    return [(f"  {name} in", *(" to ".join(ends) for ends in said))]
+
+
 def _with_level(group: CategoryGroup) -> Count:
     counts = [count for count in group.levels.values() if isinstance(count, int)]
     return sum(counts) if len(counts) == len(group.levels) else None
-
-
-def _correlated(table: TableOne) -> Sequence[str]:
-    return table.correlation.columns if table.correlation is not None else ()
 
 
 def _correlations(found: Correlation, *, matrix: bool) -> list[Line]:
@@ -123,15 +176,18 @@ def _correlations(found: Correlation, *, matrix: bool) -> list[Line]:
     return lines + [(f"  {found.columns[j]}, {found.columns[i]}", r(v)) for i, j, v in known[:_STRONGEST]]
 
 
-def _remarks(table: TableOne) -> list[str]:
+def _remarks(table: TableOne, *, single: bool = False) -> list[str]:
     lines = []
     for filled in table.medians:
-        point, digits = filled.value, _digits(filled.value.upper - filled.value.lower)
-        bounds = f"which lies from {point.lower:.6g} to {point.upper:.6g}" if point.error else "which is exact"
-        value = f"{point.estimate:.{digits + 2}f}"
+        point = filled.value
+        digits = _digits(point.upper - point.lower) + 2
+        ends = " to ".join(_interval(Interval(point.lower, point.upper), digits))
+        bounds = f"which lies from {ends}" if point.error else "which is exact"
+        value = _shortest(point.estimate, digits)
         lines.append(f"{filled.name}: missing values are filled with the pooled median {value}, {bounds}")
     if table.groups:
-        lines.append("within: how far each quantile may be from what is printed; without it, all are exact")
+        mark = "±" if single else "within"
+        lines.append(f"{mark}: how far each quantile may be from what is printed; without it, all are exact")
         small = [cell for column in table.columns for group in column.groups for cell in _counts(group)]
         if any(isinstance(cell, str) for cell in small):
             lines.append("<: a count too small to show; with it, '-' stands for counts from which it would follow")
@@ -145,10 +201,12 @@ def _counts(group: NumberGroup | CategoryGroup) -> list[Count]:
 
 
 def _mean(group: NumberGroup, digits: int) -> str:
-    if group.mean is None:
-        return _NONE
-    deviation = "" if group.deviation is None else f" ({group.deviation:,.{digits}f})"
-    return f"{_positive_zero(group.mean, digits):,.{digits}f}{deviation}"
+    deviation = "" if group.deviation is None else f" ({_rounded(group.deviation, digits)})"
+    return f"{_rounded(group.mean, digits)}{deviation}"
+
+
+def _rounded(value: float | None, digits: int) -> str:
+    return _NONE if value is None else f"{_positive_zero(value, digits):,.{digits}f}"
 
 
 def _quartiles(group: NumberGroup, digits: int) -> str:
@@ -160,8 +218,8 @@ def _quartiles(group: NumberGroup, digits: int) -> str:
 
 def _estimate(point: Point, digits: int) -> str:
     if not point.error:
-        return f"{_positive_zero(point.estimate, 6):,.6f}".rstrip("0").rstrip(".")
-    return f"{_positive_zero(point.estimate, digits):,.{digits}f}"
+        return _shortest(point.estimate, 6)
+    return _rounded(point.estimate, digits)
 
 
 def _bounds(group: NumberGroup, digits: int) -> str:
@@ -184,6 +242,24 @@ def _bound(point: Point, digits: int) -> str:
     return f"±{steps / 10**digits:,.{digits}f}"
 
 
+def _interval(found: Interval | None, digits: int) -> tuple[str, ...]:
+    """Return both ends of an interval, rounded outwards, or the one number that it holds."""
+    if found is None:
+        return (_NONE,)
+    if found.lower == found.upper:
+        return (_shortest(found.lower, 6),)
+    # The slack is for bounds that are decimal fractions, which are no floats.
+    lower = math.floor(found.lower * 10**digits + 1e-6) / 10**digits
+    upper = math.ceil(found.upper * 10**digits - 1e-6) / 10**digits
+    return _shortest(lower, digits), _shortest(upper, digits)
+
+
+def _shortest(value: float, digits: int) -> str:
+    """Return a number without zeros at its end."""
+    text = f"{_positive_zero(value, digits):,.{digits}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
 def _digits(spread: float | None) -> int:
     """Return how many decimals show a column whose values differ by about ``spread``."""
     return min(max(2 - math.ceil(math.log10(spread)), 0), 9) if spread else 1
@@ -202,22 +278,6 @@ def _share(count: Count, whole: Count) -> str:
     if isinstance(count, int) and isinstance(whole, int) and whole:
         return f"{shown} ({100 * count / whole:.1f}%)"
     return shown
-
-
-def _padded(line: Line, width: int) -> Line:
-    return (*line, *([""] * (width - len(line))))
-
-
-def _aligned(lines: Sequence[Line]) -> str:
-    width = max(map(len, lines))
-    cells = [_padded(line, width) for line in lines]
-    # A heading stands alone in its line and may be wider than the labels.
-    wide = [max((len(line[k]) for line in cells if k or any(line[1:])), default=0) for k in range(width)]
-    out = []
-    for label, *values in cells:
-        right = [f"{cell:>{w}}" for cell, w in zip(values, wide[1:], strict=True)]
-        out.append("  ".join([f"{label:<{wide[0]}}", *right]).rstrip())
-    return "\n".join(out)
 
 
 def _escaped(text: str) -> str:

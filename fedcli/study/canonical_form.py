@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from fedcli.errors import BadDocument
+from fedcli.study.contradictions import ALREADY_SIGNED
 from fedcli.study.document import Study
 
 # Sections whose order counts: it is the order of the coefficients.
@@ -33,6 +34,8 @@ def to_json(study: Study) -> dict[str, Any]:
 def from_json(obj: object) -> Study:
     """Read the frozen form back, strictly: only what `to_json` writes is accepted.
 
+    What `contradictions` names is not refused: it was signed before drafts that hold it were.
+
     Raises
     ------
     BadDocument
@@ -40,7 +43,7 @@ def from_json(obj: object) -> Study:
     """
     hint = "ask the coordinator for the study file again; it was not written by 'fedcli study freeze'"
     try:
-        study = Study.model_validate(_by_name(obj))
+        study = Study.model_validate(_by_name(obj), context=ALREADY_SIGNED)
     except ValidationError as exc:
         place = ".".join(str(part) for part in exc.errors()[0]["loc"]) or "the whole"
         raise BadDocument(f"the frozen study breaks its schema at {place}", hint=hint) from exc

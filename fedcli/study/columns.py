@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from fedcli.study.part import Cells, Part, Range, as_cell, check_range
+from fedcli.study.part import Cells, Part, Range, as_level, as_levels, check_range
 
 ISO_DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 _DAYS_OF_A_YEAR = 365.25
@@ -203,7 +203,7 @@ class Category(Part):
     @field_validator("fill_value", mode="before")
     @classmethod
     def _fill_as_text(cls, value: Any) -> Any:
-        return value if value is None else _text(value)
+        return value if value is None else as_level(value)
 
     @property
     def agreed(self) -> tuple[str, ...]:
@@ -250,7 +250,7 @@ class CategoryColumn(Category):
         rest = {key: item for key, item in value.items() if key != "reference"}
         if not isinstance(rest.get("levels"), (list, tuple)):
             return rest
-        levels, first = [_text(v) for v in rest["levels"]], _text(value["reference"])
+        levels, first = as_levels(rest["levels"], ("levels",)), as_level(value["reference"], ("reference",))
         if first not in levels:
             raise ValueError(f"the reference '{first}' is no level: {', '.join(levels)}")
         return {**rest, "levels": (first, *(level for level in levels if level != first))}
@@ -258,12 +258,12 @@ class CategoryColumn(Category):
     @field_validator("levels", mode="before")
     @classmethod
     def _as_text(cls, value: Any) -> Any:
-        return tuple(_text(v) for v in value) if isinstance(value, (list, tuple)) else value
+        return as_levels(value)
 
     @field_validator("other", mode="before")
     @classmethod
     def _other_as_text(cls, value: Any) -> Any:
-        return value if value is None else _text(value)
+        return value if value is None else as_level(value)
 
     @field_validator("levels")
     @classmethod
@@ -304,11 +304,6 @@ class BooleanColumn(Category):
 NumberFeature = NumberColumn | CountColumn | DateColumn
 CategoryFeature = CategoryColumn | BooleanColumn
 Feature = Annotated[NumberFeature | CategoryFeature, Field(discriminator="type")]
-
-
-def _text(value: Any) -> Any:
-    value = as_cell(value)
-    return value if isinstance(value, str) else str(value)
 
 
 def _check_fill(wanted: bool, given: bool, way: str, example: str) -> None:

@@ -10,7 +10,7 @@ import math
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from fedcli.study.columns import (
     BooleanColumn,
@@ -24,8 +24,19 @@ from fedcli.study.columns import (
     NumberColumn,
     NumberFeature,
 )
+from fedcli.study.contradictions import ALREADY_SIGNED, contradictions
 from fedcli.study.part import Cell, Part, Range, check_range, settled
-from fedcli.study.targets import BinaryTarget, CategoryTarget, ClassTarget, CountTarget, NoTarget, NumberTarget, Target
+from fedcli.study.targets import (
+    BinaryTarget,
+    CategoryTarget,
+    ClassTarget,
+    CountTarget,
+    NoTarget,
+    NumberTarget,
+    SurvivalTarget,
+    Target,
+    TimeColumn,
+)
 from fedcli.study.terms import Interaction, Log, Spline, Term, check_terms
 
 __all__ = [
@@ -56,8 +67,10 @@ __all__ = [
     "Rules",
     "Spline",
     "Study",
+    "SurvivalTarget",
     "Target",
     "Term",
+    "TimeColumn",
     "Weight",
     "valid_name",
 ]
@@ -103,7 +116,7 @@ class Weight(Part):
         return self
 
 
-Role = BinaryTarget | CategoryTarget | NumberTarget | CountTarget | Offset | Weight
+Role = BinaryTarget | CategoryTarget | NumberTarget | CountTarget | SurvivalTarget | TimeColumn | Offset | Weight
 
 
 class Model(Part):
@@ -153,11 +166,16 @@ PRESETS: dict[str, dict[str, int | float]] = {
 }
 
 
+# What an agreement means that says nothing of it; measured, see ``docs/decisions.md``.
+LARGEST_SHARE = 0.85
+
+
 class Rules(Part):
     """What every silo agrees to enforce, and when the study stops.
 
     ``preset`` gives the values of rules that are not written out; the frozen form holds the values too, so that nobody
-    has to know what a name meant. ``largest_share`` bounds one row's part of a column's sum.
+    has to know what a name meant. ``largest_share`` bounds one row's part of a column's sums; None bounds nothing, as
+    in studies frozen before there was the rule. Where a ``study.yaml`` is silent, reading it writes `LARGEST_SHARE`.
     """
 
     LATER = frozenset({"preset", "parameters_per_row", "max_levels", "levels_per_row", "largest_share"})
@@ -196,8 +214,8 @@ class Evaluation(Part):
 class Profile(Part):
     """What trip 1 counts about the columns, for the pooled table ("Table 1"); it costs no trip.
 
-    ``bins`` is how many equal parts of each agreed range are told apart at most, ``by_target`` whether a binary
-    outcome's two groups are described apart, ``correlation`` whether products of all columns are summed too.
+    ``bins`` is how many equal parts of each agreed range are told apart at most, ``by_target`` whether the classes
+    of an outcome that has some are described apart, ``correlation`` whether products of all columns are summed too.
     """
 
     bins: Literal[8, 16, 32, 64, 128, 256, 512, 1024] = 64
@@ -233,7 +251,7 @@ class Study(Part):
     coordinator: Member | None = None
 
     @model_validator(mode="after")
-    def _columns_once(self) -> Self:
+    def _consistent(self, info: ValidationInfo) -> Self:
         others = [part.column for part in self.roles]
         for column in others:
             if column in self.features or others.count(column) > 1:
@@ -244,17 +262,23 @@ class Study(Part):
         if self.coordinator is not None and self.coordinator.name in names:
             raise ValueError(f"'{self.coordinator.name}' is both coordinator and silo")
         check_terms(self.terms, self.features)
+        if info.context is not ALREADY_SIGNED:
+            for problem in contradictions(self.features, self.target):
+                raise problem
         return self
 
     @property
     def roles(self) -> tuple[Role, ...]:
-        """The parts that name a column beside the features: outcome, offset, weight, as far as there are any."""
+        """The parts that name a column beside the features: outcome, its times, offset, weight, if there are any."""
         target = None if isinstance(self.target, NoTarget) else self.target
-        return tuple(part for part in (target, self.offset, self.weight) if part is not None)
+        return tuple(part for part in (target, *self.times, self.offset, self.weight) if part is not None)
 
-    def part(
-        self, column: str
-    ) -> Feature | BinaryTarget | CategoryTarget | NumberTarget | CountTarget | Offset | Weight:
+    @property
+    def times(self) -> tuple[TimeColumn, ...]:
+        """The columns of times of a survival target; none of any other."""
+        return self.target.times if isinstance(self.target, SurvivalTarget) else ()
+
+    def part(self, column: str) -> Feature | Role:
         """Return what the study says of a column, whatever its role.
 
         Raises

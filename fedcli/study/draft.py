@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from fedcli.study.document import Rules
+from fedcli.study.document import LARGEST_SHARE, Rules
 from fedcli.study.yaml import comment, scalar
 
 # A key with its value: YAML, or the items of a list in YAML.
@@ -85,6 +85,7 @@ _RULES = {
     "min_rows": "a silo with fewer rows cannot take part",
     "min_cell": "no group of rows smaller than this may show; empty groups pass",
     "rows_per_column": "rows that a silo needs for each coefficient; below it sums could give back single rows",
+    "largest_share": "one row may have at most this part of a column's sum or sum of squares",
     "max_rows": "most rows of one silo; fixes how finely sums are written",
     "min_silos": "fewest silos that may be added up",
     "max_rounds": "stop after so many trips, finished or not",
@@ -277,7 +278,7 @@ def _folded(key: str, pairs: Sequence[Pair], words: str = "") -> list[str]:
 
 
 def _rules() -> list[str]:
-    defaults = Rules()
+    defaults = Rules(largest_share=LARGEST_SHARE)
     lines = []
     for key, words in _RULES.items():
         value = getattr(defaults, key)

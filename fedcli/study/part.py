@@ -38,13 +38,41 @@ def _as_cells(value: Any) -> Any:
     return tuple(as_cell(v) for v in values)
 
 
+def as_levels(values: Any, path: tuple[str | int, ...] = ()) -> Any:
+    """Return the names of levels as text; what is no list is left to be refused.
+
+    Raises
+    ------
+    Placed
+        One is null, a list or a section.
+    """
+    if not isinstance(values, (list, tuple)):
+        return values
+    return tuple(as_level(value, (*path, i)) for i, value in enumerate(values))
+
+
+def as_level(value: Any, path: tuple[str | int, ...] = ()) -> str:
+    """Return the name of a level as text.
+
+    Raises
+    ------
+    Placed
+        It is null, a list or a section.
+    """
+    if value is None:
+        raise Placed(path, 'null is no level: put the word in quotes if it is one, "null" or "None"')
+    if isinstance(value, (list, tuple, dict)):
+        raise Placed(path, "a level is text or a number")
+    return str(as_cell(value))
+
+
 Cells = Annotated[tuple[Cell, ...], BeforeValidator(_as_cells)]
 
 
 class Placed(ValueError):
-    """What is wrong with one part, found by a part above it: ``path`` says where."""
+    """What is wrong with one part, found by a part above it: ``path`` says where in that."""
 
-    def __init__(self, path: tuple[str, ...], message: str) -> None:
+    def __init__(self, path: tuple[str | int, ...], message: str) -> None:
         super().__init__(message)
         self.path = path
 

@@ -24,6 +24,7 @@ _TARGETS: dict[str, type[BaseModel]] = {
     "number": document.NumberTarget,
     "count": document.CountTarget,
     "category": document.CategoryTarget,
+    "survival": document.SurvivalTarget,
     "none": document.NoTarget,
 }
 _FEATURES: dict[str, type[BaseModel]] = {
@@ -85,7 +86,7 @@ def read_study(text: str, *, name: str = "study.yaml") -> Study:
     values = {key: value for key, value in tree.value.items() if key != "silos" or value is not None}
     try:
         # JSON's strict mode takes lists for tuples and refuses '10' for 10 and yes for true.
-        return Study.model_validate_json(json.dumps(values), strict=True)
+        return Study.model_validate_json(json.dumps(_with_later_rules(values)), strict=True)
     except ValidationError as exc:
         errors = [_said(error, tree) for error in _without_echoes(exc.errors())]
     # A misspelt key also leaves a lacking one behind: name the misspelling, it is what was written.
@@ -95,6 +96,14 @@ def read_study(text: str, *, name: str = "study.yaml") -> Study:
         others = ", ".join(str(line) for line in sorted({line for line, *_ in errors[1:]}))
         hint = f"{hint}; {len(errors) - 1} more to mend, on line {others}"
     raise BadStudy(message, hint=hint, where=where)
+
+
+def _with_later_rules(tree: dict[str, Any]) -> dict[str, Any]:
+    """Write out the rule on one row's share where the agreement is silent: a frozen study that is silent has none."""
+    rules = tree.get("rules", {})
+    if not isinstance(rules, dict) or "largest_share" in rules:
+        return tree
+    return {**tree, "rules": {**rules, "largest_share": document.LARGEST_SHARE}}
 
 
 def _without_echoes(errors: Iterable[Any]) -> list[Any]:
@@ -115,7 +124,7 @@ def _said(error: Any, tree: Tree) -> tuple[int, str, str, str]:
     kind, context = str(error["type"]), error.get("ctx", {})
     path, model = _place(error["loc"])
     if isinstance(context.get("error"), Placed):
-        path = context["error"].path
+        path = (*path, *context["error"].path)
     field = ".".join(str(part) for part in path) or "the study"
     message, hint = _sentence(kind, context, path, field, model, error)
     return tree.line(path), message, hint, tree.where(path)
@@ -170,6 +179,8 @@ def _lacking(path: Path, field: str, key: str) -> tuple[str, str]:
         "range": "write the smallest and the largest value that can be true: range: [0, 100]",
         "levels": "write the levels in order, the reference first: levels: [female, male]",
         "column": "name the column of the table: column: disease",
+        "time": "name the column that says until when a row was seen: time: days",
+        "event": "name the column that says whether it ended with the event: event: died",
     }
     return f"{parent} lacks '{key}'", hints.get(key, f"add {field}")
 

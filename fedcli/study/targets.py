@@ -1,4 +1,4 @@
-"""What a study asks of each row: yes or no, one of several classes, a number, a count, or nothing at all.
+"""What a study asks of each row: yes or no, one of several classes, a number, a count, a time, or nothing at all.
 
 Owns the kinds of outcome and what each may say. Knows nothing of features, models or tables. Stable: the JSON form is
 signed.
@@ -10,14 +10,12 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from fedcli.study.part import Cells, Part, Range, as_cell, check_range
+from fedcli.study.part import Cells, Part, Range, as_levels, check_range
 
 
-class BinaryTarget(Part):
-    """The outcome is yes or no; ``positive`` and ``negative`` each name one value, or a list of values."""
+class _YesOrNo(Part):
+    """A column that says yes or no; ``positive`` and ``negative`` each name one value, or a list of values."""
 
-    type: Literal["binary"]
-    column: str
     positive: Cells = (1,)
     negative: Cells = ()
     missing: Cells = ()
@@ -48,6 +46,13 @@ class BinaryTarget(Part):
     def class_names(self) -> tuple[str, ...]:
         """What the classes are called on a screen, in the order of their numbers."""
         return ("negative", "positive")
+
+
+class BinaryTarget(_YesOrNo):
+    """The outcome is yes or no."""
+
+    type: Literal["binary"]
+    column: str
 
 
 class NumberTarget(Part):
@@ -93,9 +98,7 @@ class CategoryTarget(Part):
     @field_validator("levels", mode="before")
     @classmethod
     def _as_text(cls, value: Any) -> Any:
-        if not isinstance(value, (list, tuple)):
-            return value
-        return tuple(cell if isinstance(cell, str) else str(cell) for cell in map(as_cell, value))
+        return as_levels(value)
 
     @field_validator("levels")
     @classmethod
@@ -120,6 +123,55 @@ class CategoryTarget(Part):
         return self.levels
 
 
+class TimeColumn(Part):
+    """A column of times of a `SurvivalTarget`, with what that says of both."""
+
+    column: str
+    unit: str | None = None
+    quantity: str | None = None
+    range: Range
+    missing: Cells = ()
+
+
+class SurvivalTarget(_YesOrNo):
+    """The outcome is whether and when something happened: ``event`` says whether, ``time`` until when a row was seen.
+
+    With ``entry`` a row is seen from that time on only. ``range`` and ``unit`` hold for both columns of times,
+    ``missing`` for all columns.
+    """
+
+    type: Literal["survival"]
+    time: str
+    event: str
+    entry: str | None = None
+    unit: str | None = None
+    quantity: str | None = None
+    range: Range
+
+    _range = field_validator("range")(check_range)
+
+    @model_validator(mode="after")
+    def _three_columns(self) -> Self:
+        columns = [column for column in (self.event, self.time, self.entry) if column is not None]
+        if len(set(columns)) != len(columns):
+            raise ValueError("time, event and entry are different columns")
+        return self
+
+    @property
+    def column(self) -> str:
+        """The column that says yes or no."""
+        return self.event
+
+    @property
+    def times(self) -> tuple[TimeColumn, ...]:
+        """The columns of times: until when a row was seen and, if there is one, from when on."""
+        return tuple(
+            TimeColumn(column=column, unit=self.unit, quantity=self.quantity, range=self.range, missing=self.missing)
+            for column in (self.time, self.entry)
+            if column is not None
+        )
+
+
 class NoTarget(Part):
     """Nothing is predicted: the model describes the features alone. A study without ``target:`` means this."""
 
@@ -128,5 +180,7 @@ class NoTarget(Part):
 
 
 # Outcomes that are one of a few classes: their spellings are read as levels are.
-ClassTarget = BinaryTarget | CategoryTarget
-Target = Annotated[BinaryTarget | CategoryTarget | NumberTarget | CountTarget | NoTarget, Field(discriminator="type")]
+ClassTarget = BinaryTarget | CategoryTarget | SurvivalTarget
+Target = Annotated[
+    BinaryTarget | CategoryTarget | NumberTarget | CountTarget | SurvivalTarget | NoTarget, Field(discriminator="type")
+]

@@ -16,6 +16,7 @@ from fedcli.compute.spool import Spool
 from fedcli.compute.update import hash_rows, rows_digest
 from fedcli.data.checking import RowReader, missing_columns
 from fedcli.data.copies import Copied
+from fedcli.data.local_rows import LocalRows
 from fedcli.data.looking import look
 from fedcli.data.reading_report import ReadingReport
 from fedcli.data.table import Table
@@ -36,7 +37,9 @@ from fedcli.workflow.limits import (
 )
 from fedcli.workflow.memory import SiloMemory
 from fedcli.workflow.models import model_manifest
+from fedcli.workflow.release_records import kept_secret
 from fedcli.workflow.released import SUMMED, Released
+from fedcli.workflow.releases import Releases, too_few_elsewhere
 from fedcli.workflow.results import Checked, ColumnCheck
 from fedcli.workflow.silo import SiloSide, open_silo
 from fedcli.workflow.what_leaves import rows_dropped
@@ -125,10 +128,18 @@ def _rows(side: SiloSide, memory: SiloMemory, table: Table, asked: _Asked | None
     absent = missing_columns(study, side.mapping, table)
     if absent:
         return _Found(ReadingReport(), absent)
-    reader = RowReader(study, side.mapping, table)
-    with Spool(reader.batches(refuse=False), side.workspace.private) as spool:
+    least = least_difference(study.rules)
+    others = Releases(side, kept_secret(side.workspace.private) or bytes(32), table.columns, least)
+    misfits: list[FedcliError] = []
+    try:
+        sets = [kept.columns for kept in others.others()[0]]
+    except FedcliError as error:
+        sets, misfits = [], [error]
+    local = LocalRows(sets, others.secret, side.workspace.private, decimal_comma=table.decimal_comma)
+    reader = RowReader(study, side.mapping, table, local=local)
+    with local, Spool(reader.batches(refuse=False), side.workspace.private) as spool:
         report = reader.report
-        misfits: list[FedcliError] = [*reader.errors, *spread_problems(study, report.extent)]
+        misfits += [*reader.errors, *spread_problems(study, report.extent)]
         doubts = look(study, side.mapping, report, lambda: (rows for _, rows in spool.blocks()))
         for doubt in doubts:
             if isinstance(doubt, Copied):
@@ -145,7 +156,10 @@ def _rows(side: SiloSide, memory: SiloMemory, table: Table, asked: _Asked | None
         misfits += disclosure.problems
         if asked is not None and hashes is not None:
             digest = rows_digest(hashes, secret)
-            misfits += _against_earlier(memory, asked, digest, hashes[~mask], least_difference(study.rules))
+            misfits += _against_earlier(memory, asked, digest, hashes[~mask], least)
+        if asked is not None and sets and not misfits and memory.sent_after(asked.parent) is None:
+            problem = too_few_elsewhere(others.look(local, mask).summed, side.study.digest, least)
+            misfits += [problem] if problem is not None else []
         return _Found(report, tuple(misfits), doubts, disclosure)
 
 

@@ -5,26 +5,29 @@ Owns what a silo's workspace starts with. Knows nothing of screens. Stable: part
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from fedcli.crypto.keys import SecretKey, same_fingerprint
-from fedcli.crypto.studysecret import study_secret
+from fedcli.crypto.studysecret import releases_secret, study_secret
 from fedcli.data.mapping import Mapping, agreed_columns, read_mapping
-from fedcli.data.proposing import first_rows, propose
+from fedcli.data.proposing import first_rows, likely_columns, propose, unread
 from fedcli.data.reading import read_query
 from fedcli.data.source import recorded
 from fedcli.errors import FingerprintMismatch, NotConfirmed, OtherSilo, WorkspaceExists
-from fedcli.study.yaml import decode
+from fedcli.study.yaml import comment, decode
 from fedcli.study.yaml_edit import set_values
 from fedcli.workflow.files import Passphrase, open_key, open_study
 from fedcli.workflow.limits import cross_check
 from fedcli.workflow.memory import SiloMemory
+from fedcli.workflow.release_records import keep_secret
 from fedcli.workflow.results import Joined, StudyShown
 from fedcli.workflow.silo import agreement_warnings, opened_table
 from fedcli.workflow.study import study_show
 from fedcli.workflow.workspace import COORDINATOR_FILE, SILO_FILE, Workspace, make_folders, need_file, write_bytes
+
+_FEW = 5
 
 
 def join(
@@ -119,7 +122,7 @@ def join(
         places["query"] = own.query
     notes: tuple[str, ...] = ()
     if mapping is None:
-        rows, comma = first_rows(table), table.decimal_comma
+        rows, comma = first_rows(table, likely_columns(opened.study, table.columns)), table.decimal_comma
         proposed = propose(opened.study, table.columns, **places, sample=rows, decimal_comma=comma)
         text, notes = proposed.text, proposed.notes
     else:
@@ -131,6 +134,7 @@ def join(
     make_folders(space)
     memory = SiloMemory(space.private)
     memory.keep_secret(study_secret(secret, opened.digest))
+    keep_secret(space.private, releases_secret(secret))
     memory.remember_name(name)
     write_bytes(root / f"{opened.study.study}.fedstudy", Path(study).read_bytes(), force=True)
     write_bytes(root / "allowed_signers", opened.roster.allowed_signers().encode("ascii"), force=True)
@@ -143,6 +147,15 @@ def join(
         agreement_warnings(opened.study),
         space.settings,
         unplaced,
-        table.facts,
+        (*table.facts, *_unread(unread(opened.study, own, table.columns, proposed=mapping is None))),
         notes,
     )
+
+
+def _unread(names: Sequence[str]) -> tuple[str, ...]:
+    """Say how many columns of a table serve nothing, and the first few."""
+    if not names:
+        return ()
+    first = ", ".join(comment(name) for name in names[:_FEW])
+    more = f" and {len(names) - _FEW:,} more" if len(names) > _FEW else ""
+    return (f"{len(names):,} column{'' if len(names) == 1 else 's'} of it that the study does not read: {first}{more}",)

@@ -14,16 +14,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fedcli.compute.cells import count_cells, effective_rows, largest_shares, smallest_product_group
+from fedcli.compute.cells import count_cells, effective_rows, smallest_product_group
 from fedcli.compute.merging import merge_small
+from fedcli.compute.risk import at_risk, life_cells
+from fedcli.compute.shares import FLOOR, largest_shares
 from fedcli.compute.spool import Spool
 from fedcli.data.units import QUANTITIES, named
 from fedcli.errors import AlreadyReleased, MaskedUnavailable, OtherRound, OutOfRange, StudyFinished, UnsupportedModel
 from fedcli.fileformat.statistics import State
 from fedcli.models.batch import empty_state
+from fedcli.models.cox import ProportionalHazards
+from fedcli.models.life_table import LifeTable
 from fedcli.preparing.estimators import parameters
 from fedcli.preparing.plan import Plan
-from fedcli.privacy.disclosure import Disclosure, Levels, examine, level_problems
+from fedcli.privacy.disclosure import Cell, Disclosure, Levels, examine, level_problems
 from fedcli.privacy.ring import fraction_bits
 from fedcli.study.document import Rules, Study
 from fedcli.workflow.memory import SiloMemory
@@ -123,8 +127,14 @@ def examine_rows(
     rules = plan.study.rules
     held_out = int(mask.sum())
     merging = merge_small(plan, spool, mask, earlier)
+    cells = count_cells(plan, spool, mask, folds)
+    seen = at_risk(spool, mask) if isinstance(plan.family, ProportionalHazards) else None
+    if isinstance(plan.family, LifeTable):
+        cells += life_cells(plan, spool, mask)
+    if seen is not None:
+        cells.append(Cell(f"{plan.study.target.column} positive while others were at risk", seen.events))
     found = examine(
-        count_cells(plan, spool, mask, folds),
+        cells,
         n_rows=len(spool) - held_out,
         n_held_out=held_out,
         n_columns=plan.n_summed,
@@ -137,10 +147,13 @@ def examine_rows(
         levels=_levels(plan.study),
         max_levels=rules.max_levels,
         levels_per_row=rules.levels_per_row,
-        shares=largest_shares(plan, spool, mask) if rules.largest_share is not None else (),
+        shares=[]
+        if rules.largest_share is None
+        else largest_shares(plan, spool, mask, folds, floor=min(FLOOR, rules.largest_share)),
         largest_share=rules.largest_share,
         merged=merging.merged,
         smallest_group=smallest_product_group(plan, spool, mask, folds),
+        at_risk=None if seen is None else seen.rows,
     )
     levels = Levels(frozenset((level.column, level.level) for level in merging.merged), merging.shown)
     # Before the small group that such a level is: this says why it may not be counted as another.

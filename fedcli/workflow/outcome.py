@@ -20,10 +20,12 @@ from fedcli.data.mapping import Mapping, read_mapping
 from fedcli.data.reading import read_query
 from fedcli.data.source import is_address, is_pattern
 from fedcli.errors import CannotWrite, NotFinal, NotFrozen, OtherStudy, OutputExists
+from fedcli.models.life_table import LifeTable
 from fedcli.preparing.plan import Plan
 from fedcli.report import scoring
 from fedcli.report.coefficients import coefficient_table
 from fedcli.report.members import rests_on
+from fedcli.report.survival_table import HEADINGS, group_names, survival_lines
 from fedcli.study.yaml import decode
 from fedcli.workflow.files import OpenedStudy, kind_of, open_study
 from fedcli.workflow.models import OpenedModel, newest, open_final
@@ -145,8 +147,12 @@ def export(
     elif format == "csv":
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["name", "coefficient"])
-        writer.writerows([name, repr(value)] for name, value in table.lines())
+        if isinstance(plan.family, LifeTable):
+            writer.writerow(HEADINGS)
+            writer.writerows(survival_lines(plan, opened.state))
+        else:
+            writer.writerow(["name", "coefficient"])
+            writer.writerows([name, repr(value)] for name, value in table.lines())
         data, ending = text.getvalue().encode("utf-8"), ".csv"
     else:
         document = {
@@ -154,8 +160,10 @@ def export(
             "study": table.study,
             "estimator": table.estimator,
             "classes": list(table.classes),
-            **({"coefficients": table.coefficients, "intercept": table.intercept} if table.coefficients else {}),
+            **({"coefficients": table.coefficients} if table.coefficients else {}),
+            **({"intercept": table.intercept} if table.coefficients and table.intercept is not None else {}),
             **({"attributes": table.attributes, "columns": list(table.columns)} if table.attributes else {}),
+            **({"groups": list(group_names(plan))} if isinstance(plan.family, LifeTable) else {}),
             "n_samples": table.n_samples,
             "trips": table.trips,
             "params": {

@@ -16,13 +16,21 @@ from fedcli.compute.update import Sums
 from fedcli.crypto.keys import PublicKey
 from fedcli.data.reading_report import ReadingReport
 from fedcli.preparing.plan import Plan
-from fedcli.preparing.profile import POSITIVE
 from fedcli.privacy.differencing import Difference
 from fedcli.privacy.disclosure import Disclosure
 from fedcli.report.sheet import Sheet, SheetBlock, SheetContext, SheetTest, number_of
+from fedcli.study.document import ClassTarget
 from fedcli.workflow.approve import PAGE_ENDING, SHEET_ENDING
 from fedcli.workflow.files import SOFTWARE
 from fedcli.workflow.held_to import EVALUATION, held_out_tests, histogram_tests
+from fedcli.workflow.release_rules import (
+    not_covered,
+    rows_that_differ,
+    share_of_one_row,
+    warnings_elsewhere,
+    weights_at_points,
+)
+from fedcli.workflow.releases import Compared
 from fedcli.workflow.silo import SiloSide
 from fedcli.workflow.what_leaves import Release, ReleaseBlock, ReleaseTest, SheetKept, rows_dropped
 from fedcli.workflow.workspace import make_folder, write_bytes
@@ -69,6 +77,8 @@ class Computed:
         Whether a group among the rows held out is too small to be evaluated.
     evaluated_differs : Difference or None
         As ``differs``, of the rows held out.
+    elsewhere : Compared
+        The same for what other workspaces and studies of this silo have released.
     least : int
         In how many rows a later release must differ from an earlier one, if it does.
     """
@@ -89,6 +99,7 @@ class Computed:
     differs: Difference | None
     few_held_out: bool
     evaluated_differs: Difference | None
+    elsewhere: Compared
     least: int
 
     @property
@@ -121,6 +132,7 @@ def release_of(side: SiloSide, found: Computed, target: Path, *, again: bool) ->
         differs = found.differs
         counted = f" ({differs.added:,} new and {differs.removed:,} gone in the sums)" if differs is not None else ""
         warnings.append(CHANGED_WARNING.format(counted=counted))
+    warnings += warnings_elsewhere(found.elsewhere, side.study.digest, found.least)
     if found.resumed:
         warnings.append(RESUMED_WARNING)
     elif found.interrupted:
@@ -194,9 +206,13 @@ def _rows_behind(block: str, found: Computed) -> str:
         held = f"{number_of(found.disclosure.n_held_out, 'row')} held out of the fit"
         return f"none of {held}; 0 is sent for each number" if found.sums.silent_holdout else held
     train = number_of(found.disclosure.n_rows, "training row")
-    if not block.startswith(POSITIVE):
-        return train
-    return f"{round(found.sums.total[f'{POSITIVE}rows'][0]):,} positive of {train}"
+    target = found.plan.study.target
+    for prefix, code in found.plan.profile.apart:
+        if block.startswith(prefix) and isinstance(target, ClassTarget):
+            which = target.class_names[code]
+            named = which if target.type == "binary" else f"with {target.column} = {which}"
+            return f"{round(found.sums.total[f'{prefix}rows'][0]):,} {named} of {train}"
+    return train
 
 
 def _tests(found: Computed) -> tuple[ReleaseTest, ...]:
@@ -208,7 +224,7 @@ def _tests(found: Computed) -> tuple[ReleaseTest, ...]:
         ReleaseTest("rows in the sums", f"at least {rules.min_rows:,}", f"{disclosure.n_rows:,}"),
         ReleaseTest(
             "rows per column",
-            f"at least {rules.rows_per_column:g} for each of {disclosure.n_columns} columns that are multiplied",
+            f"at least {rules.rows_per_column:g} for each of {disclosure.n_columns} multiplied columns",
             f"{per_column:.1f}",
             "passed" if rules.rows_per_column else "no rule",
         ),
@@ -218,18 +234,10 @@ def _tests(found: Computed) -> tuple[ReleaseTest, ...]:
             f"{smallest.says}: {smallest.count:,}" if smallest else "there are no groups",
             "passed" if rules.min_cell > 1 else "no rule",
         ),
-        ReleaseTest(
-            "one row standing out in a sum",
-            "no row with most of the weight at any point at which sums are taken",
-            f"{len(found.sums.layout.blocks)} kinds of sums, none has one",
-        ),
-        ReleaseTest(
-            "rows that differ from an earlier release",
-            f"none, or at least {found.least:,}",
-            "there is no earlier one"
-            if found.differs is None
-            else f"{found.differs.added:,} new, {found.differs.removed:,} gone",
-        ),
+        weights_at_points(found.sums),
+        share_of_one_row(rules, disclosure),
+        *not_covered(found.sums, rules),
+        *rows_that_differ(found.differs, found.elsewhere, found.least),
         ReleaseTest("round", f"at most {rules.max_rounds}", str(found.round)),
         *_agreed_tests(found),
         *histogram_tests(found.plan, found.sums),
@@ -259,15 +267,6 @@ def _agreed_tests(found: Computed) -> list[ReleaseTest]:
     if rules.levels_per_row is not None:
         required = f"at most {rules.levels_per_row:g} for each row"
         tests.append(ReleaseTest("levels per row", required, f"{most / disclosure.n_rows:.2g}"))
-    if rules.largest_share is not None:
-        largest = disclosure.largest
-        tests.append(
-            ReleaseTest(
-                "share of one row in a column's sum",
-                f"at most {rules.largest_share:.0%}",
-                f"{largest.column}: {largest.share:.1%}" if largest else "there are no such sums",
-            )
-        )
     return tests
 
 

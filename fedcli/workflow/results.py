@@ -63,6 +63,7 @@ class StudyFrozen:
     fingerprint: str
     trips: tuple[int, int]
     blocks: tuple[tuple[str, int], ...]
+    advice: str = ""
 
 
 @dataclass(frozen=True)
@@ -321,7 +322,7 @@ class Reported:
 
 @dataclass(frozen=True)
 class Compared:
-    """One coefficient, federated beside pooled."""
+    """One number, federated beside pooled."""
 
     name: str
     federated: float
@@ -330,7 +331,7 @@ class Compared:
 
 @dataclass(frozen=True)
 class Simulated:
-    """Result of `simulate`."""
+    """Result of `simulate`; ``medians`` are those that fill missing cells, which both fits take from the federation."""
 
     study: str
     estimator: str
@@ -345,3 +346,4 @@ class Simulated:
     evaluation: Mapping[str, float] = field(default_factory=dict)
     model: Path | None = None
     linear: bool = True
+    medians: tuple[Compared, ...] = ()

@@ -16,6 +16,8 @@ from fedcli.data.reading import open_table, read_query
 from fedcli.data.source import is_address, located
 from fedcli.data.table import Table
 from fedcli.errors import BadMapping, NothingToDo, NoWorkspace, TooManyColumns, TrustError
+from fedcli.preparing.estimators import ESTIMATORS
+from fedcli.study.contradictions import contradictions
 from fedcli.study.document import Study
 from fedcli.study.yaml import decode
 from fedcli.workflow.files import OpenedStudy, open_study, read_public_key
@@ -138,6 +140,7 @@ def opened_table(data: Path | str, mapping: Mapping) -> Table:
         encoding=mapping.encoding,
         sheet=mapping.sheet,
         query=mapping.query,
+        thousands=mapping.thousands,
     )
 
 
@@ -159,4 +162,12 @@ def agreement_warnings(study: Study) -> tuple[str, ...]:
         )
     if study.rules.min_cell < 3:
         warnings.append(f"min_cell is {study.rules.min_cell}: groups of that few rows may be visible in the sums")
+    if study.rules.largest_share is None:
+        warnings.append("there is no rule on largest_share: a column's sum may be nearly the value of one row")
+    for problem in contradictions(study.features, study.target):
+        place = ".".join(str(part) for part in problem.path)
+        warnings.append(f"the agreement contradicts itself: {place}: {problem}")
+    known = ESTIMATORS.get(study.model.estimator)
+    if known is not None and known.advice:
+        warnings.append(known.advice)
     return tuple(warnings)

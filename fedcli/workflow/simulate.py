@@ -21,9 +21,11 @@ from fedcli.crypto.keys import SecretKey
 from fedcli.data.checking import RowReader
 from fedcli.data.mapping import Mapping, read_mapping
 from fedcli.errors import BadStudy, FedcliError, FileMissing, UnsupportedModel, WorkspaceExists
+from fedcli.preparing.estimators import estimator_of
 from fedcli.preparing.holdout import folds_of, held_out, row_hashes
 from fedcli.preparing.plan import Plan
 from fedcli.preparing.rows import Rows
+from fedcli.report.filled import compare_medians
 from fedcli.report.pooled import compare_pooled
 from fedcli.study.document import Study
 from fedcli.study.reading import read_study
@@ -102,9 +104,10 @@ def simulate(
     started = time.perf_counter()
     with _place(keep) as root:
         final, sent = _play(root, folder, tables, text, agreed, tell)
-        tell("fitting the pooled rows with scikit-learn", 0, 0)
         opened, model = open_final(final.model)
         plan = Plan(opened.study)
+        own = not estimator_of(opened.study).module
+        tell("fitting the pooled rows" if own else "fitting the pooled rows with scikit-learn", 0, 0)
         rows, folds = _pooled_rows(root, folder, tables, opened.study)
         found = compare_pooled(plan, model.state, rows, folds)
         return Simulated(
@@ -121,6 +124,7 @@ def simulate(
             evaluation=final.evaluation,
             model=final.model if keep is not None else None,
             linear=plan.family.linear,
+            medians=tuple(Compared(*median) for median in compare_medians(plan, model.state, rows)),
         )
 
 
@@ -217,7 +221,7 @@ def _pooled_rows(
             if own.exists()
             else Mapping.identity()
         )
-        rows = _one(list(RowReader(study, mapping, opened_table(path, mapping))))
+        rows = Rows.together(list(RowReader(study, mapping, opened_table(path, mapping))))
         secret = SiloMemory(root / name / "study" / "private").secret()
         hashes = row_hashes(rows, secret)
         mask = held_out(hashes, study.evaluation.holdout, secret)
@@ -225,13 +229,3 @@ def _pooled_rows(
         if study.model.cv:
             folds.append(folds_of(hashes, study.model.cv, secret)[~mask])
     return found, np.concatenate(folds) if folds else None
-
-
-def _one(batches: list[Rows]) -> Rows:
-    return Rows(
-        np.concatenate([b.numbers for b in batches]),
-        np.concatenate([b.codes for b in batches]),
-        np.concatenate([b.target for b in batches]),
-        np.concatenate([b.offset for b in batches]),
-        np.concatenate([b.weight for b in batches]),
-    )

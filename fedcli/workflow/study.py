@@ -221,8 +221,9 @@ def study_freeze(
     write_bytes(space.root / out.name, out.read_bytes())
     write_bytes(space.root / "allowed_signers", opened.roster.allowed_signers().encode("ascii"), force=True)
     first = Plan(study).layout(empty_state())
-    trips = ESTIMATORS[study.model.estimator].trips
-    return Frozen(study, out, opened.fingerprint, _trips(study, trips), tuple((b.name, b.size) for b in first))
+    known = ESTIMATORS[study.model.estimator]
+    blocks = tuple((b.name, b.size) for b in first)
+    return Frozen(study, out, opened.fingerprint, _trips(study, known.trips), blocks, known.advice)
 
 
 def study_show(path: Path | str | None = None, *, workspace: Path | str = ".") -> StudyShown:

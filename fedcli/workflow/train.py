@@ -15,7 +15,9 @@ from fedcli.compute.cells import small_outcome
 from fedcli.compute.spool import Spool
 from fedcli.compute.update import hash_rows, rows_digest, sum_update
 from fedcli.crypto.keys import PublicKey, SecretKey
-from fedcli.errors import BadMapping, CannotWrite, NotApproved, NotConfirmed, OtherSilo
+from fedcli.crypto.studysecret import releases_secret
+from fedcli.data.checking import RowReader
+from fedcli.errors import BadMapping, CannotWrite, FedcliError, NotApproved, NotConfirmed, OtherSilo
 from fedcli.fileformat.manifest import Manifest
 from fedcli.preparing.holdout import folds_of, held_out
 from fedcli.preparing.plan import Plan
@@ -37,7 +39,9 @@ from fedcli.workflow.memory import SiloMemory
 from fedcli.workflow.models import OpenedModel, open_model, start_of
 from fedcli.workflow.recording import Record, append, confirm_last
 from fedcli.workflow.release import Computed, kept_sheet, ledger_entry, release_of, sheet_of, write_sheet
+from fedcli.workflow.release_records import keep_secret
 from fedcli.workflow.released import EVALUATED, SUMMED, Released
+from fedcli.workflow.releases import Releases, too_few_elsewhere
 from fedcli.workflow.results import Trained
 from fedcli.workflow.silo import SiloSide, open_silo
 from fedcli.workflow.trail import points_before, remember_points
@@ -131,8 +135,12 @@ def train(
     begun = _begun(place, record, reviewer)
     plan = Plan(side.study.study)
     tell("reading and checking the table")
-    reader = side.reader()
-    with Spool(reader, side.workspace.private) as spool:
+    table, least = side.table(), least_difference(rules)
+    releases = Releases(side, releases_secret(secret), table.columns, least)
+    with (
+        releases.hasher(number, memory.rows_of_study(), decimal_comma=table.decimal_comma) as local,
+        Spool(reader := RowReader(plan.study, side.mapping, table, local=local), side.workspace.private) as spool,
+    ):
         tell("testing what would leave")
         for problem in spread_problems(side.study.study, reader.report.extent):
             raise problem
@@ -142,18 +150,19 @@ def train(
         disclosure = examine_rows(plan, spool, mask, folds, memory.levels())
         if disclosure.problems:
             raise disclosure.problems[0]
-        order = spool.sort(mask, folds)
+        # Hashes of the table's own cells stay in the order of the table: rows are chosen from them as it was read.
+        as_read, order = mask, spool.sort(mask, folds)
         hashes, mask, folds = hashes[order], mask[order], folds[order] if folds is not None else None
         digest = rows_digest(hashes, memory.secret())
         changed = rows_changed(memory, digest, number)
         summed, evaluated = Released(memory.folder, SUMMED), Released(memory.folder, EVALUATED)
-        least = least_difference(rules)
+        elsewhere = releases.look(local, as_read)
         tell("summing over the rows")
         own = memory.recall(summed_before)
         few = int(mask.sum()) < rules.min_cell
         if isinstance(plan.study.target, ClassTarget):
             few = few or small_outcome(spool, mask, rules.min_cell, plan.study.target.n_classes)
-        before = evaluated.differences(hashes[mask])
+        before = [*evaluated.differences(hashes[mask]), *(pair[1] for pair in elsewhere.evaluated.found)]
         silent = few or any(found.shows_few(least) for found in before)
         trail = points_before(memory.folder, _update(parent, number, attempt))
         sums = sum_update(plan, parent.state, spool, mask, own, silent=silent, trail=trail, folds=folds)
@@ -175,6 +184,7 @@ def train(
         differs=nearest(differences),
         few_held_out=few,
         evaluated_differs=nearest(before),
+        elsewhere=elsewhere.summed,
         least=least,
     )
     sent = memory.sent(number, attempt, parent.parent)
@@ -182,8 +192,13 @@ def train(
     known = sent or begun
     if known is not None and known.content != found.content:
         raise other_numbers(number, attempt, name, begun=sent is None)
-    if known is None and (refusal := too_few_differ(differences, least)) is not None:
-        raise refusal
+    if known is None:
+        for refusal in (
+            too_few_differ(differences, least),
+            too_few_elsewhere(elsewhere.summed, side.study.digest, least),
+        ):
+            if refusal is not None:
+                raise refusal
     target = Path(out) if out is not None else side.workspace.outbox / found.file_name
     release = release_of(side, found, target, again=again)
     sheet = sheet_of(side, found, release)
@@ -197,6 +212,8 @@ def train(
         show(release)
     if dry_run:
         return result
+    if sent is None:
+        releases.check_place()
     manifest = _manifest(side, found, memory)
     if known is None and reviewer is not None and release.sheet is not None:
         manifest = replace(manifest, approval=_approved(side, release.sheet, reviewer, manifest))
@@ -210,22 +227,29 @@ def train(
     tell("signing and encrypting")
     if sent is None:
         check_free(target, force=force)
+        kinds = [SUMMED, EVALUATED] if number > 1 and mask.any() and not sums.silent_holdout else [SUMMED]
+        # Before a line says that anything leaves: a run that stops in between remembers too much, not too little, and
+        # another workspace's release meanwhile is met while there is nothing to take back.
+        keep_secret(memory.folder, releases.secret)
+        made = releases.record(elsewhere, {kind: as_read == (kind == EVALUATED) for kind in kinds}, digest)
         if begun is None:
-            begun = _encrypted(side, found, place, manifest)
-            result = replace(result, release=replace(release, sheet=write_sheet(side, found, sheet)))
-            entry = ledger_entry(
-                side, found, release, update=begun.digest, sheet=sheet.digest(), reviewer=reviewer, now=now
-            )
-            _recorded(side, secret, entry, begun)
+            try:
+                begun = _encrypted(side, found, place, manifest)
+                result = replace(result, release=replace(release, sheet=write_sheet(side, found, sheet)))
+                entry = ledger_entry(
+                    side, found, release, update=begun.digest, sheet=sheet.digest(), reviewer=reviewer, now=now
+                )
+                _recorded(side, secret, entry, begun)
+            except FedcliError:
+                releases.withdraw(made)
+                raise
         elif not record.confirmed:
             confirm_last(side.workspace, side.study, secret)
-        # Before a signature makes an update of it: a run that stops in between remembers too much, not too little.
         remember_points(memory.folder, _update(parent, number, attempt), parent.state, sums)
         memory.remember_rows(digest, attempt)
         memory.remember_levels(disclosure.levels)
-        summed.remember(hashes[~mask])
-        if number > 1 and mask.any() and not sums.silent_holdout:
-            evaluated.remember(hashes[mask])
+        for kind in kinds:
+            Released(memory.folder, kind).remember(hashes[mask == (kind == EVALUATED)])
         begun.finish(secret)
         sent = memory.record(number, attempt, parent.parent, begun.digest, place, sums, name=found.file_name)
     stored = memory.sealed(sent)

@@ -247,6 +247,8 @@ TARGETS = {
     "Ridge": {"column": "number", "type": "number", "range": [-40, 60]},
     "LogisticRegression": {"column": "binary", "type": "binary", "positive": 1},
     "PoissonRegressor": {"column": "count", "type": "count", "range": [0, 80]},
+    "GammaRegressor": {"column": "amount", "type": "number", "range": [0.5, 5000]},
+    "TweedieRegressor": {"column": "amount", "type": "number", "range": [0, 5000]},
 }
 
 

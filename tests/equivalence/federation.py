@@ -22,8 +22,8 @@ from fedcli.data.mapping import read_mapping
 from fedcli.data.reading import open_table
 from fedcli.fileformat.statistics import State
 from fedcli.models.batch import Memory, Reason, empty_state
+from fedcli.models.cavity import Cavity
 from fedcli.models.guard import Spread
-from fedcli.models.steps import remaining
 from fedcli.preparing.holdout import folds_of, held_out
 from fedcli.preparing.plan import Plan
 from fedcli.privacy.disclosure import examine
@@ -58,7 +58,8 @@ class Federation:
     @property
     def predicted(self) -> float:
         """The remaining relative error that the stop rule predicted; 0 for a closed form."""
-        return remaining(self.state.arrays["steps"]) if "steps" in self.state.arrays else 0.0
+        family = self.plan.family
+        return family.left(self.state.arrays["steps"]) if isinstance(family, Cavity) else 0.0
 
     def coefficients(self, trip: int = -1) -> dict[str, float]:
         """Coefficients on the columns' own scale by name, intercept first, after ``trip`` (from 0)."""

@@ -81,16 +81,76 @@ def test_four_hospitals_are_described_as_numpy_describes_their_pooled_rows(min_c
             at += 1 + len(column.levels)
 
 
-@pytest.mark.parametrize(("min_cell", "bins"), [(1, 4), (5, 8)])
+@pytest.mark.parametrize("min_cell", [1, 5])
+def test_each_of_several_classes_is_described_as_numpy_describes_its_pooled_rows(min_cell: int) -> None:
+    """The five degrees of disease, at four hospitals; of the first class by subtraction."""
+    degrees = {"column": "num", "type": "category", "levels": [0, 1, 2, 3, 4]}
+    features = {name: HEART[name] for name in ("age", "chol", "sex", "cp")}
+    rules = {"min_cell": min_cell, "rows_per_column": 0}
+    text = agreement(degrees, features, "LinearDiscriminantAnalysis", rules=rules, profile={"bins": 128})
+    found = federate(text, {name: SHARED / "data" / "heart_uci" / f"{name}.csv" for name in HOSPITALS})
+    pooled, arrays = pd.concat(heart_frames().values(), ignore_index=True), found.state.arrays
+    frames = [pooled, *(pooled[pooled.num == degree] for degree in range(5))]
+    assert arrays["profile.rows"].tolist() == [len(frame) for frame in frames]
+    for g, frame in enumerate(frames):
+        for j, (name, _) in enumerate(found.plan.columns.numbers):
+            values = frame[name].dropna().to_numpy(float)
+            assert arrays["profile.present"][g, j] == len(values)
+            assert arrays["profile.mean"][g, j] == pytest.approx(np.mean(values), rel=1e-12)
+            assert arrays["profile.deviation"][g, j] == pytest.approx(np.std(values, ddof=1), rel=1e-12)
+            for point, share in zip(arrays["profile.points"][g, j], (0, 0.25, 0.5, 0.75, 1), strict=True):
+                assert point[1] <= np.quantile(values, share) <= point[2]
+        at = 0
+        for name, column in found.plan.columns.categories:
+            said = arrays["profile.levels"][g, at : at + 1 + len(column.levels)]
+            true = [frame[name].isna().sum(), *((frame[name] == level).sum() for level in column.levels)]
+            assert all(a == b or (a < 0 and min_cell > 1) for a, b in zip(said, true, strict=True))
+            at += 1 + len(column.levels)
+
+
+@pytest.mark.parametrize(("min_cell", "bins"), [(1, 1), (5, 8)])
 def test_the_quartiles_of_four_hospitals_are_known_to_a_few_bins(min_cell: int, bins: int) -> None:
-    """One bin is a 128th of the range, 5 mg/dl of cholesterol; blood pressures end in 0, so bins between are empty."""
+    """One bin is a 128th of the range, 5 mg/dl of cholesterol; where one row may be shown, it is one bin for each."""
     found, _ = heart(min_cell)
     points = found.state.arrays["profile.points"]
     for j, (name, column) in enumerate(found.plan.columns.numbers):
-        if name in ("ca", "oldpeak"):
-            continue  # five values in all, or nearly: a quartile is where many rows are equal, its neighbour far off
+        if min_cell > 1 and name == "ca":
+            continue  # four values in all: a quartile is where many rows are equal, its neighbour far off
         widths = points[0, j, 1:4, 2] - points[0, j, 1:4, 1]
-        assert (widths <= bins * 2 * column.half / 128 * (1 + 1e-12)).all()
+        assert (widths <= bins * 2 * column.half / 128 * (1 + 1e-9)).all(), name
+
+
+@pytest.mark.parametrize("min_cell", [1, 5])
+@pytest.mark.parametrize(
+    ("column", "values", "exact"),
+    [
+        ({"type": "count", "range": [0, 60]}, (3, 4), True),
+        ({"type": "number", "range": [0, 60]}, (10, 12), False),
+        ({"type": "number", "range": [0, 20]}, (1, 3), False),
+    ],
+)
+def test_a_median_is_a_value_that_rows_have(
+    column: dict[str, Any], values: tuple[float, float], exact: bool, min_cell: int, tmp_path: Path
+) -> None:
+    """Two values far from the ends of the range, one cell in ten missing: what fills is the commoner one."""
+    rng, tables = np.random.default_rng(1), {}
+    for silo in ("north", "east", "south"):
+        v = rng.choice([*values, np.nan], 400, p=[0.6, 0.3, 0.1])
+        frame = pd.DataFrame({"v": v, "y": rng.integers(0, 2, 400)})
+        tables[silo] = tmp_path / f"{silo}.csv"
+        frame.to_csv(tables[silo], index=False)
+    pooled = pd.concat([pd.read_csv(path) for path in tables.values()]).v
+    text = agreement(
+        BINARY, {"v": {**column, "impute": "median"}}, "LogisticRegression", rules={"min_cell": min_cell}, profile={}
+    )
+    found = federate(text, tables)
+    bin_width = 0 if exact else column["range"][1] / 64
+    estimate = found.state.arrays["profile.medians"][0, 0]
+    assert fills(found.plan, found.state)["v"] == pytest.approx(estimate, abs=1e-12)
+    assert abs(estimate - pooled.median()) <= bin_width
+    for (said, low, high), share in zip(found.state.arrays["profile.points"][0, 0, 1:4], SHARES.values(), strict=True):
+        assert low <= np.quantile(pooled.dropna(), share) <= high
+        assert low <= said <= high <= low + bin_width * (1 + 1e-9)
 
 
 def design_of(frame: pd.DataFrame, plan: Plan, fill: dict[str, float]) -> Any:

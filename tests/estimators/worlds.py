@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import statsmodels.api as sm
 from numpy.typing import NDArray
 from sklearn import datasets
 
@@ -96,6 +97,32 @@ def numbers(name: str) -> World:
         frame, y = table.iloc[:, 1:], table.iloc[:, 0]
     low, high = float(y.min()), float(y.max())
     target = {"column": "y", "type": "number", "range": [low - 1, high + 1]}
+    return World(frame.assign(y=y.to_numpy()), target, ranged(frame))
+
+
+@cache
+def amounts(name: str) -> World:
+    """A table with an amount as outcome.
+
+    Above 0: ``diabetes``, ``engel`` (what a household spends on food), ``area`` (of a mass); with many zeros: ``fair``
+    (time spent on affairs) and ``visits`` (to a doctor, per year of a health plan).
+    """
+    if name == "diabetes":
+        data = datasets.load_diabetes(as_frame=True)
+        frame, y = data.data, data.target
+    elif name == "area":
+        table = datasets.load_breast_cancer(as_frame=True).data.rename(columns=lambda c: str(c).replace(" ", "_"))
+        y, frame = table["mean_area"], table[["mean_texture", "mean_smoothness", "mean_symmetry"]]
+    else:
+        module, outcome = {"engel": ("engel", "foodexp"), "fair": ("fair", "affairs"), "visits": ("randhie", "mdvis")}[
+            name
+        ]
+        table = getattr(sm.datasets, module).load_pandas().data.astype(float)
+        # Of the largest table a tenth: twenty silos of it still have a hundred rows each.
+        table = table.iloc[:: 10 if name == "visits" else 1].reset_index(drop=True)
+        frame, y = table.drop(columns=outcome), table[outcome]
+    low, high = float(y.min()), float(y.max())
+    target = {"column": "y", "type": "number", "range": [low / 2, 1.2 * high]}
     return World(frame.assign(y=y.to_numpy()), target, ranged(frame))
 
 

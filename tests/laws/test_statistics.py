@@ -32,14 +32,22 @@ from tests.equivalence.cases import EXPOSURE, MIXED, TARGETS, WEIGHT, agreement
 from tests.equivalence.federation import enrolled
 
 LAW = settings(max_examples=15, deadline=None, derandomize=True)
-FAMILIES = ("LinearRegression", "Ridge", "LogisticRegression", "PoissonRegressor")
+FAMILIES = (
+    "LinearRegression",
+    "Ridge",
+    "LogisticRegression",
+    "PoissonRegressor",
+    "GammaRegressor",
+    "TweedieRegressor",
+)
+PARAMS = {"TweedieRegressor": {"power": 1.5}}
 N_SILOS = 3
 
 
 @cache
 def plan_of(estimator: str) -> Plan:
-    offset = EXPOSURE if estimator == "PoissonRegressor" else None
-    text = agreement(TARGETS[estimator], MIXED, estimator, offset=offset, weight=WEIGHT)
+    offset = EXPOSURE if estimator in ("PoissonRegressor", "GammaRegressor") else None
+    text = agreement(TARGETS[estimator], MIXED, estimator, PARAMS.get(estimator), offset=offset, weight=WEIGHT)
     return Plan(enrolled(text, [str(k) for k in range(N_SILOS)]))
 
 
@@ -52,7 +60,7 @@ def made(study: Study, seed: int, n_rows: int, *, whole_weights: bool = False) -
     target = {
         "binary": rng.integers(0, 2, n_rows).astype(float),
         "count": rng.integers(0, 9, n_rows).astype(float),
-        "number": rng.uniform(-40, 60, n_rows),
+        "number": rng.uniform(*study.target.range, n_rows) if study.target.type == "number" else None,
     }[study.target.type]
     offset = rng.normal(size=n_rows) if study.offset else np.zeros(n_rows)
     weight = rng.integers(0, 4, n_rows).astype(float) if whole_weights else rng.uniform(0, 4, n_rows)
@@ -89,7 +97,7 @@ def statistics_of(estimator: str, rows: Rows, trip: int) -> Statistics:
     batch = plan.later_batch(rows, plan.preparation(state))
     coef = np.linspace(-0.5, 0.5, plan.columns.n_columns)
     own = plan.family.statistics(batch, Point(coef), state)
-    return Statistics({**own.arrays, **evaluate(plan.study.target.type, batch, coef, plan.poisson).arrays})
+    return Statistics({**own.arrays, **evaluate(plan.measured, batch, coef, plan.loss).arrays})
 
 
 def assert_equal(a: Statistics, b: Statistics, *, skip: tuple[str, ...] = ()) -> None:

@@ -90,7 +90,7 @@ def test_another_level_that_stays_small_is_refused(town):
     [
         ("parameters_per_row: 0.03", TooManyColumns, "4 coefficients from 80 training rows"),
         ("levels_per_row: 0.02", TooManyColumns, "'sex' has 2 levels for 80 training rows"),
-        ("largest_share: 0.01", DominantRow, "one row makes more than 1% of what the sum of"),
+        ("largest_share: 0.01", DominantRow, "one row makes more than 1% of the sum of"),
     ],
 )
 def test_a_silo_beyond_an_agreed_rule_sends_nothing(town, rules, error, words):
@@ -106,7 +106,7 @@ def test_the_sheet_and_the_agreement_name_the_preset_and_its_tests(town):
     release = place.train("north").release
     named = {test.rule for test in release.tests}
     assert {"coefficients per row", "levels of a category", "levels per row"} <= named
-    assert "share of one row in a column's sum" in named
+    assert "one row's share of a column's sums" in named
 
 
 def test_a_preset_gives_way_to_what_is_written_and_is_frozen_with_its_values():

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from fedcli.errors import CellTooSmall, TooFewRows, TooManyColumns
+from fedcli.errors import CellTooSmall, DominantRow, TooFewRows, TooManyColumns
 from fedcli.workflow.check import check
 from fedcli.workflow.join import join
 from fedcli.workflow.study import study_add_silo, study_freeze, study_init
@@ -26,7 +26,7 @@ HOSPITALS = [Path("heart_uci") / f"{name}.csv" for name in ("cleveland", "hungar
 STRANGERS = [
     Path("vantage6_glm") / kind / f"{site}.csv" for kind in ("gaussian", "poisson", "binomial") for site in "abc"
 ]
-OF_THE_TABLE = (CellTooSmall, TooFewRows, TooManyColumns)
+OF_THE_TABLE = (CellTooSmall, DominantRow, TooFewRows, TooManyColumns)
 
 
 def drawn(n: int = 400) -> pl.DataFrame:

@@ -63,7 +63,13 @@ CASES = {
     "LinearRegression": (agreement, "{column: y, type: number, range: [-50, 250]}", "{}"),
     "Ridge": (agreement, "{column: y, type: number, range: [-50, 250]}", "{alpha: 2.0}"),
     "PoissonRegressor": (agreement, "{column: n, type: count, range: [0, 60]}", "{alpha: 0.01}"),
+    "GammaRegressor": (agreement, "{column: y, type: number, range: [5, 250]}", "{alpha: 0.01}"),
+    "LinearSVC": (agreement, BINARY, "{C: 0.1}"),
+    "HuberRegressor": (agreement, "{column: y, type: number, range: [5, 250]}", "{alpha: 0.01}"),
+    "TweedieRegressor": (agreement, "{column: n, type: number, range: [0, 60]}", "{alpha: 0.01, power: 1.5}"),
 }
+# scikit-learn's own compiled loss, which skops asks to be trusted by name.
+HALF_TWEEDIE = "sklearn._loss.loss.HalfTweedieLoss"
 IMPUTED = """\
   age: {type: number, range: [20, 100]}
   chol: {type: number, range: [100, 400], impute: mean}
@@ -94,7 +100,7 @@ def gaps(name: str, n: int = 300) -> list[dict[str, str]]:
 @pytest.mark.parametrize("estimator", CASES)
 def test_predict_the_pipeline_and_the_coefficients_by_hand_agree(estimator, town, tmp_path):
     write, target, params = CASES[estimator]
-    counts = estimator == "PoissonRegressor"
+    counts = estimator in ("PoissonRegressor", "TweedieRegressor")
     extra = "offset: {column: years, transform: log, range: [0.1, 10]}" if counts else ""
     text = write(target=target, features=IMPUTED, estimator=estimator, params=params, extra=extra)
     records = {name: gaps(name) for name in SILOS}
@@ -108,25 +114,36 @@ def test_predict_the_pipeline_and_the_coefficients_by_hand_agree(estimator, town
 
     assert command("export", final, "--format", "sklearn", "-o", tmp_path / "model.skops").status == 0
     allowed = skops.io.get_untrusted_types(file=tmp_path / "model.skops")
-    assert set(allowed) <= {"numpy.dtype"}
+    assert set(allowed) <= {"numpy.dtype"} | ({HALF_TWEEDIE} if estimator == "TweedieRegressor" else set())
     pipeline = skops.io.load(tmp_path / "model.skops", trusted=allowed)
     exposure = np.array([float(r["years"]) for r in records["east"]]) if counts else 1.0
     answers = []
     for read in (pd.read_csv, pl.read_csv):
         frame = read(place.table("east"))
         answer = pipeline.predict(frame)
-        if estimator == "LogisticRegression":
+        if estimator in ("LogisticRegression", "LinearSVC"):
             assert answer.tolist() == [line["prediction"] for line in scores]
+        if estimator == "LinearSVC":
+            # Positive for the last of the sorted classes, which is the negative one here.
+            assert pipeline.classes_.tolist() == ["ill", "well"]
+            answer = -pipeline.decision_function(frame)
+        elif estimator == "LogisticRegression":
             answer = pipeline.predict_proba(frame)[:, pipeline.classes_.tolist().index("ill")]
         answers.append(answer * exposure)
     shown = "probability" if estimator == "LogisticRegression" else "prediction"
-    ours = np.array([float(line[shown]) for line in scores])
+    if estimator == "LinearSVC":
+        # A class has no number of its own: the distance that scikit-learn gives stands for it.
+        ours = answers[0]
+        assert [line["prediction"] == "ill" for line in scores] == (ours > 0).tolist()
+    else:
+        ours = np.array([float(line[shown]) for line in scores])
     np.testing.assert_allclose(answers, [ours, ours], rtol=1e-10)
 
     assert command("export", final, "-o", tmp_path / "model.json").status == 0
     document = json.loads((tmp_path / "model.json").read_text())
     eta = by_hand(document, records["east"], [r for silo in records.values() for r in silo])
-    link = {"LogisticRegression": lambda v: 1 / (1 + np.exp(-v)), "PoissonRegressor": lambda v: np.exp(v) * exposure}
+    link = {"LogisticRegression": lambda v: 1 / (1 + np.exp(-v)), "GammaRegressor": np.exp}
+    link |= dict.fromkeys(("PoissonRegressor", "TweedieRegressor"), lambda v: np.exp(v) * exposure)
     np.testing.assert_allclose(link.get(estimator, lambda v: v)(eta), ours, rtol=1e-9)
     assert (document["schema"], document["study"], document["estimator"]) == (1, STUDY, estimator)
     assert document["n_samples"] == 900

@@ -164,6 +164,18 @@ READ: dict[str, Read] = {
         but(0, income=1.25),
         own="table: {decimal: comma}",
     ),
+    "a workbook of thousands that are text": Read(
+        sheet(age=["40,5", 61, 33], chol=[200, 181.25, None], income=["1.250", 980, "-52.000,0"]),
+        own="table: {thousands: point}",
+    ),
+    "a workbook of three digits behind the point, and thousands that are text": Read(
+        sheet(income=[1.25, "1.000.000", -52]),
+        column("income", 1.25, 1000000.0, -52.0),
+        own="table: {thousands: point}",
+    ),
+    "Parquet of thousands that are text": Read(
+        parquet(income=["1,250", "980", "-52,000.0"]), own="table: {thousands: comma}"
+    ),
     "a workbook of three digits behind the point": Read(
         sheet(income=[1.25, 980.125, -52]), column("income", 1.25, 980.125, -52.0)
     ),
@@ -237,7 +249,7 @@ REFUSED: dict[str, Refused] = {
         sheet(income=["1.250", 980.125, -52000]),
         BadTable,
         "whether the point in numbers of column 'income' is",
-        "if it parts thousands, export the numbers without it",
+        "if it parts thousands, table: {thousands: point}",
         "t.xlsx:2",
     ),
     "a workbook with a title": Refused(

@@ -63,6 +63,11 @@ READ: dict[str, Read] = {
     "tabs and decimal commas": Read(comma("\t"), fact="decimal comma"),
     "bars": Read(text("|"), fact="bar-delimited"),
     "quoted decimal commas between commas": Read(
+        text(age=['"40,5"', "61", "33"], chol=["200", '"181,25"', ""]), fact="decimal comma"
+    ),
+    "quoted answers between commas": Read(whole(",", answers=['"1,2"', "3", '"1,2,3"']), WHOLE, fact="comma-delimited"),
+    "quoted pairs between commas": Read(whole(",", answers=['"1,2"', "3", '"3,1"']), WHOLE),
+    "quoted decimal commas between commas, as stated": Read(
         text(age=['"40,5"', "61", "33"], chol=["200", '"181,25"', ""]), own="table: {decimal: comma}"
     ),
     "a delimiter at the end of each line": Read(text(end=",\n")),
@@ -107,6 +112,21 @@ READ: dict[str, Read] = {
     "a point before three digits between commas": Read(
         whole(",", income=["1.250", "980", "-52.000"]),
         tuple((*row[:2], income, *row[3:]) for row, income in zip(WHOLE, (1.25, 980.0, -52.0), strict=True)),
+    ),
+    "points that part thousands, as stated": Read(
+        comma(income=["1.250", "980", "-52.000"]), own="table: {thousands: point}", fact="thousands parted by a point"
+    ),
+    "points that part thousands, and no decimals": Read(
+        whole(income=["1.250", "980", "-52.000"]), WHOLE, own="table: {thousands: point}"
+    ),
+    "commas that part thousands, as stated": Read(
+        text(income=['"1,250.00"', "980", '"-52,000"']), own="table: {thousands: comma}"
+    ),
+    "blanks that part thousands, as stated": Read(
+        comma(income=["1 250", "980,00", "-52\u202f000,0"]), own="table: {thousands: space}", fact="decimal comma"
+    ),
+    "apostrophes that part thousands, as stated": Read(
+        text(";", income=["1'250", "980", "-52\u2019000.0"]), own="table: {thousands: apostrophe}"
     ),
     "whole numbers alone": Read(whole(), WHOLE),
     "another unit": Read(

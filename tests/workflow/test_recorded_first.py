@@ -59,7 +59,7 @@ def nothing_left(place: Town, said: str) -> None:
     assert not recorded(place)
     assert not updates(place)
     private = {path.name for path in (place.silo("north") / "private").iterdir()}
-    assert private == {"holdout.secret", "silo.json", "ledger.json"}
+    assert private == {"holdout.secret", "releases.secret", "silo.json", "ledger.json"}
     shown = command("ledger", "-C", place.silo("north"))
     assert (shown.status, "Nothing has left this silo." in shown.out) == (0, True)
 

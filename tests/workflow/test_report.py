@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 import fedcli
+from fedcli.cli import wrapping
 from fedcli.compute.spool import Spool
 from fedcli.compute.update import sum_update
 from fedcli.errors import NoProfile, NotFinal
@@ -18,7 +19,8 @@ from fedcli.models.batch import empty_state
 from fedcli.preparing.plan import Plan
 from fedcli.preparing.profile_table import HIDDEN, SMALL, correlations, protect
 from fedcli.preparing.rows import Rows
-from fedcli.report.table_text import as_text
+from fedcli.report.table_one import Interval, group_names
+from fedcli.report.table_text import as_json, as_markdown, as_text
 from fedcli.study.reading import read_study
 from fedcli.workflow.limits import examine_rows
 from tests.equivalence.cases import TARGETS
@@ -98,6 +100,40 @@ def test_the_commands_forms_hold_the_same_table(played, tmp_path):
     assert "| rows | 240 |" in page
 
 
+def test_the_lowest_and_the_highest_value_are_told_to_an_interval(played, tmp_path):
+    """No estimate, which would mean nothing: one row is not to be told apart from others."""
+    _, _, final = played
+    made, frame = fedcli.make_report(final, workspace=tmp_path), pooled()
+    for column in made.table.columns[:2]:
+        lowest, highest = column.groups[0].lowest, column.groups[0].highest
+        assert lowest.lower <= frame[column.name].min() <= lowest.upper
+        assert highest.lower <= frame[column.name].max() <= highest.upper
+    printed = json.loads(as_json(made.table))["columns"][0]["groups"][0]
+    assert printed["lowest"].keys() == printed["highest"].keys() == {"lower", "upper"}
+    for text in (made.text, as_markdown(made.table)):
+        assert text.count("lowest in") == text.count("highest in") == 2
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper", "printed"),
+    [
+        (76.94, 1077.61, "  highest in  76.9 to 1,077.7"),
+        (-0.04, 77.0, "  highest in  -0.1 to 77"),
+        (27.3, 28.1, "  highest in  27.3 to 28.1"),
+        (28.06, 28.06, "  highest  28.06"),
+    ],
+)
+def test_an_interval_is_rounded_outwards_and_is_one_number_where_it_is_exact(
+    played, tmp_path, lower: float, upper: float, printed: str
+):
+    _, _, final = played
+    table = fedcli.make_report(final, workspace=tmp_path).table
+    group = replace(table.columns[0].groups[0], deviation=5.0, highest=Interval(lower, upper))
+    column = replace(table.columns[0], groups=(group,))
+    text = as_text(replace(table, columns=(column,), groups=table.groups[:1]))
+    assert printed.split() in [line.split() for line in text.splitlines()]
+
+
 def test_a_study_without_a_profile_has_no_report(town, tmp_path):
     place = town("finished")
     final = max((place.registry / "outbox").glob("*.fedmodel"))
@@ -120,14 +156,30 @@ FEATURES = {
 }
 
 
-@pytest.mark.parametrize("by_target", [True, False])
-@pytest.mark.parametrize("weighted", [True, False])
-def test_every_count_that_leaves_was_tested_for_small_groups(by_target: bool, weighted: bool) -> None:
+THREE = {"column": "y", "type": "category", "levels": ["low", "middle", "high"]}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "by_target", "weighted"),
+    [
+        (TARGETS["LogisticRegression"], True, True),
+        (TARGETS["LogisticRegression"], True, False),
+        (TARGETS["LogisticRegression"], False, True),
+        (TARGETS["LogisticRegression"], False, False),
+        (THREE, True, False),
+    ],
+)
+def test_every_count_that_leaves_was_tested_for_small_groups(
+    outcome: dict[str, object], by_target: bool, weighted: bool
+) -> None:
     """Tables that pass the tests send no count from 1 to 4, nor two whose difference is one; many would, untested."""
     parts = {"weight": {"column": "w", "range": [0, 4]}} if weighted else {}
     profile = {"bins": 16, "by_target": by_target}
-    text = case(TARGETS["LogisticRegression"], FEATURES, "LogisticRegression", profile=profile, **parts)
-    plan = Plan(enrolled(read_study(text), ["x", "y", "z"]))
+    n_classes = 3 if outcome is THREE else 2
+    estimator = "LogisticRegression" if n_classes == 2 else "LinearDiscriminantAnalysis"
+    plan = Plan(enrolled(read_study(case(outcome, FEATURES, estimator, profile=profile, **parts)), ["x", "y", "z"]))
+    apart = [name for name, _ in plan.profile.apart]
+    assert len(apart) == (n_classes - 1 if by_target else 0)
     passed = 0
     for seed in range(12 if weighted else 60):
         rng = np.random.default_rng(seed)
@@ -136,17 +188,16 @@ def test_every_count_that_leaves_was_tested_for_small_groups(by_target: bool, we
         numbers[rng.random(n) < rng.choice([0.0, 0.05, 0.1]), 1] = np.nan
         codes = np.column_stack([rng.choice([-1, 0, 1], n, p=[0.08, 0.4, 0.52]), rng.choice(3, n, p=[0.1, 0.3, 0.6])])
         weight = rng.choice([0.0, 1.0, 2.5], n, p=[0.25, 0.4, 0.35]) if weighted else np.ones(n)
-        target = (rng.random(n) < 0.35).astype(float)
+        target = rng.choice([0.0, 1.0, 2.0][:n_classes], n, p=[0.65, 0.35] if n_classes == 2 else [0.4, 0.35, 0.25])
         spool = Spool([Rows(numbers, codes.astype(np.int32), target, np.zeros(n), weight)], Path())
         nobody = np.zeros(n, dtype=bool)
         if examine_rows(plan, spool, nobody).problems:
             continue
         passed += 1
         total = sum_update(plan, empty_state(), spool, nobody, None).total
-        prefixes = ("", "positive.") if by_target else ("",)
-        said = {p: {b: total[p + b] for b in ("rows", "present", "levels", "below")} for p in prefixes}
+        said = {p: {b: total[p + b] for b in ("rows", "present", "levels", "below")} for p in ("", *apart)}
         if by_target:
-            said["negative."] = {b: said[""][b] - said["positive."][b] for b in said[""]}
+            said["first class"] = {b: said[""][b] - sum(said[p][b] for p in apart) for b in said[""]}
         for name, group in said.items():
             counts = [
                 group["rows"],
@@ -161,8 +212,8 @@ def test_every_count_that_leaves_was_tested_for_small_groups(by_target: bool, we
                 least, most = group["below"].reshape(2, 2, -1)[j]
                 ends = np.array([0, group["present"][j]])
                 # Of all rows, both bounds are sums over the outcomes, and least less most is no group of rows.
-                apart = [least, most] if by_target and not name else [np.concatenate([least, most])]
-                for edges in apart:
+                bounds = [least, most] if by_target and not name else [np.concatenate([least, most])]
+                for edges in bounds:
                     edges = np.concatenate([ends, edges])
                     differences = np.abs(edges[:, None] - edges)
                     assert ((differences == 0) | (differences >= 5)).all()
@@ -192,6 +243,31 @@ def test_a_small_count_is_printed_as_less_than_the_rule(played, tmp_path):
     assert "a count too small to show" in text
 
 
+@pytest.mark.parametrize(
+    ("target", "names"),
+    [
+        ({"positive": [1, 2, 3, 4], "negative": 0}, ("all", "num 0", "num 1, 2, 3, 4")),
+        ({"positive": "ill", "negative": ["well", "cured"]}, ("all", "num well, cured", "num ill")),
+        ({"positive": 1}, ("all", "num 0", "num 1")),
+    ],
+)
+def test_a_class_of_several_values_is_called_by_all_of_them(target: dict[str, object], names: tuple[str, ...]) -> None:
+    text = case({"column": "num", "type": "binary", **target}, FEATURES, "LogisticRegression", profile={})
+    assert group_names(Plan(read_study(text))) == names
+
+
+def test_each_of_several_classes_is_a_group() -> None:
+    plan = Plan(read_study(case(THREE, FEATURES, "LinearDiscriminantAnalysis", profile={})))
+    assert group_names(plan) == ("all", "y low", "y middle", "y high")
+    counts = np.array([[98, 60, 3], [40, 20, 3], [38, 30, 0], [20, 10, 0]])
+    assert protect(counts, 5).tolist() == [
+        [98, HIDDEN, SMALL],
+        [40, HIDDEN, SMALL],
+        [38, HIDDEN, HIDDEN],
+        [20, HIDDEN, HIDDEN],
+    ]
+
+
 def test_inflation_of_collinear_and_constant_columns_is_told_apart() -> None:
     rng = np.random.default_rng(4)
     a, b = rng.normal(size=(2, 50))
@@ -200,3 +276,16 @@ def test_inflation_of_collinear_and_constant_columns_is_told_apart() -> None:
     assert found["inflation"].tolist()[:4] == [0.0, 0.0, 0.0, -1.0]
     assert found["inflation"][4] >= 1
     assert found["correlation"][3].tolist() == [0, 0, 0, 1, 0]
+
+
+def test_a_terminal_is_never_too_narrow_for_the_report(played, tmp_path, monkeypatch):
+    _, _, final = played
+    wide = command("report", final, "-C", tmp_path).out
+    assert wide == fedcli.make_report(final, workspace=tmp_path).text
+    monkeypatch.setattr(wrapping, "columns", lambda stream: 40)
+    narrow = command("report", final, "-C", tmp_path).out
+    assert max(map(len, narrow.splitlines())) <= 40
+    assert (
+        command("report", final, "-C", tmp_path, "--format", "markdown").out
+        == fedcli.make_report(final, workspace=tmp_path, format="markdown").text
+    )

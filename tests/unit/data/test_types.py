@@ -249,7 +249,8 @@ def test_nothing_else_is_yes_or_no(cell: str, tmp_path: Path) -> None:
 
 
 def test_codes_of_a_yes_or_no_are_gaps_before_they_are_answers(tmp_path: Path) -> None:
-    rows = read(tmp_path, f"{BOOLEAN}, impute: mode, missing: [9, n]", ["9", "n", "N", "", "na", "no"])
+    own = "{levels: {no: no}, missing: [n]}"
+    rows = read(tmp_path, f"{BOOLEAN}, impute: mode, missing: [9]", ["9", "n", "N", "", "na", "no"], own)
     assert rows.codes[:, 0].tolist() == [-1, -1, 0, -1, -1, 0]
 
 

@@ -10,8 +10,9 @@ import pytest
 from fedcli.errors import DominantRow
 from fedcli.fileformat.statistics import State
 from fedcli.models.batch import Batch, Point
-from fedcli.models.guard import Earlier, Guard, Spread, asked, weights
+from fedcli.models.guard import Earlier, Guard, Spread, asked
 from fedcli.models.losses import Logistic, Loss, Poisson
+from fedcli.models.objective import weights_at
 
 N = 40
 
@@ -57,7 +58,7 @@ def test_a_spread_adds_over_batches() -> None:
 def test_the_weights_are_those_of_the_sums_that_leave() -> None:
     batch = table(weight=np.arange(1.0, N + 1))[1]
     coef = np.array([0.3, -0.8, 2.0])
-    found = weights(Logistic(), batch, coef)
+    found = weights_at(Logistic(), batch, coef)
     p = 1 / (1 + np.exp(-batch.X @ coef))
     assert found["curvature"] == pytest.approx(batch.weight * p * (1 - p))
     assert found["residuals"] == pytest.approx(batch.weight * (p - batch.y))

@@ -43,6 +43,7 @@ STUDIES = {
     "poisson": (COUNT, "PoissonRegressor", "", ""),
 }
 AS_THEY_ARE = ("MultinomialNB", "ComplementNB", "StandardScaler")
+GRID = ", params: {grid: [10, 20, 40]}"
 LEVELS_ALONE = ("BernoulliNB", "CategoricalNB")
 OUTCOMES = {
     "binary": BINARY,
@@ -50,17 +51,24 @@ OUTCOMES = {
     "number": NUMBER,
     "category": "{column: kind, type: category, levels: [a, b, c]}",
     "none": "{type: none}",
+    "survival": "{type: survival, time: weeks, event: ill, range: [0, 60]}",
 }
 for named, known in ESTIMATORS.items():
     # The last outcome is the widest that it takes.
     more = ", cv: 5" if known.cv else ", standardize: false" if named in AS_THEY_ARE else ""
-    STUDIES[named] = (OUTCOMES[known.targets[-1]], named, more, "")
+    more = GRID if named == "KaplanMeier" else more
+    outcome = OUTCOMES[known.targets[-1]]
+    # The logarithm of its mean is fitted.
+    outcome = outcome.replace("[0, 10]", "[1, 10]") if named == "GammaRegressor" else outcome
+    STUDIES[named] = (outcome, named, more, "")
 
 
 def plan(target: str, estimator: str, model: str, extra: str) -> Plan:
     text = STUDY.format(target=target, estimator=estimator, model=model, extra=extra)
     if estimator in LEVELS_ALONE:
         text = re.sub(r"terms:.*?\n(?=\n)|  (age|chol|visits): .*?\n", "", text, flags=re.DOTALL)
+    if "survival" in target:
+        text = text.replace("holdout: 0.2", "holdout: 0")
     return Plan(read_study(text))
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedcli.privacy.differencing import Difference, compare, nearest, too_few_differ
+from fedcli.privacy.differencing import Difference, compare, compare_sorted, nearest, too_few_differ
 
 ROWS = st.lists(st.integers(0, 6) | st.integers(2**64 - 4, 2**64 - 1), max_size=30)
 
@@ -19,6 +19,22 @@ def test_sets_of_rows_are_compared_as_multisets_in_any_order(now, then):
     found = compare(np.array(now, np.uint64), np.array(then, np.uint64))
     one, other = Counter(now), Counter(then)
     assert found == Difference((one - other).total(), (other - one).total())
+
+
+@given(now=ROWS, then=ROWS, cuts=st.lists(st.integers(0, 30), max_size=8))
+def test_a_set_that_is_read_in_portions_is_compared_the_same(now, then, cuts):
+    ranked = np.sort(np.array(then, np.uint64))
+    portions = np.split(ranked, np.sort([min(cut, len(ranked)) for cut in cuts]).astype(int))
+    whole = compare(np.array(now, np.uint64), ranked)
+    assert compare_sorted(np.sort(np.array(now, np.uint64)), portions) == whole
+
+
+@pytest.mark.parametrize(
+    ("added", "removed", "few"),
+    [(0, 0, False), (1, 0, True), (9, 9, True), (9, 500, False), (0, 10, False), (10, 10, False)],
+)
+def test_rows_are_few_in_all_only_where_both_those_new_and_those_gone_are(added, removed, few):
+    assert Difference(added, removed).shows_few_in_all(10) == few
 
 
 @pytest.mark.parametrize(

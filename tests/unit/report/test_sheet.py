@@ -53,7 +53,7 @@ def test_the_text_fits_80_columns_and_says_each_thing() -> None:
     assert max(map(len, text.splitlines())) <= 80
     for words in (f"curvature: 10 numbers, {PAIRS}", "values: 6 numbers", "sums of products", "123 training rows"):
         assert words in text
-    assert "passed    fewest rows: required at least 10; here 123" in text
+    assert "passed      fewest rows: required at least 10; here 123" in text
     assert "ab" * 32 in text
 
 

@@ -54,6 +54,7 @@ TARGETS = {
     targets.CategoryTarget: {"type": "category", "column": "ill", "levels": ["a", "b"]},
     targets.NumberTarget: {"type": "number", "column": "ill", "range": [0, 1], "unit": "mg/dl"},
     targets.CountTarget: {"type": "count", "column": "ill", "range": [0, 1]},
+    targets.SurvivalTarget: {"type": "survival", "time": "days", "event": "ill", "range": [0, 1], "negative": ["0"]},
 }
 PARTS = {
     document.Offset: "offset",
@@ -107,6 +108,9 @@ OTHER: dict[str, Any] = {
     "name": "west",
     "fingerprint": "4" * 5,
     "since": "2001-01-01",
+    "time": "weeks",
+    "event": "died",
+    "entry": "from",
     "scale": "days",
     "other": "c",
     "levels": ["a", "c", "b"],
@@ -125,6 +129,8 @@ SPECIAL: dict[tuple[type[Part], str], Any] = {
     (document.Offset, "range"): [1, 9],
     (document.Study, "coordinator"): {"name": "office", "fingerprint": "3" * 5},
 }
+# No outcome has no key, and a column of times is what a survival outcome says of it.
+NOT_WRITTEN = (targets.NoTarget, targets.TimeColumn)
 # A key's own field follows from its fingerprint; a type has words of its own.
 NOT_WORDS = {"type", "key"}
 
@@ -135,7 +141,7 @@ def classes() -> list[type[Part]]:
     def below(kind: type[Part]) -> list[type[Part]]:
         return [leaf for child in kind.__subclasses__() for leaf in below(child)] if kind.__subclasses__() else [kind]
 
-    return [kind for kind in dict.fromkeys(below(Part)) if kind is not targets.NoTarget]
+    return [kind for kind in dict.fromkeys(below(Part)) if kind not in NOT_WRITTEN]
 
 
 def words(agreement: dict[str, Any]) -> list[tuple[str, str]]:

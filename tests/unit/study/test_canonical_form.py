@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from fedcli.errors import BadDocument
 from fedcli.study.canonical_form import from_json, study_id, to_json
 from fedcli.study.document import Study
+from fedcli.study.spelling import identity
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 words = st.text(min_size=1, max_size=8)
@@ -21,9 +22,14 @@ ranges = st.tuples(ends, ends).filter(lambda r: abs(r[0] - r[1]) >= 1e-99).map(s
 number = st.fixed_dictionaries(
     {"type": st.just("number"), "range": ranges, "missing": cells, "outside": st.sampled_from(["error", "clip"])}
 )
+# Levels that no reader of tables takes for one another, for a missing value or for an empty cell.
 category = st.fixed_dictionaries(
-    {"type": st.just("category"), "levels": st.lists(words, min_size=2, max_size=4, unique=True), "missing": cells}
-)
+    {
+        "type": st.just("category"),
+        "levels": st.lists(words.filter(lambda word: identity(word) != ""), min_size=2, max_size=4, unique_by=identity),
+        "missing": cells,
+    }
+).filter(lambda column: not {*map(identity, column["levels"])} & {*map(identity, column["missing"])})
 params = st.dictionaries(
     words,
     st.one_of(

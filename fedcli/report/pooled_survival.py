@@ -1,0 +1,122 @@
+"""The pooled fit of survival models, for a simulation to compare with: scikit-learn has none.
+
+Owns Newton's method over all silos' rows at once, each silo a stratum, and a table of survival counted row by
+row. Knows nothing of trips or sums that travel.
+Internal. It shares the formulas of the partial likelihood with the federated fit, and nothing else; the formulas
+themselves are held to R's, statsmodels' and lifelines' by the tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fedcli.errors import NotConverged
+from fedcli.fileformat.statistics import FloatArray
+from fedcli.models.batch import Batch
+from fedcli.models.life_table import LifeTable
+from fedcli.models.local_fit import expand
+from fedcli.models.objective import AnyLoss, value
+from fedcli.models.solve import solve_symmetric
+from fedcli.preparing.rows import Rows
+
+_STEPS = 100
+_CLOSE = 1e-24
+
+
+@dataclass(frozen=True)
+class PooledHazards:
+    """The fitted slopes, by scikit-learn's names; the intercept is always 0.
+
+    Parameters
+    ----------
+    coef_ : ndarray of shape (n_columns - 1,)
+    intercept_ : float
+    """
+
+    coef_: FloatArray
+    intercept_: float = 0.0
+
+
+def pooled_hazards(X: FloatArray, silos: Sequence[Rows], loss: AnyLoss, penalty: float) -> PooledHazards:
+    """Minimise the partial likelihoods of all silos together.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_columns - 1)
+        The prepared columns of all silos, in their order.
+    silos : sequence of Rows
+    loss : StratumLoss
+    penalty : float
+
+    Raises
+    ------
+    NotConverged
+    """
+    strata, at = [], 0
+    for rows in silos:
+        design = np.hstack([np.ones((len(rows), 1)), X[at : at + len(rows)]])
+        strata.append([Batch(design, rows.target, rows.offset, rows.weight, times=rows.times)])
+        at += len(rows)
+
+    def objective(coef: FloatArray) -> float:
+        return sum(value(loss, stratum, coef) for stratum in strata) + penalty * float(coef @ coef) / 2
+
+    coef = np.zeros(1 + X.shape[1])
+    for _ in range(_STEPS):
+        parts = [expand(stratum, loss, coef) for stratum in strata]
+        here = sum(part[0] for part in parts) + penalty * float(coef @ coef) / 2
+        gradient = np.sum([part[1] for part in parts], axis=0) + penalty * coef
+        hessian = np.sum([part[2] for part in parts], axis=0) + penalty * np.eye(len(coef))
+        step = np.zeros(len(coef))
+        step[1:] = solve_symmetric(hessian[1:, 1:], -gradient[1:])[0]
+        if float(step @ step) <= _CLOSE * float(coef @ coef):
+            return PooledHazards(coef[1:])
+        length = 1.0
+        while length > 1e-9 and objective(coef + length * step) > here + 1e-12 * (1.0 + abs(here)):
+            length /= 2.0
+        coef = coef + length * step
+    raise NotConverged(
+        "the pooled fit to compare with does not converge: an effect may have no finite value",
+        hint="add a penalty (alpha) to the model",
+    )
+
+
+@dataclass(frozen=True)
+class PooledSurvival:
+    """The pooled table of survival (n_groups, n_times), by the names of the federated one."""
+
+    at_risk_: FloatArray
+    events_: FloatArray
+    survival_: FloatArray
+
+    @classmethod
+    def of(cls, family: LifeTable, X: FloatArray, silos: Sequence[Rows]) -> PooledSurvival:
+        """Count all silos' rows at each time of the grid, with no regard to how the silos count.
+
+        Parameters
+        ----------
+        family : LifeTable
+        X : ndarray of shape (n_samples, n_columns - 1)
+            The prepared columns of all silos, in their order.
+        silos : sequence of Rows
+        """
+        rows = Rows.together(silos)
+        group = np.zeros(len(rows))
+        for number, column in enumerate(family.groups):
+            group[X[:, column - 1] > 0] = number + 1
+        grid = np.array([*family.grid, np.inf])
+        until = grid[np.searchsorted(grid, rows.times[:, 0])]
+        since = np.full(len(rows), -np.inf)
+        if rows.times.shape[1] > 1:
+            late = rows.times[:, 1] > family.origin
+            since[late] = grid[np.searchsorted(grid, rows.times[late, 1])]
+        at_risk, events, survival = np.zeros(family.shape), np.zeros(family.shape), np.ones(family.shape)
+        for k, g in np.ndindex(len(family.grid), family.shape[0]):
+            there = (since < grid[k]) & (until >= grid[k]) & (group == g)
+            at_risk[g, k], events[g, k] = there.sum(), (there & (until == grid[k]) & (rows.target > 0)).sum()
+            before = survival[g, k - 1] if k else 1.0
+            survival[g, k] = before * (1 - events[g, k] / max(float(at_risk[g, k]), 1.0))
+        return cls(at_risk, events, survival)

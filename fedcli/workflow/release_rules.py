@@ -1,0 +1,107 @@
+"""What a sheet says of the rules on single rows and on rows that differ: what was looked at, and what was not.
+
+Owns these lines' words. Knows nothing of tables, files or screens. Internal.
+"""
+
+from __future__ import annotations
+
+from fedcli.compute.shares import COUNTED, FLOOR, MULTIPLIED, SUMMED
+from fedcli.compute.update import Sums
+from fedcli.privacy.differencing import Difference
+from fedcli.privacy.disclosure import Disclosure
+from fedcli.study.document import Rules
+from fedcli.workflow.releases import Compared
+from fedcli.workflow.what_leaves import ReleaseTest
+
+NOT_TESTED, NO_RULE = "not tested", "no rule"
+
+
+def weights_at_points(sums: Sums) -> ReleaseTest:
+    """Return the rule on weights at points, and which kinds of sums were held to it."""
+    rule, required = "one row standing out at a point", "no row with most of the weight at any point"
+    if not sums.guarded:
+        return ReleaseTest(rule, required, "no sum of this round is at one", NOT_TESTED)
+    return ReleaseTest(rule, required, f"{', '.join(sums.guarded)}: none has one")
+
+
+def share_of_one_row(rules: Rules, disclosure: Disclosure) -> ReleaseTest:
+    """Return the rule on dominance, also where the study has none: then nobody has looked."""
+    rule, most, largest = "one row's share of a column's sums", rules.largest_share, disclosure.largest
+    if most is None:
+        return ReleaseTest(rule, "anything", "not measured", NO_RULE)
+    required = f"at most {most:.0%}"
+    here = f"{largest.share:.1%} of {largest.says}" if largest else f"none has more than {min(FLOOR, most):.0%}"
+    return ReleaseTest(rule, required, here)
+
+
+def not_covered(sums: Sums, rules: Rules) -> list[ReleaseTest]:
+    """Return which kinds of sums neither of these two looks at; counts are held to the rule on groups."""
+    names = [block.name for block in sums.layout if block.name not in (*sums.guarded, *COUNTED)]
+    if rules.largest_share is not None:
+        mixed = [name for name in names if name in MULTIPLIED]
+        names = [name for name in names if name not in SUMMED]
+        names += [f"products of two columns ({', '.join(mixed)})"] if mixed else []
+    if not names:
+        return []
+    return [ReleaseTest("sums that no test on one row looks at", "nothing", ", ".join(names), NOT_TESTED)]
+
+
+def rows_that_differ(differs: Difference | None, elsewhere: Compared, least: int) -> tuple[ReleaseTest, ReleaseTest]:
+    """Return the rule on rows that differ, for this workspace and for all others with this key.
+
+    Parameters
+    ----------
+    differs : Difference or None
+        From the nearest release of this workspace; None before the first.
+    elsewhere : Compared
+    least : int
+    """
+    rule, required = "rows that differ from", f"none, or at least {least:,}"
+    said = "there is no earlier one" if differs is None else _counted(differs)
+    own = ReleaseTest(f"{rule} an earlier release of this workspace", required, said)
+    if elsewhere.nearest is None:
+        said = f"none of these columns in {elsewhere.folder}"
+    else:
+        kept, nearest = elsewhere.nearest
+        said = f"{len(elsewhere.found):,} in {elsewhere.folder}; nearest, of '{kept.name}': {_counted(nearest)}"
+    if elsewhere.unknown:
+        said += f"; {len(elsewhere.unknown):,} could not be compared"
+    if elsewhere.lost:
+        said += f"; {elsewhere.lost:,} of this workspace are gone from there"
+    others = f"{rule} releases of other studies and workspaces with this key"
+    required += " of each; between studies, new or gone"
+    return own, ReleaseTest(others, required, said, "passed" if elsewhere.complete else NOT_TESTED)
+
+
+def warnings_elsewhere(elsewhere: Compared, study: str, least: int) -> list[str]:
+    """Return what a person should know of other releases of some of the same columns.
+
+    Parameters
+    ----------
+    elsewhere : Compared
+    study : str
+        Digest of this study.
+    least : int
+    """
+    warnings = [
+        f"less the release of study '{kept.name}' this one shows the sums of {_counted(difference)} rows: "
+        "whoever reads both, and knows the many, sees the few"
+        for kept, difference in elsewhere.found
+        if kept.study != study and difference.shows_few(max(least, kept.least))
+    ]
+    if elsewhere.unknown:
+        names = ", ".join(sorted({f"'{kept.name}'" for kept in elsewhere.unknown}))
+        warnings.append(
+            f"{len(elsewhere.unknown):,} earlier releases of some of these columns (of {names}) could not be compared: "
+            "this table lacks one of their columns, or they were made with another key; see that no few rows differ"
+        )
+    if elsewhere.lost:
+        warnings.append(
+            f"{elsewhere.folder} lacks {elsewhere.lost:,} releases that this workspace recorded: put the folder back "
+            "beside the key"
+        )
+    return warnings
+
+
+def _counted(difference: Difference) -> str:
+    return f"{difference.added:,} new, {difference.removed:,} gone"

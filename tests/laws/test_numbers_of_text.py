@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedcli.data.cells import Codes, read_numbers
@@ -20,6 +20,7 @@ CELL = st.one_of(
 )
 
 
+@settings(max_examples=200, deadline=None)
 @given(st.lists(st.tuples(CELL, CELL), min_size=1, max_size=30), st.booleans())
 def test_parsed_as_numbers_or_as_text_cells_read_alike_to_the_bit(cells: list[tuple[str, str]], ends: bool) -> None:
     text = "\n".join(";".join(row) for row in cells) + ("\n" if ends else "")

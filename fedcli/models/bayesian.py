@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -59,21 +60,14 @@ class BayesianRidge:
     alpha_init: float | None
     lambda_init: float | None
 
-    @property
-    def grouping(self) -> Grouping:
-        """See `ClosedForm.grouping`."""
-        return Grouping(target=True)
-
-    @property
-    def linear(self) -> bool:
-        """See `ClosedForm.linear`."""
-        return True
+    grouping: ClassVar[Grouping] = Grouping(target=True)
+    linear: ClassVar[bool] = True
 
     def fit(self, moments: Moments) -> Mapping[str, FloatArray]:
         """See `ClosedForm.fit`."""
         hyper = self.hyper
         group = moments.group(centred=hyper.fit_intercept)
-        gram, cross, whole = group.products[:-1, :-1], group.products[:-1, -1], float(group.products[-1, -1])
+        gram, cross, whole = group.normal_equations
         about = moments.group()
         alpha = 1.0 / (about.products[-1, -1] / about.weight + _EPS) if self.alpha_init is None else self.alpha_init
         weight = 1.0 if self.lambda_init is None else self.lambda_init
@@ -95,9 +89,8 @@ class BayesianRidge:
                 break
             previous = coef
         coef, _ = solved(alpha, weight)
-        intercept = group.mean[-1] - group.mean[:-1] @ coef if hyper.fit_intercept else 0.0
         return {
-            "coef": np.concatenate([[intercept], coef]),
+            "coef": group.with_intercept(coef, fit_intercept=hyper.fit_intercept),
             "fitted.alpha": np.array([alpha]),
             "fitted.lambda": np.array([weight]),
             "fitted.sigma": (vectors / (alpha * values + weight)) @ vectors.T,
@@ -118,21 +111,14 @@ class RelevanceDetermination:
     hyper: Hyper
     threshold_lambda: float
 
-    @property
-    def grouping(self) -> Grouping:
-        """See `ClosedForm.grouping`."""
-        return Grouping(target=True)
-
-    @property
-    def linear(self) -> bool:
-        """See `ClosedForm.linear`."""
-        return True
+    grouping: ClassVar[Grouping] = Grouping(target=True)
+    linear: ClassVar[bool] = True
 
     def fit(self, moments: Moments) -> Mapping[str, FloatArray]:
         """See `ClosedForm.fit`."""
         hyper = self.hyper
         group = moments.group(centred=hyper.fit_intercept)
-        gram, cross, whole = group.products[:-1, :-1], group.products[:-1, -1], float(group.products[-1, -1])
+        gram, cross, whole = group.normal_equations
         about = group if hyper.fit_intercept else moments.group()
         # scikit-learn takes the variance of the target as it stands then: centred, or as it is.
         alpha = 1.0 / (about.products[-1, -1] / group.weight + _EPS)
@@ -160,9 +146,8 @@ class RelevanceDetermination:
         if keep.any():
             sigma = sigma_of()
             coef[keep] = alpha * sigma @ cross[keep]
-        intercept = group.mean[-1] - group.mean[:-1] @ coef if hyper.fit_intercept else 0.0
         return {
-            "coef": np.concatenate([[intercept], coef]),
+            "coef": group.with_intercept(coef, fit_intercept=hyper.fit_intercept),
             "fitted.alpha": np.array([alpha]),
             "fitted.lambda": weights,
             "fitted.sigma": sigma,

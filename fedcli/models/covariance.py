@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -40,15 +41,8 @@ class Covariance:
     assume_centered: bool
     store_precision: bool = True
 
-    @property
-    def grouping(self) -> Grouping:
-        """See `ClosedForm.grouping`."""
-        return Grouping()
-
-    @property
-    def linear(self) -> bool:
-        """See `ClosedForm.linear`."""
-        return False
+    grouping: ClassVar[Grouping] = Grouping()
+    linear: ClassVar[bool] = False
 
     def outputs(self, names: tuple[str, ...]) -> tuple[str, ...]:
         """Return what is said of a row: its squared distance from the middle."""
@@ -126,15 +120,8 @@ class Scale:
     with_mean: bool
     with_std: bool
 
-    @property
-    def grouping(self) -> Grouping:
-        """See `ClosedForm.grouping`."""
-        return Grouping()
-
-    @property
-    def linear(self) -> bool:
-        """See `ClosedForm.linear`."""
-        return False
+    grouping: ClassVar[Grouping] = Grouping()
+    linear: ClassVar[bool] = False
 
     def fit(self, moments: Moments) -> Mapping[str, FloatArray]:
         """See `ClosedForm.fit`."""

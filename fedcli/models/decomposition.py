@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -53,15 +54,8 @@ class Principal:
 
     n_components: int | float | None
 
-    @property
-    def grouping(self) -> Grouping:
-        """See `ClosedForm.grouping`."""
-        return Grouping()
-
-    @property
-    def linear(self) -> bool:
-        """See `ClosedForm.linear`."""
-        return False
+    grouping: ClassVar[Grouping] = Grouping()
+    linear: ClassVar[bool] = False
 
     def outputs(self, names: tuple[str, ...]) -> tuple[str, ...]:
         """Return what the columns that it makes of a row are called."""
@@ -105,15 +99,8 @@ class Truncated:
 
     n_components: int
 
-    @property
-    def grouping(self) -> Grouping:
-        """See `ClosedForm.grouping`."""
-        return Grouping()
-
-    @property
-    def linear(self) -> bool:
-        """See `ClosedForm.linear`."""
-        return False
+    grouping: ClassVar[Grouping] = Grouping()
+    linear: ClassVar[bool] = False
 
     def outputs(self, names: tuple[str, ...]) -> tuple[str, ...]:
         """Return what the columns that it makes of a row are called."""
@@ -148,15 +135,8 @@ class Factors:
     tol: float
     max_iter: int
 
-    @property
-    def grouping(self) -> Grouping:
-        """See `ClosedForm.grouping`."""
-        return Grouping()
-
-    @property
-    def linear(self) -> bool:
-        """See `ClosedForm.linear`."""
-        return False
+    grouping: ClassVar[Grouping] = Grouping()
+    linear: ClassVar[bool] = False
 
     def outputs(self, names: tuple[str, ...]) -> tuple[str, ...]:
         """Return what the columns that it makes of a row are called."""

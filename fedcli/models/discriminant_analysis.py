@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -70,10 +71,7 @@ class LinearDiscriminant:
         """See `ClosedForm.grouping`: one scatter of all rows, and the sums of each class."""
         return Grouping(n_classes=self.n_classes)
 
-    @property
-    def linear(self) -> bool:
-        """See `ClosedForm.linear`."""
-        return True
+    linear: ClassVar[bool] = True
 
     def fit(self, moments: Moments) -> Mapping[str, FloatArray]:
         """See `ClosedForm.fit`."""
@@ -179,10 +177,7 @@ class QuadraticDiscriminant:
         """See `ClosedForm.grouping`: the scatter of each class."""
         return Grouping(n_classes=self.n_classes, by_class=True)
 
-    @property
-    def linear(self) -> bool:
-        """See `ClosedForm.linear`."""
-        return False
+    linear: ClassVar[bool] = False
 
     def fit(self, moments: Moments) -> Mapping[str, FloatArray]:
         """See `ClosedForm.fit`.

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -44,15 +45,8 @@ class LeastAngle:
     n_nonzero_coefs: int
     fit_intercept: bool
 
-    @property
-    def grouping(self) -> Grouping:
-        """See `ClosedForm.grouping`."""
-        return Grouping(target=True)
-
-    @property
-    def linear(self) -> bool:
-        """See `ClosedForm.linear`."""
-        return True
+    grouping: ClassVar[Grouping] = Grouping(target=True)
+    linear: ClassVar[bool] = True
 
     def fit(self, moments: Moments) -> Mapping[str, FloatArray]:
         """See `ClosedForm.fit`: the whole path is a result too."""
@@ -93,9 +87,8 @@ class LeastAngle:
             coef[active] += step * direction
             left = left - step * along
             path.append(coef.copy())
-        intercept = group.mean[-1] - group.mean[:-1] @ coef if self.fit_intercept else 0.0
         return {
-            "coef": np.concatenate([[intercept], coef]),
+            "coef": group.with_intercept(coef, fit_intercept=self.fit_intercept),
             "fitted.alphas": np.array(alphas),
             "fitted.coef_path": np.array(path).T,
             "fitted.active": np.array(active, dtype=np.float64),
@@ -119,20 +112,13 @@ class MatchingPursuit:
     tol: float | None
     fit_intercept: bool
 
-    @property
-    def grouping(self) -> Grouping:
-        """See `ClosedForm.grouping`."""
-        return Grouping(target=True)
-
-    @property
-    def linear(self) -> bool:
-        """See `ClosedForm.linear`."""
-        return True
+    grouping: ClassVar[Grouping] = Grouping(target=True)
+    linear: ClassVar[bool] = True
 
     def fit(self, moments: Moments) -> Mapping[str, FloatArray]:
         """See `ClosedForm.fit`."""
         group = moments.group(centred=self.fit_intercept)
-        gram, cross, whole = group.products[:-1, :-1], group.products[:-1, -1], float(group.products[-1, -1])
+        gram, cross, whole = group.normal_equations
         n = len(gram)
         wanted = max(int(0.1 * n), 1) if self.n_nonzero_coefs is None else self.n_nonzero_coefs
         most = n if self.tol is not None else min(wanted, n)
@@ -148,8 +134,7 @@ class MatchingPursuit:
             coef[active] = np.linalg.solve(kept, cross[active])
             if self.tol is not None and whole - float(coef @ cross) <= self.tol:
                 break
-        intercept = group.mean[-1] - group.mean[:-1] @ coef if self.fit_intercept else 0.0
-        found = {"coef": np.concatenate([[intercept], coef])}
+        found = {"coef": group.with_intercept(coef, fit_intercept=self.fit_intercept)}
         return found if self.tol is not None else found | {"fitted.n_nonzero_coefs": np.array([float(wanted)])}
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -37,29 +38,21 @@ class LeastSquares:
     positive: bool = False
     per_weight: bool = False
 
-    @property
-    def grouping(self) -> Grouping:
-        """See `ClosedForm.grouping`."""
-        return Grouping(target=True)
-
-    @property
-    def linear(self) -> bool:
-        """See `ClosedForm.linear`."""
-        return True
+    grouping: ClassVar[Grouping] = Grouping(target=True)
+    linear: ClassVar[bool] = True
 
     def fit(self, moments: Moments) -> Mapping[str, FloatArray]:
         """See `ClosedForm.fit`: also the residual sum of squares, and a basis of undetermined directions (``null``)."""
         group = moments.group(centred=self.fit_intercept)
-        gram, cross, whole = group.products[:-1, :-1], group.products[:-1, -1], group.products[-1, -1]
+        gram, cross, whole = group.normal_equations
         if self.positive:
             slope, null = non_negative(gram, cross), np.empty((len(gram), 0))
         else:
             alpha = self.alpha * group.weight if self.per_weight else self.alpha
             slope, null = solve_symmetric(gram + alpha * np.eye(len(gram)), cross)
-        intercept = group.mean[-1] - group.mean[:-1] @ slope if self.fit_intercept else 0.0
         residual = float(whole - 2 * slope @ cross + slope @ gram @ slope)
         return {
-            "coef": np.concatenate([[intercept], slope]),
+            "coef": group.with_intercept(slope, fit_intercept=self.fit_intercept),
             "null": null,
             "target": np.array([group.weight, whole]),
             "residual": np.array([max(residual, 0.0)]),

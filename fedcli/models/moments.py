@@ -196,6 +196,16 @@ class Group:
     mean: FloatArray
     products: FloatArray
 
+    @property
+    def normal_equations(self) -> tuple[FloatArray, FloatArray, float]:
+        """Products of the columns (n - 1, n - 1), of each with the target (n - 1,), and of the target with itself."""
+        return self.products[:-1, :-1], self.products[:-1, -1], float(self.products[-1, -1])
+
+    def with_intercept(self, coef: FloatArray, *, fit_intercept: bool) -> FloatArray:
+        """Return the intercept that goes with ``coef`` (n - 1,), 0 if there is none, and ``coef`` after it."""
+        intercept = self.mean[-1] - self.mean[:-1] @ coef if fit_intercept else 0.0
+        return np.concatenate([[intercept], coef])
+
 
 @dataclass(frozen=True)
 class Moments:

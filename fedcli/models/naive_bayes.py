@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -48,10 +48,7 @@ class GaussianBayes:
         """See `ClosedForm.grouping`: each class's own scatter."""
         return Grouping(n_classes=self.n_classes, by_class=True)
 
-    @property
-    def linear(self) -> bool:
-        """See `ClosedForm.linear`."""
-        return False
+    linear: ClassVar[bool] = False
 
     def fit(self, moments: Moments) -> Mapping[str, FloatArray]:
         """See `ClosedForm.fit`."""
@@ -88,10 +85,7 @@ class Centroids:
         """See `ClosedForm.grouping`."""
         return Grouping(n_classes=self.n_classes)
 
-    @property
-    def linear(self) -> bool:
-        """See `ClosedForm.linear`."""
-        return False
+    linear: ClassVar[bool] = False
 
     def fit(self, moments: Moments) -> Mapping[str, FloatArray]:
         """See `ClosedForm.fit`."""
@@ -152,10 +146,7 @@ class CountingBayes:
         """See `ClosedForm.grouping`: sums of the columns by class, no products."""
         return Grouping(n_classes=self.n_classes, products=False)
 
-    @property
-    def linear(self) -> bool:
-        """See `ClosedForm.linear`."""
-        return False
+    linear: ClassVar[bool] = False
 
     def fit(self, moments: Moments) -> Mapping[str, FloatArray]:
         """See `ClosedForm.fit`."""

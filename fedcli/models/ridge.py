@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -30,10 +31,9 @@ from fedcli.models.solve import solve_symmetric
 
 def ridge(group: Group, alpha: float, *, fit_intercept: bool) -> FloatArray:
     """Return intercept and slopes (n_columns,) of a ridge on one group's moments, the target its last column."""
-    gram, cross = group.products[:-1, :-1], group.products[:-1, -1]
+    gram, cross, _ = group.normal_equations
     slope, _ = solve_symmetric(gram + alpha * np.eye(len(gram)), cross)
-    intercept = group.mean[-1] - group.mean[:-1] @ slope if fit_intercept else 0.0
-    return np.concatenate([[intercept], slope])
+    return group.with_intercept(slope, fit_intercept=fit_intercept)
 
 
 @dataclass(frozen=True)
@@ -58,10 +58,7 @@ class CrossValidatedRidge:
         """See `ClosedForm.grouping`: products by fold."""
         return Grouping(folds=self.folds, target=True)
 
-    @property
-    def linear(self) -> bool:
-        """See `ClosedForm.linear`."""
-        return True
+    linear: ClassVar[bool] = True
 
     def fit(self, moments: Moments) -> Mapping[str, FloatArray]:
         """See `ClosedForm.fit`: the whole path of penalties, validated on every fold, from the same sums."""
@@ -105,10 +102,7 @@ class RidgeForClasses:
         """See `ClosedForm.grouping`: one set of products, and the sums of each class."""
         return Grouping(n_classes=self.n_classes)
 
-    @property
-    def linear(self) -> bool:
-        """See `ClosedForm.linear`."""
-        return True
+    linear: ClassVar[bool] = True
 
     def fit(self, moments: Moments) -> Mapping[str, FloatArray]:
         """See `ClosedForm.fit`."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -121,12 +122,12 @@ class _Net:
 
     def path(self, group: Group, alphas: Sequence[float], l1_ratio: float) -> FloatArray:
         """Return intercept and slopes (n_alphas, n_columns) at each penalty, the largest first."""
-        gram, cross = group.products[:-1, :-1] / group.weight, group.products[:-1, -1] / group.weight
+        gram, cross, _ = group.normal_equations
+        gram, cross = gram / group.weight, cross / group.weight
         w, found = np.zeros(len(gram)), []
         for alpha in alphas:
             w = elastic_net(gram, cross, alpha, l1_ratio, w, positive=self.positive)
-            intercept = group.mean[-1] - group.mean[:-1] @ w if self.fit_intercept else 0.0
-            found.append(np.concatenate([[intercept], w]))
+            found.append(group.with_intercept(w, fit_intercept=self.fit_intercept))
         return np.array(found)
 
 
@@ -145,15 +146,8 @@ class ElasticNet:
     fit_intercept: bool
     positive: bool
 
-    @property
-    def grouping(self) -> Grouping:
-        """See `ClosedForm.grouping`."""
-        return Grouping(target=True)
-
-    @property
-    def linear(self) -> bool:
-        """See `ClosedForm.linear`."""
-        return True
+    grouping: ClassVar[Grouping] = Grouping(target=True)
+    linear: ClassVar[bool] = True
 
     def fit(self, moments: Moments) -> Mapping[str, FloatArray]:
         """See `ClosedForm.fit`."""
@@ -191,10 +185,7 @@ class CrossValidatedNet:
         """See `ClosedForm.grouping`: products by fold."""
         return Grouping(folds=self.folds, target=True)
 
-    @property
-    def linear(self) -> bool:
-        """See `ClosedForm.linear`."""
-        return True
+    linear: ClassVar[bool] = True
 
     def fit(self, moments: Moments) -> Mapping[str, FloatArray]:
         """See `ClosedForm.fit`: every penalty on every fold, from the same sums."""
@@ -222,7 +213,7 @@ class CrossValidatedNet:
     def _grid(self, whole: Group, l1_ratio: float) -> FloatArray:
         if not isinstance(self.alphas, int):
             return np.sort(np.array(self.alphas))[::-1]
-        cross = whole.products[:-1, -1]
+        _, cross, _ = whole.normal_equations
         top = float(np.max(cross if self.positive else np.abs(cross), initial=0.0)) / (whole.weight * l1_ratio)
         smallest = float(np.finfo(np.float64).resolution)
         if top <= smallest:

@@ -16,6 +16,7 @@ from fedcli.errors import OneClass, Separation
 from fedcli.fileformat.statistics import FloatArray, Layout, State, Total
 from fedcli.models.batch import Family
 from fedcli.models.cavity import Cavity
+from fedcli.models.generalized import cavity
 from fedcli.models.partial_likelihood import PartialLikelihood
 from fedcli.models.registry import Estimator, Parameters, check_number, check_one_of
 from fedcli.models.setting import Setting
@@ -82,22 +83,9 @@ class ProportionalHazards(Cavity):
 
 
 def _cox(setting: Setting, params: Parameters) -> Family:
-    return ProportionalHazards(
-        loss=PartialLikelihood(params["ties"], setting.max_rows, setting.largest_weight),
-        names=setting.names,
-        penalty=float(params["alpha"]),
-        penalty_per_weight=False,
-        fit_intercept=False,
-        n_silos=max(setting.n_silos, 1),
-        max_rows=setting.max_rows,
-        largest_weight=setting.largest_weight,
-        largest_offset=setting.largest_offset,
-        max_coefficient=setting.max_coefficient,
-        tolerance=setting.tolerance,
-        max_rounds=setting.max_rounds,
-        closing_trip=setting.closing_trip,
-        weighted=setting.weighted,
-    )
+    loss = PartialLikelihood(params["ties"], setting.max_rows, setting.largest_weight)
+    penalty = float(params["alpha"])
+    return cavity(setting, loss, penalty, per_weight=False, fit_intercept=False, kind=ProportionalHazards)
 
 
 ESTIMATORS = {

@@ -15,7 +15,15 @@ from fedcli.models.registry import Estimator, Parameters, check_intercept, check
 from fedcli.models.setting import Setting
 
 
-def cavity(setting: Setting, loss: AnyLoss, penalty: float, *, per_weight: bool, fit_intercept: bool) -> Cavity:
+def cavity(
+    setting: Setting,
+    loss: AnyLoss,
+    penalty: float,
+    *,
+    per_weight: bool,
+    fit_intercept: bool,
+    kind: type[Cavity] = Cavity,
+) -> Cavity:
     """Build the cavity family of one loss.
 
     Parameters
@@ -27,8 +35,9 @@ def cavity(setting: Setting, loss: AnyLoss, penalty: float, *, per_weight: bool,
     per_weight : bool
         Whether the penalty is multiplied by the sum of weights.
     fit_intercept : bool
+    kind : type of Cavity
     """
-    return Cavity(
+    return kind(
         loss=loss,
         names=setting.names,
         penalty=penalty,

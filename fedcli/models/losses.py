@@ -87,6 +87,31 @@ class FitSums:
     curvature: float
 
 
+def refuse_one_class(weight: float, target: float) -> None:
+    """Refuse a pool of weight ``weight`` whose positive rows, of weight ``target``, are none or all.
+
+    Raises
+    ------
+    OneClass
+    """
+    if not 0 < target < weight:
+        raise OneClass(
+            "all rows of all silos have the same class",
+            hint="check the target's values in study.yaml: positive and negative may be swapped or misspelt",
+        )
+
+
+def refuse_all_zero(target: float) -> None:
+    """Refuse a pool in which the outcomes, none below 0, sum to 0: the logarithm of their mean is nowhere.
+
+    Raises
+    ------
+    OneClass
+    """
+    if not target > 0:
+        raise OneClass("the target is 0 in every row of every silo", hint="check the target column at the silos")
+
+
 @dataclass(frozen=True)
 class Logistic:
     """Binary log-loss, ``y`` in {0, 1}: ``log(1 + exp(eta)) - y * eta``."""
@@ -144,11 +169,7 @@ class Logistic:
         ------
         OneClass
         """
-        if not 0 < target < weight:
-            raise OneClass(
-                "all rows of all silos have the same class",
-                hint="check the target's values in study.yaml: positive and negative may be swapped or misspelt",
-            )
+        refuse_one_class(weight, target)
 
     def check_fit(self, fit: FitSums, largest_weight: float) -> None:
         """See `Loss.check_fit`: it is the model's own everywhere."""
@@ -249,8 +270,7 @@ class Poisson:
         ------
         OneClass
         """
-        if not target > 0:
-            raise OneClass("the target is 0 in every row of every silo", hint="check the target column at the silos")
+        refuse_all_zero(target)
 
     def check_fit(self, fit: FitSums, largest_weight: float) -> None:
         """See `Loss.check_fit`."""

@@ -9,11 +9,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fedcli.errors import OneClass
 from fedcli.fileformat.statistics import FloatArray
 from fedcli.models.batch import Family, Source
 from fedcli.models.generalized import cavity
-from fedcli.models.losses import FitSums, OutcomeSums
+from fedcli.models.losses import FitSums, OutcomeSums, refuse_one_class
 from fedcli.models.nuisance import Beginning, Extra, Parts
 from fedcli.models.registry import Estimator, Parameters, check_intercept, check_number, check_one_of
 from fedcli.models.setting import Setting
@@ -96,11 +95,7 @@ class SquaredHinge:
         ------
         OneClass
         """
-        if not 0 < target < weight:
-            raise OneClass(
-                "all rows of all silos have the same class",
-                hint="check the target's values in study.yaml: positive and negative may be swapped or misspelt",
-            )
+        refuse_one_class(weight, target)
 
     def check_fit(self, fit: FitSums, largest_weight: float) -> None:
         """See `Loss.check_fit`: it is the model's own everywhere."""

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from fedcli.errors import ContradictoryStudy, NotConverged, OneClass
+from fedcli.errors import ContradictoryStudy, NotConverged
 from fedcli.fileformat.statistics import FloatArray
 from fedcli.models.batch import Family
 from fedcli.models.generalized import cavity
 from fedcli.models.least_squares import LeastSquares
-from fedcli.models.losses import FitSums, OutcomeSums
+from fedcli.models.losses import FitSums, OutcomeSums, refuse_all_zero
 from fedcli.models.registry import Estimator, Parameters, check_intercept, check_number, check_one_of, closed
 from fedcli.models.setting import Setting
 
@@ -130,8 +130,7 @@ class Tweedie:
         ------
         OneClass
         """
-        if not target > 0:
-            raise OneClass("the target is 0 in every row of every silo", hint="check the target column at the silos")
+        refuse_all_zero(target)
 
     def check_fit(self, fit: FitSums, largest_weight: float) -> None:
         """See `Loss.check_fit`; curvature and slope are two mixtures of the two exponentials' sums.

@@ -78,9 +78,10 @@ class SheetBlock:
 
 @dataclass(frozen=True)
 class SheetTest:
-    """One rule, what it asks for and what was found; a release exists only if every one is passed or does not apply.
+    """One rule that a release was held to, what it requires, what was found, and what became of it.
 
-    Of what was ``not sent`` zeros leave in its place.
+    ``passed``; ``no rule`` where the agreement has none; ``not tested`` where nobody could look; ``not sent`` where
+    zeros leave in place of what failed it. A release exists only where no rule is broken.
     """
 
     rule: str

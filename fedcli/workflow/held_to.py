@@ -9,14 +9,13 @@ from fedcli.compute.update import Sums
 from fedcli.errors import CellTooSmall
 from fedcli.preparing.plan import Plan
 from fedcli.privacy.differencing import Difference
-from fedcli.report.sheet import number_of
+from fedcli.report.sheet import SheetTest, number_of
 from fedcli.study.document import BinaryTarget
-from fedcli.workflow.what_leaves import ReleaseTest
 
 EVALUATION, HISTOGRAM = "evaluation", "below"
 
 
-def histogram_tests(plan: Plan, sums: Sums) -> list[ReleaseTest]:
+def histogram_tests(plan: Plan, sums: Sums) -> list[SheetTest]:
     """Return what the counts below edges were held to, where there are any.
 
     Raises
@@ -33,7 +32,7 @@ def histogram_tests(plan: Plan, sums: Sums) -> list[ReleaseTest]:
             hint="send nothing; this is a mistake in fedcli, please report it",
         )
     return [
-        ReleaseTest(
+        SheetTest(
             "neighbouring counts of the histogram",
             f"equal, or at least {number_of(min_cell, 'row')} apart",
             "all are equal" if least is None else f"at least {number_of(least, 'row')} apart",
@@ -44,7 +43,7 @@ def histogram_tests(plan: Plan, sums: Sums) -> list[ReleaseTest]:
 
 def held_out_tests(
     plan: Plan, sums: Sums, n_held_out: int, *, few: bool, differs: Difference | None, least: int
-) -> list[ReleaseTest]:
+) -> list[SheetTest]:
     """Return what the figures of rows held out were held to, where they ride on the trip.
 
     One that fails stops no release: zeros leave in place of the figures.
@@ -71,13 +70,13 @@ def held_out_tests(
         found += f", {round(sums.total[EVALUATION][1]):,} of them positive"
     near = differs is not None and differs.shows_few(least)
     return [
-        ReleaseTest(
+        SheetTest(
             f"rows held out{', in all and of either outcome' if binary else ''}",
             f"none, or at least {min_cell}",
             found,
             "not sent" if few else "passed" if min_cell > 1 else "no rule",
         ),
-        ReleaseTest(
+        SheetTest(
             "rows held out that differ from those evaluated before",
             f"none, or at least {least:,}",
             "none was evaluated before" if differs is None else f"{differs.added:,} new, {differs.removed:,} gone",

@@ -32,7 +32,7 @@ from fedcli.workflow.release_rules import (
 )
 from fedcli.workflow.releases import Compared
 from fedcli.workflow.silo import SiloSide
-from fedcli.workflow.what_leaves import Release, ReleaseBlock, ReleaseTest, SheetKept, rows_dropped
+from fedcli.workflow.what_leaves import Release, ReleaseBlock, SheetKept, rows_dropped
 from fedcli.workflow.workspace import make_folder, write_bytes
 
 PLAIN_WARNING = "aggregation is plain: the coordinator can read this update singly, not only the sum over silos"
@@ -215,20 +215,20 @@ def _rows_behind(block: str, found: Computed) -> str:
     return train
 
 
-def _tests(found: Computed) -> tuple[ReleaseTest, ...]:
+def _tests(found: Computed) -> tuple[SheetTest, ...]:
     """Return every rule that this release was held to. One that failed ended the run before there was a release."""
     rules, disclosure = found.plan.study.rules, found.disclosure
     smallest = disclosure.smallest
     per_column = disclosure.n_rows / disclosure.n_columns
     tests = [
-        ReleaseTest("rows in the sums", f"at least {rules.min_rows:,}", f"{disclosure.n_rows:,}"),
-        ReleaseTest(
+        SheetTest("rows in the sums", f"at least {rules.min_rows:,}", f"{disclosure.n_rows:,}"),
+        SheetTest(
             "rows per column",
             f"at least {rules.rows_per_column:g} for each of {disclosure.n_columns} multiplied columns",
             f"{per_column:.1f}",
             "passed" if rules.rows_per_column else "no rule",
         ),
-        ReleaseTest(
+        SheetTest(
             "smallest group of levels, pairs of levels and outcomes",
             f"none, or at least {number_of(rules.min_cell, 'row')}",
             f"{smallest.says}: {smallest.count:,}" if smallest else "there are no groups",
@@ -238,7 +238,7 @@ def _tests(found: Computed) -> tuple[ReleaseTest, ...]:
         share_of_one_row(rules, disclosure),
         *not_covered(found.sums, rules),
         *rows_that_differ(found.differs, found.elsewhere, found.least),
-        ReleaseTest("round", f"at most {rules.max_rounds}", str(found.round)),
+        SheetTest("round", f"at most {rules.max_rounds}", str(found.round)),
         *_agreed_tests(found),
         *histogram_tests(found.plan, found.sums),
         *held_out_tests(
@@ -253,20 +253,20 @@ def _tests(found: Computed) -> tuple[ReleaseTest, ...]:
     return tuple(tests)
 
 
-def _agreed_tests(found: Computed) -> list[ReleaseTest]:
+def _agreed_tests(found: Computed) -> list[SheetTest]:
     """Return the rules that only some studies have."""
     rules, disclosure, study = found.plan.study.rules, found.disclosure, found.plan.study
     tests = []
     if rules.parameters_per_row is not None:
         n = found.plan.columns.n_columns
         required = f"at most {rules.parameters_per_row:g} for each row"
-        tests.append(ReleaseTest("coefficients per row", required, f"{n / disclosure.n_rows:.2g}"))
+        tests.append(SheetTest("coefficients per row", required, f"{n / disclosure.n_rows:.2g}"))
     most = max((len(column.agreed) for column in study.categories.values()), default=0)
     if rules.max_levels is not None:
-        tests.append(ReleaseTest("levels of a category", f"at most {rules.max_levels}", f"{most}"))
+        tests.append(SheetTest("levels of a category", f"at most {rules.max_levels}", f"{most}"))
     if rules.levels_per_row is not None:
         required = f"at most {rules.levels_per_row:g} for each row"
-        tests.append(ReleaseTest("levels per row", required, f"{most / disclosure.n_rows:.2g}"))
+        tests.append(SheetTest("levels per row", required, f"{most / disclosure.n_rows:.2g}"))
     return tests
 
 
@@ -307,7 +307,7 @@ def sheet_of(side: SiloSide, found: Computed, release: Release) -> Sheet:
             for block in release.blocks
         ),
         columns=release.columns,
-        tests=tuple(SheetTest(test.rule, test.required, test.found, test.outcome) for test in release.tests),
+        tests=release.tests,
         warnings=release.warnings,
     )
 

@@ -9,32 +9,32 @@ from fedcli.compute.shares import COUNTED, FLOOR, MULTIPLIED, SUMMED
 from fedcli.compute.update import Sums
 from fedcli.privacy.differencing import Difference
 from fedcli.privacy.disclosure import Disclosure
+from fedcli.report.sheet import SheetTest
 from fedcli.study.document import Rules
 from fedcli.workflow.releases import Compared
-from fedcli.workflow.what_leaves import ReleaseTest
 
 NOT_TESTED, NO_RULE = "not tested", "no rule"
 
 
-def weights_at_points(sums: Sums) -> ReleaseTest:
+def weights_at_points(sums: Sums) -> SheetTest:
     """Return the rule on weights at points, and which kinds of sums were held to it."""
     rule, required = "one row standing out at a point", "no row with most of the weight at any point"
     if not sums.guarded:
-        return ReleaseTest(rule, required, "no sum of this round is at one", NOT_TESTED)
-    return ReleaseTest(rule, required, f"{', '.join(sums.guarded)}: none has one")
+        return SheetTest(rule, required, "no sum of this round is at one", NOT_TESTED)
+    return SheetTest(rule, required, f"{', '.join(sums.guarded)}: none has one")
 
 
-def share_of_one_row(rules: Rules, disclosure: Disclosure) -> ReleaseTest:
+def share_of_one_row(rules: Rules, disclosure: Disclosure) -> SheetTest:
     """Return the rule on dominance, also where the study has none: then nobody has looked."""
     rule, most, largest = "one row's share of a column's sums", rules.largest_share, disclosure.largest
     if most is None:
-        return ReleaseTest(rule, "anything", "not measured", NO_RULE)
+        return SheetTest(rule, "anything", "not measured", NO_RULE)
     required = f"at most {most:.0%}"
     here = f"{largest.share:.1%} of {largest.says}" if largest else f"none has more than {min(FLOOR, most):.0%}"
-    return ReleaseTest(rule, required, here)
+    return SheetTest(rule, required, here)
 
 
-def not_covered(sums: Sums, rules: Rules) -> list[ReleaseTest]:
+def not_covered(sums: Sums, rules: Rules) -> list[SheetTest]:
     """Return which kinds of sums neither of these two looks at; counts are held to the rule on groups."""
     names = [block.name for block in sums.layout if block.name not in (*sums.guarded, *COUNTED)]
     if rules.largest_share is not None:
@@ -43,10 +43,10 @@ def not_covered(sums: Sums, rules: Rules) -> list[ReleaseTest]:
         names += [f"products of two columns ({', '.join(mixed)})"] if mixed else []
     if not names:
         return []
-    return [ReleaseTest("sums that no test on one row looks at", "nothing", ", ".join(names), NOT_TESTED)]
+    return [SheetTest("sums that no test on one row looks at", "nothing", ", ".join(names), NOT_TESTED)]
 
 
-def rows_that_differ(differs: Difference | None, elsewhere: Compared, least: int) -> tuple[ReleaseTest, ReleaseTest]:
+def rows_that_differ(differs: Difference | None, elsewhere: Compared, least: int) -> tuple[SheetTest, SheetTest]:
     """Return the rule on rows that differ, for this workspace and for all others with this key.
 
     Parameters
@@ -58,7 +58,7 @@ def rows_that_differ(differs: Difference | None, elsewhere: Compared, least: int
     """
     rule, required = "rows that differ from", f"none, or at least {least:,}"
     said = "there is no earlier one" if differs is None else _counted(differs)
-    own = ReleaseTest(f"{rule} an earlier release of this workspace", required, said)
+    own = SheetTest(f"{rule} an earlier release of this workspace", required, said)
     if elsewhere.nearest is None:
         said = f"none of these columns in {elsewhere.folder}"
     else:
@@ -70,7 +70,7 @@ def rows_that_differ(differs: Difference | None, elsewhere: Compared, least: int
         said += f"; {elsewhere.lost:,} of this workspace are gone from there"
     others = f"{rule} releases of other studies and workspaces with this key"
     required += " of each; between studies, new or gone"
-    return own, ReleaseTest(others, required, said, "passed" if elsewhere.complete else NOT_TESTED)
+    return own, SheetTest(others, required, said, "passed" if elsewhere.complete else NOT_TESTED)
 
 
 def warnings_elsewhere(elsewhere: Compared, study: str, least: int) -> list[str]:

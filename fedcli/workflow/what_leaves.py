@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from fedcli.report.sheet import SheetTest
 from fedcli.study.document import Study
 
 
@@ -28,19 +29,6 @@ class ReleaseBlock:
     rows: str = ""
     singly: str = ""
     in_sum: str = ""
-
-
-@dataclass(frozen=True)
-class ReleaseTest:
-    """One rule that a release was held to, what it requires, what was found, and what became of it.
-
-    ``passed``; ``no rule`` where the agreement has none; ``not sent`` where zeros leave in place of what failed it.
-    """
-
-    rule: str
-    required: str
-    found: str
-    outcome: str = "passed"
 
 
 @dataclass(frozen=True)
@@ -104,6 +92,6 @@ class Release:
     size: int
     again: bool
     warnings: tuple[str, ...]
-    tests: tuple[ReleaseTest, ...] = ()
+    tests: tuple[SheetTest, ...] = ()
     dropped: tuple[RowsDropped, ...] = ()
     sheet: SheetKept | None = None

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from fedcli.errors import BadDocument, CannotWrite, LedgerRewound, TooFewRowsDiffer
+from fedcli.report.sheet import SheetTest
 from fedcli.workflow.join import join
 from fedcli.workflow.train import train
-from fedcli.workflow.what_leaves import ReleaseTest
 from tests.workflow.play import FEATURES, REGISTRY, SILOS, Town, agreement, command, rows, snapshot, table_text
 
 NORTH = rows("north")
@@ -70,7 +70,7 @@ def refused(place: Town) -> str:
     return " ".join(said.split())
 
 
-def released(place: Town) -> ReleaseTest:
+def released(place: Town) -> SheetTest:
     """Let `check` and `train` pass, and return what the sheet says of other releases."""
     assert checked(place) == []
     return next(test for test in place.train("north").release.tests if test.rule == ELSEWHERE)

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from fedcli.errors import DominantRow
+from fedcli.report.sheet import SheetTest
 from fedcli.study.canonical_form import from_json, to_json
 from fedcli.study.document import LARGEST_SHARE, Rules
 from fedcli.study.draft import draft
 from fedcli.study.reading import read_study
-from fedcli.workflow.what_leaves import ReleaseTest
 from tests.workflow.play import SILOS, Town, agreement, command, table_text
 
 NUMBER = "{column: chol, type: number, range: [100, 400]}"
@@ -22,7 +22,7 @@ def ridge(**parts: str) -> str:
     return agreement(target=NUMBER, features=WITHOUT_TARGET, estimator="Ridge", params="{alpha: 1.0}", **parts)
 
 
-def rules_of(place: Town) -> dict[str, ReleaseTest]:
+def rules_of(place: Town) -> dict[str, SheetTest]:
     return {test.rule: test for test in place.train("north").release.tests}
 
 

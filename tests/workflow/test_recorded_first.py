@@ -60,6 +60,8 @@ def nothing_left(place: Town, said: str) -> None:
     assert not updates(place)
     private = {path.name for path in (place.silo("north") / "private").iterdir()}
     assert private == {"holdout.secret", "releases.secret", "silo.json", "ledger.json"}
+    # Nor is it remembered beside the key: corrected rows would be refused for a release that never was.
+    assert not list((place.root / "north" / "north.fedreleases").glob("*"))
     shown = command("ledger", "-C", place.silo("north"))
     assert (shown.status, "Nothing has left this silo." in shown.out) == (0, True)
 

@@ -14,6 +14,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Annotated
 
 import typer
@@ -25,7 +26,8 @@ from fedcli.cli.grouped import GroupedCommands
 from fedcli.cli.options import AT_THE_COORDINATOR, FIRST
 from fedcli.cli.screen import complain, plain
 from fedcli.cli.wrapping import tell
-from fedcli.errors import FedcliError
+from fedcli.data.source import holds_password
+from fedcli.errors import FedcliError, PasswordInAddress
 
 # What the machine refuses is no bug: long names, missing rights, a full or broken disk.
 _OF_THE_MACHINE = frozenset(
@@ -72,6 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit status; every outcome ends here."""
     try:
+        _refuse_passwords(arguments)
         outcome = app(args=arguments, prog_name="fedcli", standalone_mode=False)
     except FedcliError as error:
         return _failed(error, arguments)
@@ -94,6 +97,17 @@ def run(arguments: list[str]) -> int:
         return _bug(error, arguments)
     # Typer answers a Ctrl-C by itself, without a word.
     return _interrupted(arguments) if outcome == 130 else outcome if isinstance(outcome, int) else 0
+
+
+def _refuse_passwords(arguments: list[str]) -> None:
+    """Refuse a password wherever it stands in the command line, before any message can repeat it.
+
+    A query may well say ``token = 'x'``; whatever else does, an address in the wrong place too, is shown by no message.
+    """
+    for before, word in pairwise(["", *arguments]):
+        option, _, value = word.partition("=") if word.startswith("--") else ("", "", word)
+        if "--query" not in (before, option) and holds_password(value):
+            raise PasswordInAddress("an address on this command line holds a password")
 
 
 def _interrupted(arguments: list[str]) -> int:
@@ -147,7 +161,7 @@ def _declined(arguments: list[str]) -> int:
 
 
 def _command(arguments: list[str]) -> str:
-    words = [word for word in arguments if not word.startswith("-")]
+    words = [word for word in arguments if not word.startswith("-") and not holds_password(word)]
     return " ".join(words[:2]) if words[:1] in (["keys"], ["study"]) else "".join(words[:1])
 
 

@@ -13,7 +13,7 @@ from fedcli.data.csv_table import open_csv
 from fedcli.data.foreign import recognised
 from fedcli.data.parquet_table import open_parquet
 from fedcli.data.parts import find_parts, together
-from fedcli.data.source import is_address, is_pattern
+from fedcli.data.source import is_address, is_pattern, refuse_mistyped
 from fedcli.data.table import Table
 from fedcli.data.text_file import first_bytes
 from fedcli.errors import BadQuery, BadTable, FileMissing
@@ -76,17 +76,19 @@ def open_table(
     EmptyTable
         It has no header.
     ExtraMissing, NoDatabase, BadQuery, PasswordInAddress
-        Of workbooks and databases.
+        Of workbooks and databases, and of what looks like a database's address and is none.
     """
     written = Written(delimiter, decimal, encoding, sheet, query, thousands)
     if is_address(data):
         from fedcli.data.sql_table import open_sql
 
         return open_sql(str(data), query, decimal=decimal)
+    refuse_mistyped(data)
     path = Path(data)
     if query is not None:
+        # Not repeated: who asks a query means a database, and its address may hold a secret however it is written.
         raise BadQuery(
-            f"'{path}' is no database: a query has nothing to ask",
+            "the table that is named is no database: a query has nothing to ask",
             hint="name the database by its address, such as sqlite:///FILE, or leave the query out",
         )
     if not path.is_dir() and not is_pattern(path):

@@ -1,6 +1,7 @@
 """What DATA names: a file, a folder, a pattern, or the address of a database; and how it is written down.
 
-Owns telling them apart and making a path relative to a workspace. Must not open anything, nor load Polars. Internal.
+Owns telling them apart, what of them no message may repeat, and making a path relative to a workspace. Must not open
+anything, nor load Polars. Internal.
 """
 
 from __future__ import annotations
@@ -10,8 +11,58 @@ import os
 import re
 from pathlib import Path
 
+from fedcli.errors import NoDatabase, PasswordInAddress
+
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _SQLITE = re.compile(r"(sqlite(?:\+[a-z]+)?:///)(?!/|:memory:|$)(.*)", re.IGNORECASE)
+
+# USER:PASSWORD@ anywhere, also behind a kind that is mistyped: `postgresql:/ann:...@h`, `postgres:ann:...@h`. What
+# begins with a blank or a slash is none ('North: it@north.org', 'postgresql:/ann@h'), and neither is a port.
+_USER = re.compile(r"(?:^|[/\s:])[^/:@\s]+:(?!\d{1,5}(?:[/?]|$))[^\s@/:\\][^@]*@")
+_SECRET = re.compile(r"(?:passw|pwd|passphrase|kennwort|secret|token|(?<![a-z])pass)[\w .-]*=\s*\S", re.IGNORECASE)
+_KIND = re.compile(
+    r"(?:^|/)(?:jdbc|odbc|postgres|postgresql|mysql|mariadb|mssql|oracle|sqlite)(?:\+\w+)?:", re.IGNORECASE
+)
+_DRIVE = re.compile(r"[A-Za-z]:(?=[\\/])")
+_FILE = re.compile(r"\.(?:csv|tsv|txt|gz|parquet|pq|xls\w?|ods|db|sql|ya?ml|json|html|fed\w+)$", re.IGNORECASE)
+
+
+def holds_password(text: str) -> bool:
+    """Say whether an address that somebody wrote, well or not, holds a password: ``ann:...@host``, ``...;Pwd=...``.
+
+    Reading by shape alone, not by a parser: what no parser understands is just what would be repeated in a message.
+    What is there under that name is a file.
+    """
+    return (_USER.search(text) or _SECRET.search(text)) is not None and not _is_there(text)
+
+
+def may_be_address(text: str) -> bool:
+    """Say whether ``text`` looks like the address of a database more than like a file, and no such file is there."""
+    rest = _DRIVE.sub("", text, count=1)
+    at = "@" in rest and _FILE.search(rest) is None
+    like = at or "://" in rest or _KIND.search(rest) or (":" in rest and "@" in rest) or holds_password(rest)
+    return bool(like) and not _is_there(text)
+
+
+def refuse_mistyped(data: Path | str) -> None:
+    """Refuse what looks like the address of a database and is none, in words that do not repeat it.
+
+    Raises
+    ------
+    PasswordInAddress
+        It holds a password.
+    NoDatabase
+        It may hold one.
+    """
+    if is_address(data):
+        return
+    if holds_password(str(data)):
+        raise PasswordInAddress("the address of the database holds a password, and is none that can be read")
+    if may_be_address(str(data)):
+        raise NoDatabase(
+            "there is no such file, and this is no address of a database (it is not repeated: it may hold a secret)",
+            hint="write postgresql://USER@HOST/DATABASE or sqlite:///FILE; a file's name stands as it is",
+        )
 
 
 def is_address(data: Path | str) -> bool:
@@ -26,7 +77,7 @@ def is_pattern(path: Path) -> bool:
 
 def can_only_be_a_table(data: str) -> bool:
     """Say whether DATA is no single file: an address, a folder or a pattern."""
-    return is_address(data) or Path(data).is_dir() or is_pattern(Path(data))
+    return is_address(data) or may_be_address(data) or Path(data).is_dir() or is_pattern(Path(data))
 
 
 def recorded(data: Path | str, root: Path) -> str:
@@ -46,6 +97,14 @@ def located(data: str, root: Path) -> Path | str:
         match = _SQLITE.fullmatch(data)
         return match[1] + str(root / match[2]) if match else data
     return root / data
+
+
+def _is_there(text: str) -> bool:
+    try:
+        return Path(text).exists()
+    except (OSError, ValueError):
+        # A name that no file can have.
+        return False
 
 
 def _relative(path: Path, root: Path) -> str:

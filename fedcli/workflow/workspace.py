@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from fedcli.crypto.secretfile import sync_folder
+from fedcli.data.source import may_be_address
 from fedcli.errors import CannotWrite, FileMissing, NoWorkspace, OutputExists
 
 COORDINATOR_FILE = "coordinator.yaml"
@@ -313,7 +314,9 @@ def need_file(path: Path | str, *, what: str = "file") -> Path:
     """
     path = Path(path)
     if not path.exists():
-        raise FileMissing(f"there is no {what} '{path}'", hint="check the name and the folder")
+        # An address in the wrong place may hold a secret.
+        named = "of that name" if may_be_address(str(path)) else f"'{path}'"
+        raise FileMissing(f"there is no {what} {named}", hint="check the name and the folder")
     if not path.is_file():
         raise FileMissing(f"'{path}' is not a file", hint=f"name the {what} itself")
     return path

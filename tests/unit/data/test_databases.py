@@ -16,6 +16,7 @@ from fedcli.data import sql_table
 from fedcli.data.reading import open_table, read_query
 from fedcli.data.typed import as_text
 from fedcli.errors import BadQuery, ExtraMissing, FedcliError, FileMissing, NoDatabase, PasswordInAddress
+from fedcli.workflow.workspace import need_file
 
 QUERY = "SELECT id, age, sex FROM visits ORDER BY id;"
 SECRET = "xyzzy-plugh"
@@ -100,6 +101,59 @@ def test_a_query_for_a_file_is_refused(tmp_path: Path) -> None:
 )
 def test_an_address_with_a_password_is_refused_and_not_repeated(address: str) -> None:
     assert ".pgpass" in refused(PasswordInAddress, address).hint
+
+
+@pytest.mark.parametrize("query", [None, QUERY])
+@pytest.mark.parametrize(
+    "address",
+    [
+        f"ann:{SECRET}@host/db",
+        f"postgresql:/ann:{SECRET}@127.0.0.1/db",
+        f"postgresql//ann:{SECRET}@127.0.0.1/db",
+        f"postgres:ann:{SECRET}@h",
+        f"postgresql:ann:{SECRET}@h",
+        f"postgres:ann:{SECRET}*@h",
+        f"jdbc:postgresql://h/db?user=ann&password={SECRET}",
+        f"host=h dbname=d user=ann password={SECRET}",
+        f"host=h password = '{SECRET}'",
+        f"Server=h;Uid=ann;Pwd={SECRET}",
+        f"PGPASSWORD={SECRET}",
+    ],
+)
+def test_a_mistyped_address_with_a_password_is_refused_and_not_repeated(address: str, query: str | None) -> None:
+    assert ".pgpass" in refused(PasswordInAddress, address, query).hint
+    # As silo.yaml records a file: below the workspace.
+    with pytest.raises(PasswordInAddress) as caught:
+        open_table(Path("w") / address, query=query)
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "address", [f"ann/{SECRET}@orcl", f"ann:12/{SECRET}@h", f"oracle:{SECRET}", f"jdbc:x://{SECRET}"]
+)
+def test_what_may_be_an_address_is_not_repeated_either(address: str) -> None:
+    assert "postgresql://USER@HOST" in refused(NoDatabase, address, None).hint
+    with pytest.raises(FileMissing) as caught:
+        need_file(address)
+    assert SECRET not in str(caught.value)
+
+
+def test_a_query_for_what_is_no_address_does_not_repeat_it() -> None:
+    assert "no database" in refused(BadQuery, SECRET).message
+
+
+@pytest.mark.parametrize("name", ["north@2024.csv", "token=3.csv", "a:b@c.csv", "host password=x"])
+def test_a_file_that_is_there_is_a_file_whatever_its_name(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("a\n1\n")
+    assert open_table(tmp_path / name).columns == ("a",)
+
+
+@pytest.mark.parametrize(
+    "name", ["north.csv", "north@2024.csv", "C:\\data\\north.csv", "visits-[12].csv", "compass=1.csv", "year=2024"]
+)
+def test_a_missing_file_is_named(name: str) -> None:
+    with pytest.raises(FileMissing, match=re.escape(name)):
+        open_table(name)
 
 
 def test_an_address_that_cannot_be_read_is_not_repeated() -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from fedcli.data.against_outcome import against_outcome
 from fedcli.data.copies import copied_rows, same_columns
 from fedcli.data.mapping import Mapping
+from fedcli.data.numbering import numbering
 from fedcli.data.other_unit import ENOUGH, seeming
 from fedcli.data.reading_report import ReadingReport
 from fedcli.data.saying import called, silo_line
@@ -36,7 +37,6 @@ from fedcli.study.yaml import comment
 _MOSTLY = 0.9
 _MANY = 0.05
 _MANY_DROPPED = 0.1
-_LONG_NUMBER = 1_000_000
 
 
 def look(
@@ -114,15 +114,11 @@ def _unit(study: Study, name: str, mapping: Mapping, present: FloatArray) -> Ite
 
 
 def _numbering(name: str, mapping: Mapping, present: FloatArray, report: ReadingReport) -> Iterator[Doubt]:
-    if (present != np.floor(present)).any() or len(np.unique(present)) < len(present):
-        return
-    steps = np.diff(present)
     low, high = report.extent.get(name, (0.0, 0.0))
-    run = high - low + 1 == report.rows_used - report.missing.get(name, 0)
-    if run or (steps > 0).all() or (steps < 0).all() or present.min() >= _LONG_NUMBER:
+    said = numbering(present, low, high, report.rows_used - report.missing.get(name, 0))
+    if said is not None:
         yield NumbersRows(
-            f"{called(mapping, name)}: every row has a whole number of its own"
-            + (", in their order" if (steps > 0).all() or (steps < 0).all() else ""),
+            f"{called(mapping, name)}: {said}",
             hint="does it number rows or persons? Then name the right column in silo.yaml under columns: "
             f"{silo_line(mapping, name, 'column', 'NAME')}",
             column=name,

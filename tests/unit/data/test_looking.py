@@ -15,6 +15,7 @@ from fedcli.data.checking import RowReader
 from fedcli.data.copies import Copied
 from fedcli.data.looking import look
 from fedcli.data.mapping import read_mapping
+from fedcli.data.numbering import numbering
 from fedcli.data.reading import open_table
 from fedcli.data.thinned import Thinned
 from fedcli.errors.doubts import (
@@ -138,7 +139,27 @@ NUMBERINGS: dict[str, Callable[[], object]] = {
     "in_order": lambda: np.arange(N) * 3 + 7,
     "a_run_in_any_order": lambda: np.random.default_rng(1).permutation(N) + 1000,
     "long_numbers": lambda: np.random.default_rng(1).permutation(N) * 7919 + 20_000_000,
+    "in_order_and_one_row_twice": lambda: repeated(np.arange(N) * 3 + 7),
+    "in_order_with_gaps_and_one_row_twice": lambda: repeated(
+        np.sort(np.random.default_rng(1).choice(90_000, N, replace=False))
+    ),
+    "downwards_and_one_row_twice": lambda: repeated(np.arange(N) * 3 + 7)[::-1],
+    "a_run_in_any_order_and_one_row_twice": lambda: shuffled(repeated(np.arange(N) + 1000)),
+    "long_numbers_and_one_row_twice": lambda: shuffled(repeated(np.arange(N) * 7919 + 20_000_000)),
+    "two_visits_of_each": lambda: np.arange(N) // 2 + 1,
+    "some_visits_of_each": lambda: np.sort(np.r_[np.arange(250), np.arange(150)]) + 4001,
+    "two_visits_by_long_numbers": lambda: np.sort(np.random.default_rng(1).choice(9_000_000, N // 2)).repeat(2) + 10**6,
 }
+
+
+def repeated(numbers: np.ndarray) -> np.ndarray:
+    numbers = numbers.copy()
+    numbers[200] = numbers[199]
+    return numbers
+
+
+def shuffled(numbers: np.ndarray) -> np.ndarray:
+    return np.random.default_rng(1).permutation(numbers)
 
 
 @pytest.mark.parametrize("case", NUMBERINGS)
@@ -150,6 +171,33 @@ def test_whole_numbers_that_repeat_or_measure_are_not_taken_for_identifiers(tmp_
     rng = np.random.default_rng(2)
     assert doubts(tmp_path, table(visits=np.sort(rng.poisson(30, N)))) == ()
     assert doubts(tmp_path, table(visits=rng.choice(90_000, N, replace=False))) == ()
+
+
+ORDINARY: dict[str, Callable[[np.random.Generator], object]] = {
+    "ages": lambda rng: rng.integers(18, 90, N),
+    "ages_in_order": lambda rng: np.sort(rng.integers(18, 90, N)),
+    "years_in_order": lambda rng: np.sort(rng.integers(1920, 2010, N)),
+    "days_of_the_year_in_order": lambda rng: np.sort(rng.integers(1, 367, N)),
+    "days_since_a_day_in_order": lambda rng: np.sort(rng.integers(0, 1200, N)),
+    "days_as_numbers": lambda rng: rng.integers(1950, 2020, N) * 10_000 + rng.integers(1, 13, N) * 100 + 28,
+    "days_as_numbers_in_order": lambda rng: np.sort(rng.integers(195, 202, N) * 100_000 + rng.integers(1, 13, N) * 100),
+    "amounts": lambda rng: rng.gamma(2, 20_000, N).round(),
+    "amounts_in_order": lambda rng: np.sort(repeated(rng.gamma(2, 20_000, N).round())),
+    "large_amounts": lambda rng: shuffled(repeated(rng.gamma(2, 20_000_000, N).round() + 1_000_000)).clip(0, 10**8),
+    "large_round_amounts": lambda rng: repeated(rng.integers(100, 999, N) * 10_000),
+    "grades_in_order": lambda rng: np.sort(rng.integers(1, 60, N)),
+}
+
+
+@pytest.mark.parametrize("case", ORDINARY)
+@pytest.mark.parametrize("seed", range(5))
+def test_ages_years_days_and_amounts_are_not_taken_for_identifiers(case: str, seed: int) -> None:
+    values = np.asarray(ORDINARY[case](np.random.default_rng(seed)), dtype=float)
+    for n in (N, 100, 60):
+        some = values[np.sort(np.random.default_rng(seed).choice(N, n, replace=False))]
+        # Of few rows all may differ by chance: it is repeats that are tried here.
+        some[n // 2] = some[n // 2 - 1]
+        assert numbering(some, some.min(), some.max(), n) is None
 
 
 # ---- against the outcome -------------------------------------------------------------------------------------------

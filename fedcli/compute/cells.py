@@ -239,7 +239,7 @@ def variables(plan: Plan, two_valued: dict[int, tuple[float, float]]) -> list[Va
         if j in two_valued:
             # A set, because a constant column has one value only.
             values = sorted(set(two_valued[j]))
-            labels = (f"{name} missing", *(f"{name} = {value:.15g}" for value in values))
+            labels = (f"{name} missing", *_of_values(name, len(values)))
             found.append(Variable(name, labels, _between(j, tuple(values[1:]))))
         elif number.impute is not None:
             found.append(Variable(name, (f"{name} missing", f"{name} present"), _between(j, ())))
@@ -255,9 +255,16 @@ def variables(plan: Plan, two_valued: dict[int, tuple[float, float]]) -> list[Va
         found.append(Variable(target.column, words, lambda rows: (rows.target > 0).astype(np.int64)))
     elif TARGET in two_valued:
         lowest = two_valued[TARGET][0]
-        words = tuple(f"{target.column} = {value:.15g}" for value in sorted(set(two_valued[TARGET])))
+        words = _of_values(target.column, len(set(two_valued[TARGET])))
         found.append(Variable(target.column, words, lambda rows: (rows.target != lowest).astype(np.int64)))
     return found + _between_knots(plan, two_valued)
+
+
+def _of_values(name: str, n: int) -> Labels:
+    """Return what one value or two are called: a cell is said in errors and sheets, and may be that of a single row."""
+    if n == 1:
+        return (f"{name} at its only value",)
+    return (f"{name} at the lower of its two values", f"{name} at the higher of its two values")
 
 
 def _between_knots(plan: Plan, two_valued: dict[int, tuple[float, float]]) -> list[Variable]:

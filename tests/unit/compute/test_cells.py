@@ -17,6 +17,7 @@ from fedcli.preparing.rows import Rows
 from fedcli.study.reading import read_study
 from tests.equivalence.cases import TARGETS, agreement
 
+LOWER, HIGHER = "flag at the lower of its two values", "flag at the higher of its two values"
 FEATURES = {
     "g": {"type": "category", "levels": ["x", "y", "z"], "impute": "mode"},
     "flag": {"type": "number", "range": [0, 10], "impute": "mean"},
@@ -70,13 +71,13 @@ def labelled(table: pd.DataFrame) -> pd.DataFrame:
     def word(name: str, value: object) -> str:
         if pd.isna(value):
             return f"{name} missing"
-        return f"{name} = {value:g}" if isinstance(value, float) else f"{name} = {value}"
+        return f"{name} = {value}"
 
     return pd.DataFrame(
         {
             "g": table["g"].map(lambda v: word("g", v)),
             "h": table["h"].map(lambda v: word("h", v)),
-            "flag": table["flag"].map(lambda v: word("flag", v)),
+            "flag": table["flag"].map({2.0: LOWER, 7.0: HIGHER}).fillna("flag missing"),
             "age": np.where(table["age"].isna(), "age missing", "age present"),
             "binary": np.where(table["binary"] == 1, "binary positive", "binary negative"),
         }
@@ -111,20 +112,30 @@ def test_rows_held_out_are_not_counted() -> None:
 
 def test_a_number_of_two_values_is_counted_as_a_category() -> None:
     found = counted(frame(200))
-    assert found["flag = 2"] + found["flag = 7"] + found["flag missing"] == 200
+    assert found[LOWER] + found[HIGHER] + found["flag missing"] == 200
     assert not any(says.startswith("dose") for says in found)
+
+
+def test_no_cell_says_a_value_which_may_be_that_of_a_single_row() -> None:
+    table = frame(200).assign(age=4321.25)
+    table.loc[0, "age"] = 8765.5
+    says = " ".join(counted(table))
+    assert "age at the higher of its two values" in says
+    assert not {"4321.25", "8765.5"} & set(says.split())
 
 
 def test_a_third_value_makes_it_a_number_again() -> None:
     table = frame(200)
     table.loc[0, "flag"] = 5.0
-    assert "flag = 2" not in counted(table)
+    assert LOWER not in counted(table)
 
 
 def test_a_number_of_one_value_is_counted_once() -> None:
     table = frame(50).assign(dose=4.0)
     found = counted(table)
-    assert [n for says, n in found.items() if says.startswith("dose = ") and " and " not in says and n] == [50]
+    assert [
+        n for says, n in found.items() if says.startswith("dose at its only value") and " and " not in says and n
+    ] == [50]
 
 
 def test_a_count_target_has_no_classes() -> None:
@@ -159,11 +170,11 @@ def test_rows_are_counted_by_weight_too_and_one_heavy_row_is_worth_one() -> None
     nobody = np.zeros(n, dtype=bool)
     found = {cell.says: cell.count for cell in count_cells(Plan(read_study(text)), Spool([rows], Path()), nobody)}
     assert found == {
-        "number = 0": 10,
-        "number = 1": 10,
-        "number = 1, of weight above 0": 3,
-        "number = 0, of weight 0": 10,
-        "number = 1, of weight 0": 7,
+        "number at the lower of its two values": 10,
+        "number at the higher of its two values": 10,
+        "number at its only value, of weight above 0": 3,
+        "number at the lower of its two values, of weight 0": 10,
+        "number at the higher of its two values, of weight 0": 7,
     }
     assert effective_rows(Spool([rows], Path()), nobody) == 3.0
 

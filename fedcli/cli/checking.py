@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fedcli.cli.commands import in_workspace, quoted
+from fedcli.cli.commands import in_workspace, named
 from fedcli.cli.options import Json, Query, Quiet, WorkspaceDir
 from fedcli.cli.screen import Screen, complain, look_at
 
@@ -56,7 +56,7 @@ def check(
         screen.done("nothing would be refused; look at the warnings first. Nothing was written.")
     else:
         screen.done("ready. Nothing was written.")
-    screen.next(f"fedcli train {quoted(data)}" if data else "fedcli train")
+    screen.next(" ".join(["fedcli train", *named(data, query)]))
 
 
 def _object(screen: Screen, checked: Checked) -> None:

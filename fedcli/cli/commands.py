@@ -89,6 +89,12 @@ def quoted(path: Path | str) -> str:
     return shlex.quote(str(path))
 
 
+def named(data: str | None, query: str | None) -> list[str]:
+    """Return the words that name a table, and what it is asked, as they were given: none for those of ``silo.yaml``."""
+    words = [quoted(data)] if data else []
+    return words + (["--query", quoted(query)] if query is not None else [])
+
+
 def in_workspace(text: str, workspace: Path) -> str:
     """Name the workspace in each command of ``text`` that acts on one and names none.
 

@@ -10,7 +10,7 @@ import typer
 
 from fedcli.cli.agreement import plain_words
 from fedcli.cli.checking import check
-from fedcli.cli.commands import in_workspace, quoted
+from fedcli.cli.commands import in_workspace, named, quoted
 from fedcli.cli.leaving import release_object, show_release
 from fedcli.cli.options import (
     AT_A_SILO,
@@ -196,7 +196,7 @@ def train(
     if trained.update is None:
         kept = f"; what would leave is in {release.sheet.text}" if release.sheet is not None else ""
         screen.done(f"dry run: no update was written{kept}")
-        screen.next(" ".join(["fedcli train", *map(quoted, files or [])]))
+        screen.next(" ".join(["fedcli train", *map(quoted, files or []), *named(None, query)]))
         return
     again = ", the same bytes as before" if trained.again else ", noted in ledger.jsonl"
     screen.done(f"{trained.update} written ({_size(trained.size)}, encrypted and signed){again}")

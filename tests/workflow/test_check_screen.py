@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
+from contextlib import closing
 
 import numpy as np
 
@@ -125,3 +127,33 @@ def test_dropped_rows_are_counted_by_what_they_lack(town):
     ]
     trained = place.run("train", "-C", place.silo("north"), "--dry-run", "--json").json
     assert trained["dropped"] == found["dropped"]
+
+
+def test_a_single_row_s_value_is_said_nowhere(town):
+    place = town("joined")
+    records = rows("north")
+    for number, record in enumerate(records):
+        record["chol"] = "389.75" if number == 7 else "123.25"
+    place.table("north").write_text(table_text(records))
+    for words in (["check"], ["check", "--json"], ["train", "--yes"], ["train", "--yes", "--json"]):
+        done = place.run(*words, "-C", place.silo("north"), passphrase=words[0] == "train")
+        assert "chol at the higher of its two values" in " ".join((done.out + done.err).split())
+        assert "389.75" not in done.out + done.err
+        assert "123.25" not in done.out + done.err
+
+
+def test_what_comes_next_asks_the_same_query(town):
+    place = town("joined")
+    north, query = place.silo("north"), "SELECT * FROM visits"
+    lines = table_text(rows("north")).splitlines()
+    names = lines[0].split(",")
+    with closing(sqlite3.connect(place.root / "visits.db")) as database, database:
+        database.execute(f"CREATE TABLE visits ({', '.join(names)})")
+        asked = f"INSERT INTO visits VALUES ({', '.join('?' * len(names))})"
+        database.executemany(asked, [line.split(",") for line in lines[1:]])
+    address = f"sqlite:///{place.root / 'visits.db'}"
+    for words in (["check", address], ["train", address, "--dry-run"]):
+        done = place.run(*words, "-C", north, "--query", query, passphrase=words[0] == "train")
+        assert done.status == 0, done.err
+        said = " ".join(done.err.split())
+        assert f"fedcli train {address} --query 'SELECT * FROM visits' -C {north}" in said

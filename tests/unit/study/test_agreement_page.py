@@ -36,6 +36,13 @@ def test_the_example_holds_every_type_imputation_and_term_and_can_be_frozen() ->
     assert {column.impute for column in study.features.values()} >= {"mean", "median", "mode", "level", None}
 
 
+def test_every_set_of_rules_that_the_page_writes_can_be_frozen() -> None:
+    written = re.findall(r"rules: (\{[^}]*\})", PAGE)
+    assert any("preset" in rules for rules in written)
+    for rules in written:
+        cross_check(read_study(block("yaml").replace("rules: {aggregation: plain}", f"rules: {rules}")))
+
+
 def test_the_silos_example_reads_against_it() -> None:
     mapping = read_mapping(block("silo"), read_study(block("yaml")))
     assert mapping.of("chol").multiply == 38.665

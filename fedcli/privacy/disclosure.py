@@ -133,6 +133,7 @@ def examine(
     shares: Sequence[Largest] = (),
     largest_share: float | None = None,
     merged: tuple[Merged, ...] = (),
+    mergeable: Sequence[str] = (),
     smallest_group: Cell | None = None,
     at_risk: int | None = None,
 ) -> Disclosure:
@@ -158,6 +159,8 @@ def examine(
         The largest of each column and kind of sum.
     merged : tuple of Merged
         What was done to the levels before ``cells`` were counted.
+    mergeable : sequence of str
+        Categories whose small levels are counted as another.
     smallest_group : Cell, optional
         The group of fewest rows whose products of columns are summed apart from those of others.
     at_risk : int, optional
@@ -245,18 +248,30 @@ def examine(
     filled = [cell for cell in cells if cell.count > 0]
     small = sorted((cell for cell in filled if cell.count < min_cell), key=lambda cell: cell.count)
     if small:
-        others = f", and {len(small) - 1} more groups below that" if len(small) > 1 else ""
+        more = len(small) - 1
+        others = f", and {more:,} more group{'' if more == 1 else 's'} below that" if more else ""
         rows = "row" if small[0].count == 1 else "rows"
         problems.append(
             CellTooSmall(
                 f"the group '{small[0].says}' has {small[0].count} {rows}, "
                 f"the study requires at least {min_cell}{others}",
-                hint="ask the coordinator to merge levels or to change rules.min_cell in a new study, "
+                hint=_after_merging(small[0], mergeable)
+                + "ask the coordinator to merge levels or to change rules.min_cell in a new study, "
                 "without sending this screen",
             )
         )
     smallest = min(filled, key=lambda cell: cell.count, default=None)
     return Disclosure(n_rows, n_held_out, n_columns, smallest, tuple(problems), merged, largest)
+
+
+def _after_merging(cell: Cell, mergeable: Sequence[str]) -> str:
+    """Say that merging small levels into an agreed other one was tried, where it was and did not help."""
+    tried = [name for name in mergeable if cell.says.startswith(f"{name} = ") or f" and {name} = " in cell.says]
+    if not tried:
+        return ""
+    return (
+        f"small levels of {' and '.join(tried)} are counted as the agreed other one already, and that is not enough: "
+    )
 
 
 def level_problems(

@@ -126,7 +126,7 @@ def examine_rows(
     """
     rules = plan.study.rules
     held_out = int(mask.sum())
-    merging = merge_small(plan, spool, mask, earlier)
+    merging = merge_small(plan, spool, mask, earlier, folds)
     cells = count_cells(plan, spool, mask, folds)
     seen = at_risk(spool, mask) if isinstance(plan.family, ProportionalHazards) else None
     if isinstance(plan.family, LifeTable):
@@ -152,6 +152,7 @@ def examine_rows(
         else largest_shares(plan, spool, mask, folds, floor=min(FLOOR, rules.largest_share)),
         largest_share=rules.largest_share,
         merged=merging.merged,
+        mergeable=[name for name, column in plan.study.categories.items() if column.small_level is not None],
         smallest_group=smallest_product_group(plan, spool, mask, folds),
         at_risk=None if seen is None else seen.rows,
     )

@@ -19,6 +19,7 @@ from fedcli.errors import FingerprintMismatch, NotConfirmed, OtherSilo, Workspac
 from fedcli.study.yaml import comment, decode
 from fedcli.study.yaml_edit import set_values
 from fedcli.workflow.files import Passphrase, open_key, open_study
+from fedcli.workflow.ledger_beside import number_workspace
 from fedcli.workflow.limits import cross_check
 from fedcli.workflow.memory import SiloMemory
 from fedcli.workflow.release_records import keep_secret
@@ -136,6 +137,7 @@ def join(
     memory.keep_secret(study_secret(secret, opened.digest))
     keep_secret(space.private, releases_secret(secret))
     memory.remember_name(name)
+    number_workspace(space.private)
     write_bytes(root / f"{opened.study.study}.fedstudy", Path(study).read_bytes(), force=True)
     write_bytes(root / "allowed_signers", opened.roster.allowed_signers().encode("ascii"), force=True)
     write_bytes(space.settings, text.encode("utf-8"), mode=0o600)

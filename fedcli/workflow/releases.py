@@ -24,7 +24,8 @@ from fedcli.data.mapping import agreed_columns
 from fedcli.errors import CannotWrite, TooFewRowsDiffer
 from fedcli.fileformat import canonical
 from fedcli.privacy.differencing import Difference, compare_sorted
-from fedcli.workflow.release_records import ENDING, FOLDER_ENDING, LIMIT, Kept
+from fedcli.workflow.ledger_beside import beside
+from fedcli.workflow.release_records import ENDING, LIMIT, Kept
 from fedcli.workflow.released import EVALUATED, SUMMED, packed, portions
 from fedcli.workflow.silo import SiloSide
 from fedcli.workflow.workspace import make_folder, write_bytes
@@ -106,8 +107,7 @@ class Releases:
     @property
     def folder(self) -> Path:
         """The folder, beside the key file itself, through whatever link it was named."""
-        key = self.side.key.resolve()
-        return key.with_name(key.stem + FOLDER_ENDING)
+        return beside(self.side.key)
 
     @property
     def own(self) -> Columns:

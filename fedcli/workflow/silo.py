@@ -15,12 +15,13 @@ from fedcli.data.mapping import Mapping, read_mapping
 from fedcli.data.reading import open_table, read_query
 from fedcli.data.source import is_address, located
 from fedcli.data.table import Table
-from fedcli.errors import BadMapping, NothingToDo, NoWorkspace, TooManyColumns, TrustError
+from fedcli.errors import BadMapping, FedcliError, NothingToDo, NoWorkspace, TooManyColumns, TrustError
 from fedcli.preparing.estimators import ESTIMATORS
 from fedcli.study.contradictions import contradictions
 from fedcli.study.document import Study
 from fedcli.study.yaml import decode
 from fedcli.workflow.files import OpenedStudy, open_study, read_public_key
+from fedcli.workflow.ledger_beside import LedgerBeside, beside
 from fedcli.workflow.limits import cross_check
 from fedcli.workflow.memory import SiloMemory
 from fedcli.workflow.models import newest
@@ -48,13 +49,15 @@ class SiloSide:
         return RowReader(self.study.study, self.mapping, self.table())
 
     def record(self) -> Record:
-        """Read the ledger, verify it, and compare it with what ``private/`` knows of it.
+        """Read the ledger, verify it, and compare it with what ``private/`` and the key's own folder know of it.
 
         Raises
         ------
         LedgerBroken, LedgerRewound
         """
-        return read_record(self.workspace, self.study)
+        record = read_record(self.workspace, self.study)
+        LedgerBeside(beside(self.key), self.workspace.private).compare(record.ledger)
+        return record
 
     def reviewer(self) -> PublicKey | None:
         """Read the key of whom this silo asks to approve each release; None where ``silo.yaml`` names nobody."""
@@ -128,7 +131,16 @@ def open_silo_record(root: Path | str) -> tuple[Workspace, Record]:
     workspace = find_workspace(root)
     if workspace.role != "silo" or workspace.study_file is None:
         raise NoWorkspace("this is the coordinator's workspace", hint="go to a silo's: the one that 'fedcli join' made")
-    return workspace, read_record(workspace, open_study(workspace.study_file))
+    study = open_study(workspace.study_file)
+    record = read_record(workspace, study)
+    try:
+        mapping = read_mapping(decode(workspace.settings.read_bytes(), name=SILO_FILE), study.study, name=SILO_FILE)
+    except FedcliError:
+        # Whoever reads the ledger need not mend silo.yaml first; `check` and `train` refuse it.
+        return workspace, record
+    if mapping.key is not None:
+        LedgerBeside(beside(workspace.root / mapping.key), workspace.private).compare(record.ledger)
+    return workspace, record
 
 
 def opened_table(data: Path | str, mapping: Mapping) -> Table:

@@ -26,6 +26,7 @@ from fedcli.protocol.payloads import update_payload
 from fedcli.study.document import ClassTarget
 from fedcli.workflow.approve import approval_of, approver_of
 from fedcli.workflow.files import Passphrase, open_key
+from fedcli.workflow.ledger_beside import LedgerBeside
 from fedcli.workflow.limits import (
     examine_rows,
     least_difference,
@@ -245,6 +246,8 @@ def train(
                 raise
         elif not record.confirmed:
             confirm_last(side.workspace, side.study, secret)
+        # After the line: a run that stops in between is finished by the next one, and what is known is never too much.
+        LedgerBeside(releases.folder, memory.folder).remember(side.record().ledger, side.study.digest)
         remember_points(memory.folder, _update(parent, number, attempt), parent.state, sums)
         memory.remember_rows(digest, attempt)
         memory.remember_levels(disclosure.levels)

@@ -59,7 +59,7 @@ def nothing_left(place: Town, said: str) -> None:
     assert not recorded(place)
     assert not updates(place)
     private = {path.name for path in (place.silo("north") / "private").iterdir()}
-    assert private == {"holdout.secret", "releases.secret", "silo.json", "ledger.json"}
+    assert private == {"holdout.secret", "releases.secret", "silo.json", "ledger.json", "workspace.json"}
     # Nor is it remembered beside the key: corrected rows would be refused for a release that never was.
     assert not list((place.root / "north" / "north.fedreleases").glob("*"))
     shown = command("ledger", "-C", place.silo("north"))

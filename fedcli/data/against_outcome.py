@@ -131,7 +131,7 @@ class AgainstOutcome:
                 yield GroupOfOneOutcome(
                     f"{called(self._mapping, name)}: all {int(n):,} rows {group} have the same outcome",
                     hint="right if it is so here; where it is so at every silo, an unpenalised coefficient has no "
-                    "finite value (fedcli explain E702)",
+                    "finite value, which is E702 then",
                     column=name,
                 )
 

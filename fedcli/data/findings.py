@@ -211,7 +211,10 @@ class Findings:
         if seems is not None and most and seems.units:
             return message, f"most values would be ordinary ones in {' or '.join(seems.units)}: {seems.write}"
         if seems is not None and most and seems.factors:
-            return message, f"{' or '.join(seems.factors)} times most values would be ordinary ones: {seems.write}"
+            return (
+                message,
+                f"multiplied by {' or '.join(seems.factors)}, most values would be ordinary ones: {seems.write}",
+            )
         if unit:
             how = f", with the unit it has here for UNIT: {self._line(f.column, 'unit', 'UNIT')}"
         else:

@@ -105,7 +105,7 @@ def _unit(study: Study, name: str, mapping: Mapping, present: FloatArray) -> Ite
     if seems.units:
         said += f", and would be an ordinary one in {' or '.join(seems.units)}"
     elif seems.factors:
-        said += f", and {' or '.join(seems.factors)} times it would not"
+        said += f", and multiplied by {' or '.join(seems.factors)} it would not"
     else:
         hint = f"is it another column, or in another unit? Then write in silo.yaml under columns: {seems.line}"
         yield OtherUnit(said, hint=hint, column=name)
@@ -172,7 +172,9 @@ def _outcome(study: Study, report: ReadingReport) -> Iterator[Doubt]:
         one = low == high
     if one:
         yield OneOutcome(
-            f"all {report.rows_used:,} rows have the same outcome",
+            "the only row has one outcome"
+            if report.rows_used == 1
+            else f"all {report.rows_used:,} rows have the same outcome",
             hint="right if this silo is like that, and it may take part; else look whether '"
             f"{comment(target.column)}' is the right column, and read as it is meant",
             column=target.column,

@@ -174,7 +174,7 @@ def examine(
     if n_rows < min_rows:
         problems.append(
             TooFewRows(
-                f"{n_rows:,} training rows, the study requires at least {min_rows:,}",
+                f"{n_rows:,} training row{'' if n_rows == 1 else 's'}, the study requires at least {min_rows:,}",
                 hint="ask the coordinator whether this silo should take part (rules.min_rows)",
             )
         )

@@ -9,10 +9,11 @@ from fedcli.compute.shares import COUNTED, FLOOR, MULTIPLIED, SUMMED
 from fedcli.compute.update import Sums
 from fedcli.privacy.differencing import Difference
 from fedcli.privacy.disclosure import Disclosure
-from fedcli.report.sheet import SheetTest
+from fedcli.report.sheet import SheetTest, number_of
 from fedcli.study.document import Rules
 from fedcli.workflow.releases import Compared
 
+_FEW = 3
 NOT_TESTED, NO_RULE = "not tested", "no rule"
 
 
@@ -90,15 +91,14 @@ def warnings_elsewhere(elsewhere: Compared, study: str, least: int) -> list[str]
         if kept.study != study and difference.shows_few(max(least, kept.least))
     ]
     if elsewhere.unknown:
-        names = ", ".join(sorted({f"'{kept.name}'" for kept in elsewhere.unknown}))
-        warnings.append(
-            f"{len(elsewhere.unknown):,} earlier releases of some of these columns (of {names}) could not be compared: "
-            "this table lacks one of their columns, or they were made with another key; see that no few rows differ"
-        )
+        names = sorted({f"'{kept.name}'" for kept in elsewhere.unknown})
+        some = ", ".join(names[:_FEW]) + (f" and {len(names) - _FEW:,} more" if len(names) > _FEW else "")
+        studies = "study" if len(names) == 1 else "studies"
+        warnings.append(f"not compared with {studies} {some}, which read other columns too or had another key")
     if elsewhere.lost:
         warnings.append(
-            f"{elsewhere.folder} lacks {elsewhere.lost:,} releases that this workspace recorded: put the folder back "
-            "beside the key"
+            f"{elsewhere.folder} lacks {number_of(elsewhere.lost, 'release')} that this workspace recorded: put the "
+            "folder back beside the key"
         )
     return warnings
 

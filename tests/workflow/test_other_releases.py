@@ -11,7 +11,7 @@ from fedcli.errors import BadDocument, CannotWrite, LedgerRewound, TooFewRowsDif
 from fedcli.report.sheet import SheetTest
 from fedcli.workflow.join import join
 from fedcli.workflow.train import train
-from tests.workflow.play import FEATURES, REGISTRY, SILOS, Town, agreement, command, rows, snapshot, table_text
+from tests.workflow.play import FEATURES, REGISTRY, SILOS, Town, agreement, command, rows, table_text
 
 NORTH = rows("north")
 MORE = rows("north-more", 700)
@@ -181,7 +181,7 @@ def test_a_table_that_lacks_a_column_of_an_earlier_release_is_said_to_be_not_com
     release = place.train("north").release
     test = next(test for test in release.tests if test.rule == ELSEWHERE)
     assert (test.outcome, test.found.split("; ")[1]) == ("not tested", "1 could not be compared")
-    assert any("of 'heart') could not be compared" in warning for warning in release.warnings)
+    assert any("not compared with study 'heart', which read other columns" in warning for warning in release.warnings)
 
 
 # ---- how many rows are few -----------------------------------------------------------------------------------------

@@ -103,7 +103,7 @@ def test_a_unit_that_nothing_suggests_is_left_to_a_person(tmp_path: Path) -> Non
 
 def test_a_plain_factor_is_named_where_no_unit_is_agreed(tmp_path: Path) -> None:
     hint = refused(tmp_path, income=[f"{v:.0f}" for v in RNG.gamma(3, 15000, N)])
-    assert hint.startswith("0.001 times most values would be ordinary ones: if that is the unit here, write")
+    assert hint.startswith("multiplied by 0.001, most values would be ordinary ones: if that is the unit here, write")
     assert "income: {multiply: 0.001}" in hint
 
 

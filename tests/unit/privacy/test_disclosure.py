@@ -53,6 +53,8 @@ def test_the_smallest_cell_is_named_and_the_others_are_counted() -> None:
     (problem,) = examined([Cell("a", 3), Cell("b", 1), Cell("c", 4), Cell("d", 9)]).problems
     assert "the group 'b' has 1 row, the study requires at least 5" in problem.message
     assert "2 more groups" in problem.message
+    (problem,) = examined([Cell("sex = a", 1), Cell("sex = b", 2)]).problems
+    assert "has 1 row, the study requires at least 5, and 1 more group below that" in problem.message
 
 
 def test_a_study_may_allow_cells_of_one_row() -> None:

@@ -22,6 +22,7 @@ from fedcli.study.document import BooleanColumn, CategoryColumn, ClassTarget, Da
 from fedcli.study.yaml import comment, scalar
 
 ROWS_PER_BATCH = 65_536
+_FEW = 5
 _READ_AS_TEXT = (ClassTarget, BooleanColumn, CategoryColumn, DateColumn)
 
 
@@ -37,9 +38,14 @@ def missing_columns(
         Ask for what a prediction needs only.
     """
     errors = []
+    wanted = agreed_columns(study, features_only=features_only)
     free = [name for name in table.columns if name not in {mapping.local(c) for c in agreed_columns(study)}]
     headless = all(number_of(name) is not None for name in table.columns)
-    for column in agreed_columns(study, features_only=features_only):
+    local_names = [mapping.local(column) for column in wanted]
+    likely = sum(nearest(name, free) is not None for name in local_names)
+    if len(wanted) > 1 and not set(local_names) & set(table.columns) and 2 * likely < len(wanted):
+        return (_none_found(local_names, table, headless=headless),)
+    for column in wanted:
         local = mapping.local(column)
         if local in table.columns:
             continue
@@ -54,6 +60,25 @@ def missing_columns(
         named = f" (silo.yaml names it for '{comment(column)}')" if local != column else ""
         errors.append(MissingColumn(f"the table has no column '{comment(local)}'{named}", hint=hint, where=table.name))
     return tuple(errors)
+
+
+def _none_found(wanted: Sequence[str], table: Table, *, headless: bool) -> MissingColumn:
+    """Return one error for a table that has none of the columns: it is another one, or its header is missing."""
+    sheets_with = getattr(table, "sheets_with", None)
+    sheets = sheets_with(wanted) if sheets_with is not None else ()
+    if sheets:
+        hint = f"sheet '{sheets[0]}' has them: write in silo.yaml table: {{sheet: {scalar(sheets[0])}}}"
+    elif headless or any(number_of(name) is not None for name in table.columns):
+        hint = "the first line must name the columns, here it holds numbers: put a line with their names above it"
+    else:
+        hint = (
+            "is it the right table, and does its first line name the columns? Else say in silo.yaml under columns: "
+            "what each is called here"
+        )
+    named = ", ".join(f"'{comment(name)}'" for name in wanted[:_FEW])
+    more = f" and {len(wanted) - _FEW:,} more" if len(wanted) > _FEW else ""
+    message = f"the table has none of the {len(wanted):,} columns that the study reads: {named}{more}"
+    return MissingColumn(message, hint=hint, where=table.name)
 
 
 class RowReader:

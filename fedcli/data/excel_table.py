@@ -83,6 +83,17 @@ class ExcelTable:
             part = frame.slice(start, BATCH_ROWS)
             yield Records(part, lambda record, first=first: first + record, self.name, "row")  # type: ignore[misc]
 
+    def sheets_with(self, columns: Sequence[str]) -> tuple[str, ...]:
+        """Return the other sheets whose first row names most of some columns, the best first."""
+        workbook, found = _workbook(self.path), []
+        for sheet in workbook.sheet_names:
+            frame = _cells(workbook, sheet, self.name)
+            filled = (~frame.select(pl.all_horizontal(pl.all().is_null())).to_series()).arg_true()
+            names = {str(name).strip() for name in frame.row(int(filled[0]))} if len(filled) else set()
+            if sheet != self.sheet and 2 * len(names & set(columns)) > len(columns):
+                found.append((-len(names & set(columns)), sheet))
+        return tuple(sheet for _, sheet in sorted(found, key=lambda pair: pair[0]))
+
     def _needs_kinds(self, cells: pl.Series) -> bool:
         """Say whether it matters which cells of a column are numbers or truth values, and which were typed as text."""
         return (

@@ -34,6 +34,8 @@ from fedcli.study.document import (
 from fedcli.study.spelling import identity
 from fedcli.study.yaml import Path, Tree, load
 
+# Of names: below it are such pairs as smoker and Schmerz.
+_ALIKE = 0.7
 _TOP = ("key", "data", "query", "reviewer", "columns", "table")
 _COLUMN = ("column", "unit", "multiply", "add", "date", "levels", "missing")
 _TABLE = ("delimiter", "decimal", "thousands", "encoding", "sheet")
@@ -360,7 +362,7 @@ def nearest(column: str, columns: Sequence[str]) -> str | None:
     """Return the name among ``columns`` that looks most like ``column``, case aside; None when none does."""
     folded = {name.casefold().strip(): name for name in columns if name}
     wanted = column.casefold()
-    near = difflib.get_close_matches(wanted, folded, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(wanted, folded, n=1, cutoff=_ALIKE)
     # 'chol' for 'cholesterol_mmol': too different in length for the ratio, and the commonest case.
     inside = [name for name in folded if wanted in name or (len(name) > 2 and name in wanted)]
     found = near or inside[:1]

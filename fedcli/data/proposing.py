@@ -239,6 +239,16 @@ def _look_at_levels(study: Study, column: str, cells: pl.Series, doubts: _Doubts
     if len(spellings) > _FEW or max(map(len, spellings)) > _SHORT:
         doubts.notes.append("it holds many or long texts that are not agreed: is it another column?")
         return
+    codes = [code for text in spellings if (code := known_code(text)) is not None and code.startswith('"')]
+    # Numbers may well be levels, and so may 'none'.
+    codes = [code for code in codes if code.casefold() != '"none"']
+    if codes:
+        listed = ", ".join(codes)
+        note = f"{listed} is not agreed: does it mean 'not known'?"
+        doubts.add("missing", f"[{listed}]", "if it means 'not known'", note)
+    spellings = [text for text in spellings if known_code(text) not in codes]
+    if not spellings:
+        return
     feature, target = study.features.get(column), study.target
     agreed = list(feature.agreed) if isinstance(feature, Category) else []
     if isinstance(target, ClassTarget) and feature is None:

@@ -75,7 +75,7 @@ REFUSED: dict[str, Refused] = {
     "no header": Refused(
         FIRST.replace("1250", "200"), BadTable, "names column '200' 2 times", "the first line must name the columns"
     ),
-    "no header, numbers alone": Refused("1,2,3\n4,5,6\n", MissingColumn, "no column 'ill'", "here it holds numbers"),
+    "no header, numbers alone": Refused("1,2,3\n4,5,6\n", MissingColumn, "none of the", "here it holds numbers"),
     "a title above the header": Refused(
         "Export of May\n\n" + text(";"),
         BadTable,

@@ -12,8 +12,8 @@ import pytest
 import xlsxwriter
 
 from fedcli.data import parquet_table
-from fedcli.data.checking import RowReader, check_table
-from fedcli.data.mapping import Mapping
+from fedcli.data.checking import RowReader, check_table, missing_columns
+from fedcli.data.mapping import Mapping, agreed_columns
 from fedcli.data.reading import open_table
 from fedcli.data.source import located, recorded
 from fedcli.errors import BadTable, EmptyTable, ExtraMissing, FileMissing
@@ -216,3 +216,27 @@ def test_what_is_recorded_leads_back(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert (written, back) == ("sqlite:///../a/visits.db", "sqlite:///space/../a/visits.db")
     else:
         assert (written, back) == (data, data)
+
+
+def test_a_sheet_with_none_of_the_columns_is_said_once_and_the_right_one_named(tmp_path: Path) -> None:
+    path = tmp_path / "t.xlsx"
+    with xlsxwriter.Workbook(path) as book:
+        for name, header in (("Legend", ["Code", "Meaning"]), ("Notes", []), ("Visits 2024", agreed_columns(STUDY))):
+            page = book.add_worksheet(name)
+            for r in range(2 if header else 0):
+                for c, word in enumerate(header):
+                    page.write(r, c, word if r == 0 else 1)
+    (problem,) = missing_columns(STUDY, Mapping.identity(), open_table(path))
+    assert f"none of the {len(agreed_columns(STUDY))} columns that the study reads" in problem.message
+    assert problem.hint == "sheet 'Visits 2024' has them: write in silo.yaml table: {sheet: Visits 2024}"
+    assert missing_columns(STUDY, Mapping.identity(), open_table(path, sheet="Visits 2024")) == ()
+
+
+def test_a_table_without_a_header_is_said_once_and_no_cell_of_it_is_repeated(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("63.5,Smith,1250\n41.5,Jones,1300\n")
+    (problem,) = missing_columns(STUDY, Mapping.identity(), open_table(tmp_path / "t.csv"))
+    assert "here it holds numbers: put a line with their names above it" in problem.hint
+    assert "Smith" not in str(problem) + problem.hint
+    (tmp_path / "u.csv").write_text("Smith,Miller\nJones,Cooper\n")
+    (problem,) = missing_columns(STUDY, Mapping.identity(), open_table(tmp_path / "u.csv"))
+    assert "is it the right table, and does its first line name the columns?" in problem.hint

@@ -229,3 +229,18 @@ def test_the_first_rows_are_read_and_a_table_that_cannot_be_read_is_left_to_chec
     torn.write_text("a,b\n1,2\n1,2,3\n")
     assert first_rows(open_table(torn), ["a", "b"]) is None
     assert first_rows(open_table(good), []) is None
+
+
+def test_a_false_likeness_is_not_proposed() -> None:
+    found = propose(STUDY, ["Schmerz", "Sektor"], "k", "d")
+    assert "Schmerz" not in found.text
+    assert "# smoker: {column: NAME_IN_YOUR_TABLE}" in found.text
+
+
+def test_a_dash_among_levels_is_proposed_as_missing() -> None:
+    found = proposed({**AGREED, "sex": ["female", "-", "W"]})
+    assert '# sex: {missing: ["-"], levels: {W: LEVEL}}' in found.text
+    alone = proposed({**AGREED, "sex": ["female", "?", "-"]})
+    assert taken(alone, "sex").of("sex").missing == ("-", "?")
+    # 'None' may well be a level that is spelt otherwise.
+    assert "None: LEVEL" in proposed({**AGREED, "sex": ["female", "None", "male"]}).text

@@ -17,6 +17,7 @@ from fedcli.fileformat.manifest import Manifest
 from fedcli.protocol.approval import embedded, verified_approval
 from fedcli.protocol.roster import verify_as
 from fedcli.report.sheet import read_context
+from fedcli.report.sheet_form import check_form
 from fedcli.workflow.files import SOFTWARE, Passphrase, kind_of, open_file, open_key, write_signed
 from fedcli.workflow.results import Approved
 from fedcli.workflow.workspace import need_file
@@ -56,7 +57,7 @@ def approve(
     Raises
     ------
     NotAFedcliFile, BadDocument
-        It is no sheet, or was edited where it says what it is about.
+        It is no sheet, or was edited where it says what it is about, or so that it contradicts itself.
     NotConfirmed
         Nobody could be asked and ``yes`` is false, or the person said no; nothing is written.
     """
@@ -71,6 +72,7 @@ def approve(
             "this is the page of a sheet", hint=f"name its text form, which is what is signed: *{SHEET_ENDING}"
         )
     context = read_context(text)
+    check_form(text)
     secret = open_key(key, passphrase)
     reviewer = secret.public_identity()
     if reviewer.name == context.silo:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -141,6 +142,34 @@ def test_an_edited_sheet_is_approved_in_vain_or_not_at_all(town: Town) -> None:
     sheet.write_text(text.replace("\nround  ", "\nRound  "))
     with pytest.raises(BadDocument, match="does not say its round"):
         approve(sheet, key=town.secrets["stranger"], yes=True, force=True)
+
+
+def without(text: str, part: str) -> str:
+    """Return a sheet without one of its kinds of numbers."""
+    lines = text.split("\n")
+    first = next(i for i, line in enumerate(lines) if part in line)
+    last = next(i for i in range(first + 1, len(lines)) if not lines[i] or re.match(r" +\d+\. ", lines[i]))
+    return "\n".join(lines[:first] + lines[last:])
+
+
+@pytest.mark.parametrize(
+    ("edit", "says"),
+    [
+        (lambda text: without(text, "  1. "), "not counted from 1 on"),
+        (lambda text: re.sub(r"( 2\. .*: )\d+", r"\g<1>77", text), "and those that it lists are"),
+        (lambda text: re.sub(r"(\nsize +)\d+", r"\g<1>2", text), "it says 2 numbers, and those that it lists are"),
+        (lambda text: re.sub(r"\nsize .*", "", text), "it does not say how many numbers"),
+        (lambda text: text.replace("TESTS\n", "TEST\n"), "its parts are not"),
+        (lambda text: text.replace("leave north in round 1", "leave north in round 2"), "of another silo or round"),
+    ],
+    ids=["first kind", "count", "size", "no size", "parts", "title"],
+)
+def test_a_sheet_that_contradicts_itself_is_not_signed(edit, says: str, town: Town) -> None:
+    sheet = ask(town)
+    sheet.write_text(edit(sheet.read_text()))
+    with pytest.raises(BadDocument, match=says):
+        approve(sheet, key=town.secrets["stranger"], yes=True)
+    assert not list(sheet.parent.glob("*.fedapproval"))
 
 
 def test_the_page_is_not_what_is_signed(town: Town) -> None:

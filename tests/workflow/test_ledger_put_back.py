@@ -10,6 +10,7 @@ import pytest
 from fedcli.errors import LedgerRewound
 from fedcli.workflow.join import join
 from fedcli.workflow.ledger import ledger
+from fedcli.workflow.ledger_beside import LedgerBeside
 from fedcli.workflow.study import study_show
 from tests.workflow.play import Town, command, snapshot
 
@@ -102,3 +103,22 @@ def test_the_ledger_is_shown_although_the_key_or_silo_yaml_cannot_be_read(town):
     place.train("north")
     (place.silo("north") / "silo.yaml").write_text("key: [")
     assert len(ledger(workspace=place.silo("north")).entries) == 1
+
+
+def test_a_run_that_stops_before_the_record_beside_the_key_is_finished_and_recorded_by_the_next(town, monkeypatch):
+    place = town("joined")
+    folder = place.key("north").with_name("north.fedreleases")
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LedgerBeside, "remember", stop)
+        with pytest.raises(KeyboardInterrupt):
+            place.train("north")
+    assert len(ledger(workspace=place.silo("north")).entries) == 1
+    assert not list(folder.glob("ledger-*.json"))
+    assert place.train("north").update.is_file()
+    (kept,) = folder.glob("ledger-*.json")
+    shown = ledger(workspace=place.silo("north"))
+    assert (len(shown.entries), shown.head) == (1, json.loads(kept.read_text())["head"])

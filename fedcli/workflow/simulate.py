@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from fedcli.preparing.estimators import estimator_of
 from fedcli.preparing.holdout import folds_of, held_out, row_hashes
 from fedcli.preparing.plan import Plan
 from fedcli.preparing.rows import Rows
+from fedcli.privacy.disclosure import Levels
 from fedcli.report.filled import compare_medians
 from fedcli.report.pooled import compare_pooled
 from fedcli.study.document import Study
@@ -222,10 +224,23 @@ def _pooled_rows(
             else Mapping.identity()
         )
         rows = Rows.together(list(RowReader(study, mapping, opened_table(path, mapping))))
-        secret = SiloMemory(root / name / "study" / "private").secret()
+        memory = SiloMemory(root / name / "study" / "private")
+        secret = memory.secret()
         hashes = row_hashes(rows, secret)
         mask = held_out(hashes, study.evaluation.holdout, secret)
-        found[name] = rows.take(~mask)
+        found[name] = _merged(study, rows.take(~mask), memory.levels())
         if study.model.cv:
             folds.append(folds_of(hashes, study.model.cv, secret)[~mask])
     return found, np.concatenate(folds) if folds else None
+
+
+def _merged(study: Study, rows: Rows, levels: Levels) -> Rows:
+    """Return training rows with the levels that the silo merged: the model is that of the rows so relabelled."""
+    if not levels.merged:
+        return rows
+    codes = rows.codes.copy()
+    for j, (name, column) in enumerate(study.categories.items()):
+        for code, level in enumerate(column.agreed):
+            if (name, level) in levels.merged and column.small_level is not None:
+                codes[rows.codes[:, j] == code, j] = column.agreed.index(column.small_level)
+    return replace(rows, codes=codes)

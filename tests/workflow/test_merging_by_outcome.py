@@ -6,11 +6,14 @@ rows has few events long before it has few rows.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from fedcli.errors import CellTooSmall, TooFewRowsDiffer
 from fedcli.workflow.check import check
 from fedcli.workflow.memory import SiloMemory
+from fedcli.workflow.simulate import simulate
 from tests.workflow.conftest import At
 from tests.workflow.play import SILOS, Town, agreement, command, table_text
 
@@ -119,7 +122,6 @@ def test_a_level_with_few_rows_in_a_fold_is_merged(town: At) -> None:
 
 
 def test_a_merged_update_is_bit_for_bit_that_of_rows_written_so(town: At) -> None:
-    """So the model is that of the pooled rows, relabelled: what of such rows is equal is tested everywhere else."""
     found = []
     for records in (OLD, [{**row, "ward": row["ward"].replace("rare", "other")} for row in OLD]):
         place = settled(town, records)
@@ -129,3 +131,14 @@ def test_a_merged_update_is_bit_for_bit_that_of_rows_written_so(town: At) -> Non
         assert held is not None
         found.append({name: array.tobytes() for name, array in held.arrays.items()})
     assert found[0] == found[1]
+
+
+def test_the_model_is_that_of_the_pooled_rows_so_relabelled(tmp_path: Path) -> None:
+    """`simulate` fits scikit-learn to the rows as the silos counted them, and so says how near the two are."""
+    (tmp_path / "study.yaml").write_text(study())
+    others = {"general": (40, 50), "surgical": (30, 20), "rare": (20, 15), "other": (15, 25)}
+    for name in SILOS:
+        (tmp_path / f"{name}.csv").write_text(table_text(OLD if name == "north" else drawn(name, **others)))
+    found = simulate(tmp_path)
+    assert {"ward[rare]", "ward[other]"} < {number.name for number in found.coefficients}
+    assert found.relative_error < 1e-9

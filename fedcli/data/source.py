@@ -100,8 +100,9 @@ def located(data: str, root: Path) -> Path | str:
 
 
 def _is_there(text: str) -> bool:
+    """Say whether a file or folder has this name, or some fit it as a pattern: ``token=*/part.parquet``."""
     try:
-        return Path(text).exists()
+        return Path(text).exists() or (glob.has_magic(text) and any(True for _ in glob.iglob(text)))  # noqa: PTH207
     except (OSError, ValueError):
         # A name that no file can have.
         return False

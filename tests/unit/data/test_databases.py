@@ -148,6 +148,12 @@ def test_a_file_that_is_there_is_a_file_whatever_its_name(name: str, tmp_path: P
     assert open_table(tmp_path / name).columns == ("a",)
 
 
+def test_a_pattern_that_files_fit_is_a_pattern_whatever_its_signs(tmp_path: Path) -> None:
+    (tmp_path / "token=3").mkdir()
+    (tmp_path / "token=3" / "t.csv").write_text("a\n1\n")
+    assert open_table(f"{tmp_path}/token=*/*.csv").columns == ("a",)
+
+
 @pytest.mark.parametrize(
     "name", ["north.csv", "north@2024.csv", "C:\\data\\north.csv", "visits-[12].csv", "compass=1.csv", "year=2024"]
 )

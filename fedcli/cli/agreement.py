@@ -36,6 +36,8 @@ def plain_words(study: Study, trips: tuple[int, int]) -> list[tuple[str, str]]:
     rows.append(("model", f"{study.model.estimator}({params}) {scaled}{folds}"))
     if study.model.estimator == "CoxPH":
         rows.append(("", "each silo has a baseline hazard of its own: no time of an event leaves it"))
+    if study.model.estimator == "OrdinalLogit" and study.target.type == "category":
+        rows.append(("", f"the outcome's levels are in this order: {' < '.join(study.target.levels)}"))
     few, many = trips
     typical = f"{few}" if few == many else f"typically {few}, at most {many} on the studies measured"
     rows.append(("trips", f"{typical}; never more than {rules.max_rounds}"))

@@ -301,6 +301,12 @@ def effective_rows(spool: Spool, mask: NDArray[np.bool_]) -> float:
     return total * total / squares if squares > 0 else 0.0
 
 
+def rows_above(spool: Spool, mask: NDArray[np.bool_], least: float) -> int:
+    """Return how many training rows of weight above 0 have an outcome above ``least``."""
+    groups = training_rows(spool, mask, _BY_WEIGHT["of weight above 0"])
+    return sum(int((rows.target > least).sum()) for rows in groups)
+
+
 def small_outcome(spool: Spool, mask: NDArray[np.bool_], min_cell: int, n_classes: int) -> bool:
     """Return whether any class of the outcome has a small cell among the rows held out.
 

@@ -180,7 +180,7 @@ def _later(
     if guard is not None and (state.document["phase"] != "closing" or isinstance(plan.loss, JointLoss)):
         point = guard.settle(source, point, state)
     point = _surrounded(plan, source, point, state)
-    coef = plan.family.coefficients(state)
+    incoming = state.arrays["coef"] if plan.loss is not None else plan.family.coefficients(state)
     nobody = np.zeros(BLOCK_ROWS, dtype=np.bool_)
 
     def parts() -> Iterator[Statistics]:
@@ -189,7 +189,7 @@ def _later(
             arrays = dict(plan.family.statistics(design, point, state).arrays)
             if plan.evaluated:
                 held = batch(rows.take(nobody[: len(rows)] if silent else out), None)
-                arrays |= evaluate(plan.measured, held, coef, plan.loss).arrays
+                arrays |= evaluate(plan.measured, held, incoming, plan.loss).arrays
             yield Statistics(arrays)
 
     total = plan.family.settle(_accumulate(plan, state, parts()), point, state)

@@ -80,20 +80,37 @@ class Box:
         """Whether a point lies outside."""
         return bool(((point > self.high) | (point < self.low)).any())
 
-    def refuse(self, point: FloatArray, number: int) -> None:
-        """Refuse a point that lies outside for the second trip in turn.
+    def refuse_past(self, before: FloatArray, exact: FloatArray) -> None:
+        """Refuse other parameters at one of their ends, where the exact slope leads beyond it.
+
+        *Not* because the merged expansions lead there: each is taken elsewhere, and their sum may do so while the
+        optimum lies inside.
+
+        Parameters
+        ----------
+        before, exact : ndarray of shape (n_parameters,)
+            The incoming point, and where Newton's step from it leads.
 
         Raises
         ------
         Separation
-            A coefficient does; for other parameters whatever the loss says.
         """
-        coef, extras = split(self.loss, point)
+        past = ((before <= self.low) & (exact < self.low)) | ((before >= self.high) & (exact > self.high))
+        if isinstance(self.loss, JointLoss) and past[1 + len(self.names) :].any():
+            self.loss.refuse_edge(split(self.loss, before)[1])
+
+    def refuse(self, point: FloatArray, number: int) -> None:
+        """Refuse a coefficient that lies outside for the second trip in turn.
+
+        Raises
+        ------
+        Separation
+        """
+        coef = split(self.loss, point)[0]
         limit = self.high[: len(coef)]
         worst = int(np.argmax(np.abs(coef) / limit))
         if abs(coef[worst]) <= limit[worst]:
-            assert isinstance(self.loss, JointLoss)  # noqa: S101 - nothing else can lie outside
-            self.loss.refuse_edge(extras)
+            return
         column = "the intercept" if worst == 0 else f"column '{self.names[worst - 1]}'"
         raise Separation(
             f"{column} has a coefficient beyond {limit[worst]:g} on the reference scale after {number} rounds: "

@@ -45,6 +45,8 @@ from fedcli.models.steps import coordinates, decrement, mismatch, relative, rema
 
 # Share of the decrement by which the merged expansions may misjudge the incoming point's gradient (see `mismatch`).
 MISMATCH = 0.25
+# Relative step of the coefficients from which on a parameter at its end is believed to belong there.
+SETTLED = 0.03
 
 
 @dataclass(frozen=True)
@@ -275,7 +277,10 @@ class Cavity:
         at_edge, inside = self.box.beyond(coef), self.box.clip(coef, previous)
         if at_edge and state.arrays.get("edge", np.zeros(1))[0]:
             self.box.refuse(coef, number)
-        units = [extra.unit for extra in extras_of(self.loss)]
+        if self.n_extra and self._settled(basis, inside, free[0]):
+            self.box.refuse_past(previous, basis @ newton)
+        extras = zip(extras_of(self.loss), inside[self.n_columns :].tolist(), strict=True)
+        units = [extra.unit_at(value) for extra, value in extras]
         step = relative(self._coordinates(basis, inside), free[0], fit_intercept=self.fit_intercept, units=units)
         exact = relative(newton, free[0], fit_intercept=self.fit_intercept, units=units)
         if not taken:
@@ -341,6 +346,11 @@ class Cavity:
 
     def _coordinates(self, basis: FloatArray, point: FloatArray) -> FloatArray:
         return coordinates(basis, point, n_extra=self.n_extra)
+
+    def _settled(self, basis: FloatArray, point: FloatArray, before: FloatArray) -> bool:
+        """Whether the coefficients move so little that what the exact slope says of other parameters will hold."""
+        moved = (self._coordinates(basis, point) - before)[: -self.n_extra]
+        return bool(np.linalg.norm(moved) <= SETTLED * np.linalg.norm(before[: -self.n_extra]))
 
     def _fitted(self, point: FloatArray) -> dict[str, FloatArray]:
         """Return what an estimator has learnt beside its coefficients."""

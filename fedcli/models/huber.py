@@ -96,6 +96,10 @@ class Huber:
         """See `JointLoss.near`."""
         return np.clip(extras, before - _NEAR_BELOW, before + _NEAR_ABOVE)
 
+    def descend(self, before: FloatArray, slope: FloatArray) -> FloatArray:
+        """See `JointLoss.descend`: nowhere."""
+        return before
+
     def mean(self, eta: FloatArray) -> FloatArray:
         """Return the predicted outcome."""
         return eta

@@ -168,7 +168,7 @@ def first_fit(
         basis, ridge, centre, start = basis[:, 1:], ridge[1:], centre[1:], start[1:]
     basis, ridge = beside(basis, len(begun.extras)), np.concatenate([ridge, begun.held])
     centre, start = np.concatenate([centre, begun.extras]), np.concatenate([start, begun.extras])
-    return basis, minimise(rows, loss, Quadratic(np.diag(ridge), ridge * centre), basis, start)
+    return basis, minimise(rows, begun.loss or loss, Quadratic(np.diag(ridge), ridge * centre), basis, start)
 
 
 def own_part(state: State, memory: Memory) -> tuple[FloatArray, FloatArray]:

@@ -36,6 +36,8 @@ class Extra:
         Where nothing is known yet.
     unit : float
         Against what a step is measured; 0 for against the parameter itself, of which only the size matters.
+    above_zero : bool
+        Whether it is the logarithm of 1 and something above 0, so that near 0 a step is measured against that.
     """
 
     name: str
@@ -43,6 +45,11 @@ class Extra:
     high: float
     middle: float
     unit: float
+    above_zero: bool = False
+
+    def unit_at(self, value: float) -> float:
+        """Return against what a step to ``value`` is measured."""
+        return self.unit * max(float(-np.expm1(-value)), 1e-300) if self.above_zero else self.unit
 
 
 @dataclass(frozen=True)
@@ -102,6 +109,9 @@ class JointLoss(Protocol):
     def near(self, extras: FloatArray, before: FloatArray) -> FloatArray:
         """Return ``extras``, no farther from those before than an expansion there can be believed."""
 
+    def descend(self, before: FloatArray, slope: FloatArray) -> FloatArray:
+        """Return where to go from the parameters ``before`` when no minimum is near: down ``slope``, or nowhere."""
+
     def mean(self, eta: FloatArray) -> FloatArray:
         """See `Loss.mean`."""
 
@@ -141,11 +151,14 @@ class Beginning:
         How strongly the fit is held to each of them, as a second derivative.
     stiffness : float
         See `Loss.stiffness`.
+    loss : JointLoss or None
+        What the first fit minimises in place of the loss itself; what is sent is of the loss itself.
     """
 
     extras: FloatArray
     held: FloatArray
     stiffness: float
+    loss: JointLoss | None = None
 
 
 def beside(basis: FloatArray, n_extra: int) -> FloatArray:

@@ -107,7 +107,8 @@ def split(loss: AnyLoss, point: FloatArray) -> tuple[FloatArray, FloatArray]:
 def hold_back(loss: AnyLoss, hessian: FloatArray, rhs: FloatArray, point: FloatArray, before: FloatArray) -> FloatArray:
     """Return the minimum of a quadratic with extra parameters near those before, and coefficients that go with them.
 
-    Where the quadratic has no minimum the parameters stay: of the coefficients alone it always has one.
+    Where the quadratic has no minimum the parameters stay, or go where the loss says: of the coefficients alone it
+    always has one.
 
     Parameters
     ----------
@@ -121,11 +122,16 @@ def hold_back(loss: AnyLoss, hessian: FloatArray, rhs: FloatArray, point: FloatA
     extras = split(loss, point)[1]
     if not isinstance(loss, JointLoss):
         return point
-    near = before if bends_down(hessian) else loss.near(extras, before)
-    if np.array_equal(near, extras):
-        return point
-    n = len(point) - len(near)
-    return np.append(solve_symmetric(hessian[:n, :n], rhs[:n] - hessian[:n, n:] @ near)[0], near)
+    n = len(point) - len(before)
+
+    def beside(parameters: FloatArray) -> FloatArray:
+        return np.append(solve_symmetric(hessian[:n, :n], rhs[:n] - hessian[:n, n:] @ parameters)[0], parameters)
+
+    if bends_down(hessian):
+        stay = beside(before)
+        return beside(loss.descend(before, hessian[n:] @ stay - rhs[n:]))
+    near = loss.near(extras, before)
+    return point if np.array_equal(near, extras) else beside(near)
 
 
 def around(loss: AnyLoss, rows: Source, coef: FloatArray) -> Any | None:

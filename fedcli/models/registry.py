@@ -58,6 +58,9 @@ class Estimator:
         Whether a classifier gives probabilities.
     intercept : bool
         Whether a linear model can have an intercept.
+    stand_in : str
+        For an estimator of fedcli's own: the class of ``sklearn.linear_model`` whose predictions have the same form,
+        with which it is exported.
     deviance : callable
         From its parameters to the name of the deviance that measures it on rows held out (``gamma``, or ``accuracy``);
         the outcome then keeps its own unit, since the logarithm of its mean is fitted, or a class. Nothing where the
@@ -84,6 +87,7 @@ class Estimator:
     ordinal: bool = False
     probabilities: bool = False
     intercept: bool = True
+    stand_in: str = ""
     deviance: Callable[[Parameters], str] = lambda params: ""
     advice: str = ""
     tight: Mapping[str, Any] = field(default_factory=dict)

@@ -68,6 +68,10 @@ class SquaredHinge:
         """See `JointLoss.near`."""
         return extras
 
+    def descend(self, before: FloatArray, slope: FloatArray) -> FloatArray:
+        """See `JointLoss.descend`: nowhere."""
+        return before
+
     def mean(self, eta: FloatArray) -> FloatArray:
         """Return 1 where the positive class is predicted."""
         return (eta > 0).astype(np.float64)

@@ -13,7 +13,9 @@ import numpy as np
 from fedcli.fileformat.statistics import Block, FloatArray, Layout, Statistics, Total
 from fedcli.models.batch import Batch
 from fedcli.models.losses import Logistic, Poisson
-from fedcli.models.objective import AnyLoss
+from fedcli.models.negative_binomial import NegativeBinomialLoss
+from fedcli.models.objective import AnyLoss, split
+from fedcli.models.ordinal import ProportionalOdds
 from fedcli.models.tweedie import Tweedie
 
 KINDS = {
@@ -23,6 +25,8 @@ KINDS = {
     "accuracy": ("n_samples", "n_positive", "correct"),
     "gamma": ("n_samples", "sum", "deviance"),
     "tweedie": ("n_samples", "sum", "deviance"),
+    "negative binomial": ("n_samples", "sum", "deviance"),
+    "ordinal": ("n_samples", "log_loss", "correct"),
 }
 
 # The same for the person who must agree that they leave.
@@ -35,6 +39,8 @@ _SAYS = {
     "accuracy": _HOW_WELL + "how many are positive, and how many are predicted in their own class",
     "gamma": _HOW_WELL + "the sum of the outcome, and of the gamma deviance",
     "tweedie": _HOW_WELL + "the sum of the outcome, and of the Tweedie deviance",
+    "negative binomial": _HOW_WELL + "the sum of the outcome, and of the negative binomial deviance",
+    "ordinal": _HOW_WELL + "the sum of their log loss, and how many are predicted in their own level",
 }
 
 # What `pooled_figures` may make of them.
@@ -45,6 +51,8 @@ FIGURES = {
     "accuracy": ("n_samples", "accuracy"),
     "gamma": ("n_samples", "mean_gamma_deviance"),
     "tweedie": ("n_samples", "mean_tweedie_deviance"),
+    "negative binomial": ("n_samples", "mean_negative_binomial_deviance"),
+    "ordinal": ("n_samples", "log_loss", "accuracy"),
 }
 
 
@@ -53,7 +61,7 @@ def evaluation_layout(kind: str, max_rows: float, largest: float) -> Layout:
     return Layout((Block("evaluation", (len(KINDS[kind]),), max_rows * largest, _SAYS[kind]),))
 
 
-def evaluate(kind: str, rows: Batch, coef: FloatArray, loss: AnyLoss | None) -> Statistics:
+def evaluate(kind: str, rows: Batch, point: FloatArray, loss: AnyLoss | None) -> Statistics:
     """Sum the figures of ``kind`` over rows held out.
 
     Parameters
@@ -62,11 +70,12 @@ def evaluate(kind: str, rows: Batch, coef: FloatArray, loss: AnyLoss | None) -> 
         ``binary``, ``number``, ``count``, or the name of a deviance.
     rows : Batch
         On the reference scale.
-    coef : ndarray of shape (n_columns,)
-        On the reference scale.
+    point : ndarray of shape (n_parameters,)
+        Coefficients on the reference scale, then the loss's other parameters.
     loss : Loss or None
         The model's own; used where a deviance measures it.
     """
+    coef, extras = split(loss, point) if loss is not None else (point, point[:0])
     eta = rows.X @ coef + rows.offset
     n = float(len(rows.y))
     if kind == "binary":
@@ -77,6 +86,11 @@ def evaluate(kind: str, rows: Batch, coef: FloatArray, loss: AnyLoss | None) -> 
         figures = [n, rows.y.sum(), ((eta > 0) == (rows.y > 0)).sum()]
     elif kind == "number":
         figures = [n, rows.y.sum(), (rows.y**2).sum(), ((rows.y - eta) ** 2).sum()]
+    elif isinstance(loss, ProportionalOdds):
+        right = loss.probabilities(eta, extras).argmax(axis=1) == rows.y
+        figures = [n, loss.parts(eta, rows.y, extras).value.sum(), right.sum()]
+    elif isinstance(loss, NegativeBinomialLoss):
+        figures = [n, rows.y.sum(), loss.deviance(eta, rows.y, extras).sum()]
     else:
         known = _deviance_loss(loss)
         figures = [n, rows.y.sum(), 2.0 * (known.value(eta, rows.y) - known.saturated(rows.y)).sum()]
@@ -84,7 +98,9 @@ def evaluate(kind: str, rows: Batch, coef: FloatArray, loss: AnyLoss | None) -> 
 
 
 def largest_deviance(loss: AnyLoss | None, largest_eta: float) -> float:
-    """Return the largest deviance of one row."""
+    """Return the largest deviance, or log loss, of one row."""
+    if isinstance(loss, ProportionalOdds | NegativeBinomialLoss):
+        return 4.0 * loss.bounds(largest_eta)[0]
     known = _deviance_loss(loss)
     ends = [known.smallest_y, known.largest_y] if isinstance(known, Tweedie) else [known.largest_y]
     return 4.0 * float(max(known.bounds(largest_eta)[0], np.abs(known.saturated(np.array(ends))).max()))
@@ -104,6 +120,8 @@ def pooled_figures(kind: str, total: Total, half: float) -> dict[str, float]:
         return {"n_samples": 0.0}
     if kind == "binary":
         return {"n_samples": n, "log_loss": sums["log_loss"] / n, "brier": sums["brier"] / n}
+    if kind == "ordinal":
+        return {"n_samples": n, "log_loss": sums["log_loss"] / n, "accuracy": sums["correct"] / n}
     if kind == "accuracy":
         return {"n_samples": n, "accuracy": sums["correct"] / n}
     if "deviance" in sums:

@@ -19,6 +19,7 @@ from fedcli.models.cavity import Cavity
 from fedcli.models.closed import Closed
 from fedcli.models.losses import Logistic
 from fedcli.models.moments import Grouping
+from fedcli.models.nuisance import JointLoss
 from fedcli.models.objective import AnyLoss
 from fedcli.preparing.columns import Columns
 from fedcli.preparing.estimators import estimator_of, family_of, parameters, scale_of
@@ -71,9 +72,13 @@ class Plan:
 
     @property
     def n_summed(self) -> int:
-        """Columns whose products are summed, the intercept included: what the rule on rows per column counts."""
+        """Columns whose products are summed, the intercept included: what the rule on rows per column counts.
+
+        A parameter beside the coefficients counts as a column: curvature holds a sum of each column for it, too.
+        """
         expanded = self.family.expanded or self.profile.products
-        return 1 + len(self.columns.expanded_names) if expanded else self.columns.n_columns
+        n_extra = self.family.n_extra if isinstance(self.family, Cavity) else 0
+        return n_extra + (1 + len(self.columns.expanded_names) if expanded else self.columns.n_columns)
 
     @property
     def summed_names(self) -> tuple[str, ...]:
@@ -136,6 +141,9 @@ class Plan:
             return (1.0 + eta) ** 2
         if kind == "accuracy":
             return 1.0
+        if isinstance(self.family, Cavity) and isinstance(self.loss, JointLoss):
+            # Thresholds stand beside the predictor.
+            eta = self.family.box.size + offset
         return largest_deviance(self.loss, eta)
 
     # ---- rows to matrices ------------------------------------------------------------------------------------------

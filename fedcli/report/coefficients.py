@@ -10,6 +10,7 @@ from typing import Any
 
 from fedcli.fileformat.statistics import FloatArray, State
 from fedcli.models.closed import fitted_attributes
+from fedcli.models.ordinal import ProportionalOdds
 from fedcli.preparing.estimators import estimator_of
 from fedcli.preparing.plan import Plan
 from fedcli.study.document import BinaryTarget, Category, CategoryTarget
@@ -35,6 +36,8 @@ class CoefficientTable:
     attributes : dict of str to list
         What else the estimator has learnt, by scikit-learn's names, on the prepared columns in ``columns``' order.
     columns : tuple of str
+    beside : tuple of (str, float)
+        Of a model of fedcli's own: parameters beside the coefficients, a dispersion or thresholds, by name.
     """
 
     study: str
@@ -46,6 +49,7 @@ class CoefficientTable:
     trips: int
     attributes: dict[str, Any] = field(default_factory=dict)
     columns: tuple[str, ...] = ()
+    beside: tuple[tuple[str, float], ...] = ()
 
     def lines(self) -> list[tuple[str, float]]:
         """Return every number with its name: coefficients, the intercept first, else what the estimator has learnt.
@@ -55,15 +59,20 @@ class CoefficientTable:
         if not self.coefficients:
             return [line for name, value in self.attributes.items() for line in _entries(f"{name}_", value)]
         if self.intercept is None:
-            return list(self.coefficients.items())  # type: ignore[arg-type]
+            return [*self.coefficients.items(), *self.beside]
         if not isinstance(self.intercept, dict):
-            return [("intercept", self.intercept), *self.coefficients.items()]
+            return [("intercept", self.intercept), *self.coefficients.items(), *self.beside]
         found = []
         for label, own in self.coefficients.items():
             assert isinstance(own, dict)  # noqa: S101 - one per class, as the intercepts are
             named = {"intercept": self.intercept[label], **own}
             found += [(f"{label}: {name}", value) for name, value in named.items()]
         return found
+
+
+def named_parameters(name: str, values: list[float]) -> list[tuple[str, float]]:
+    """Return each value of a parameter beside the coefficients with its name: ``alpha``, or ``thresholds[0]``."""
+    return [(name, values[0])] if name == "alpha" else [(f"{name}[{k}]", value) for k, value in enumerate(values)]
 
 
 def _entries(name: str, value: Any) -> list[tuple[str, float]]:
@@ -93,6 +102,10 @@ def coefficient_table(plan: Plan, state: State) -> CoefficientTable:
         name: [part.tolist() for part in value] if isinstance(value, list) else value.tolist()
         for name, value in fitted_attributes(state).items()
     }
+    if isinstance(plan.loss, ProportionalOdds):
+        # Beside coefficients per unit of each column they belong to columns that are not centred.
+        shift = plan.coefficients(state)[0]
+        attributes["thresholds"] = [value - shift for value in attributes["thresholds"]]
     return CoefficientTable(
         study=plan.study.study,
         estimator=plan.study.model.estimator,
@@ -103,6 +116,9 @@ def coefficient_table(plan: Plan, state: State) -> CoefficientTable:
         trips=int(state.document["round"]),
         attributes=attributes,
         columns=plan.columns.names if attributes else (),
+        beside=()
+        if not plan.family.linear or estimator_of(plan.study).module
+        else tuple(line for name, values in attributes.items() for line in named_parameters(name, values)),
     )
 
 

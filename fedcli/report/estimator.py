@@ -36,6 +36,9 @@ def fitted_estimator(plan: Plan, state: State) -> Any:
     if plan.family.linear:
         _give_coefficients(estimator, *standardised_coefficients(plan, state), labels)
     known = estimator_of(plan.study)
+    if known.stand_in:
+        # What the class is called in scikit-learn is the penalty's strength; the study calls that l2.
+        estimator.set_params(alpha=parameters(plan.study)["l2"])
     by_class = known.by_class if labels else frozenset()
     order = _sorted_classes(estimator, labels) if labels else []
     for name, value in fitted_attributes(state).items():
@@ -46,6 +49,7 @@ def fitted_estimator(plan: Plan, state: State) -> Any:
             else:
                 value = value[order]
         scalar = not isinstance(value, list) and np.ndim(getattr(estimator, f"{name}_", value)) == 0
+        scalar |= bool(known.stand_in) and len(value) == 1
         setattr(estimator, f"{name}_", float(np.ravel(value)[0]) if scalar else value)
     return estimator
 
@@ -77,6 +81,10 @@ def new_estimator(study: Study, labels: tuple[Any, ...] = (), **more: Any) -> An
         The class is fedcli's own, or the installed scikit-learn lacks it.
     """
     name, known = study.model.estimator, estimator_of(study)
+    if known.stand_in:
+        return getattr(importlib.import_module("sklearn.linear_model"), known.stand_in)(
+            fit_intercept=parameters(study)["fit_intercept"], **more
+        )
     if not known.module:
         raise UnsupportedModel(
             f"scikit-learn has no class for {name}, which is fedcli's own",

@@ -9,6 +9,7 @@ from typing import Any
 
 from fedcli.data.cells import NO_VALUE, Codes, number_of
 from fedcli.fileformat.statistics import State
+from fedcli.preparing.estimators import estimator_of
 from fedcli.preparing.plan import Plan
 from fedcli.report.estimator import fitted_estimator
 from fedcli.report.transformers import settled_transformer, spoken_levels
@@ -40,12 +41,18 @@ def pipeline_limits(study: Study) -> tuple[str, ...]:
     scikit-learn's own parts compare a missing code with a column of its own kind only: text codes among numbers have to
     become gaps where the table is read.
     """
+    stand_in = estimator_of(study).stand_in
     found = [
         f"the Pipeline expects '{name}' as a number: {column.scale} since {column.since}"
         + (" (days / 365.25)" if column.scale == "years" else "")
         for name, column in study.numbers.items()
         if isinstance(column, DateColumn)
     ]
+    if stand_in:
+        found.append(
+            f"scikit-learn has no {study.model.estimator}: the Pipeline's model is a {stand_in}, whose predicted means "
+            "have the same form; its alpha is the penalty (l2), its alpha_ the dispersion"
+        )
     answers = [name for name, column in study.categories.items() if isinstance(column, BooleanColumn)]
     if answers:
         found.append(f"the Pipeline expects yes and no as the numbers 1 and 0: {', '.join(answers)}")

@@ -18,14 +18,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedcli.fileformat.statistics import FloatArray, State
+from fedcli.models.batch import Batch
+from fedcli.models.cavity import Cavity
 from fedcli.models.closed import fitted_attributes
 from fedcli.models.cox import ProportionalHazards
 from fedcli.models.life_table import LifeTable
+from fedcli.models.nuisance import JointLoss
+from fedcli.models.ordinal import ProportionalOdds
 from fedcli.preparing.estimators import estimator_of
 from fedcli.preparing.plan import Plan
 from fedcli.preparing.rows import Rows
-from fedcli.report.coefficients import class_labels, coefficient_table
+from fedcli.report.coefficients import class_labels, coefficient_table, named_parameters
 from fedcli.report.estimator import new_estimator, standardised_coefficients
+from fedcli.report.pooled_joint import PooledJoint, pooled_joint
 from fedcli.report.pooled_survival import PooledSurvival, pooled_hazards
 from fedcli.report.transformers import Transformers
 from fedcli.study.document import ClassTarget, NoTarget
@@ -87,8 +92,16 @@ def compare_pooled(
         for label, row in zip(labels if original.ndim > 1 else [None], np.atleast_2d(original), strict=True)
         for name, value in zip(names, row.tolist(), strict=True)
     }
+    error = _relative(ours, theirs)
+    if isinstance(pooled, PooledJoint):
+        found = fitted_attributes(state)
+        # Thresholds are those of the columns as they are, in the table.
+        shift = float(original[0]) if isinstance(plan.loss, ProportionalOdds) else 0.0
+        for name, own in pooled.beside.items():
+            error = max(error, _relative(np.ravel(found[name]), own))
+            by_name |= dict(named_parameters(name, (own - shift).tolist()))
     numbers = tuple((name, value, by_name[name]) for name, value in table.lines())
-    return Comparison(numbers, _relative(ours, theirs))
+    return Comparison(numbers, error)
 
 
 def _attributes(plan: Plan, state: State, pooled: Any) -> Comparison:
@@ -157,6 +170,9 @@ def _fit(plan: Plan, X: FloatArray, rows: list[Rows], folds: NDArray[np.int64] |
         return pooled_hazards(X, rows, plan.family.loss, plan.family.penalty)
     if isinstance(plan.family, LifeTable):
         return PooledSurvival.of(plan.family, X, rows)
+    if isinstance(plan.family, Cavity) and isinstance(plan.loss, JointLoss) and not estimator_of(study).module:
+        design = np.hstack([np.ones((len(X), 1)), X])
+        return pooled_joint(Batch(design, plan.target.reference(y), offset, weight), plan.family)
     estimator = new_estimator(study, **estimator_of(study).tight)
     if study.offset is not None:
         # With a log link an offset is scikit-learn's weighted fit of rates; its alpha is then per unit of that weight.

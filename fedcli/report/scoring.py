@@ -14,6 +14,8 @@ import numpy as np
 from fedcli.errors import UnsupportedModel
 from fedcli.fileformat.statistics import FloatArray, State
 from fedcli.models.losses import Logistic
+from fedcli.models.objective import split
+from fedcli.models.ordinal import ProportionalOdds
 from fedcli.preparing.estimators import estimator_of
 from fedcli.preparing.plan import Plan
 from fedcli.preparing.preparation import Preparation
@@ -51,10 +53,16 @@ def scorer(plan: Plan, state: State) -> Score:
 
 def _linear(plan: Plan, state: State) -> Score:
     preparation, coef, labels = plan.preparation(state), plan.family.coefficients(state), class_labels(plan)
-    probable = _has_probabilities(plan)
+    probable, loss = _has_probabilities(plan), plan.loss
 
     def score(rows: Rows) -> list[list[object]]:
         eta = preparation.matrix(rows) @ coef + rows.offset
+        if isinstance(loss, ProportionalOdds):
+            shares = loss.probabilities(eta, split(loss, state.arrays["coef"])[1])
+            return [
+                [labels[int(np.argmax(p))], *map(repr, p.tolist())] if not np.isnan(p).any() else [""] * (1 + len(p))
+                for p in shares
+            ]
         if labels and probable:
             p = Logistic().mean(eta)
             return [

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fedcli.compute.cells import count_cells, effective_rows, smallest_product_group
+from fedcli.compute.cells import count_cells, effective_rows, rows_above, smallest_product_group
 from fedcli.compute.merging import merge_small
 from fedcli.compute.risk import at_risk, life_cells
 from fedcli.compute.shares import FLOOR, largest_shares
@@ -23,8 +23,10 @@ from fedcli.data.units import QUANTITIES, named
 from fedcli.errors import AlreadyReleased, MaskedUnavailable, OtherRound, OutOfRange, StudyFinished, UnsupportedModel
 from fedcli.fileformat.statistics import State
 from fedcli.models.batch import empty_state
+from fedcli.models.cavity import Cavity
 from fedcli.models.cox import ProportionalHazards
 from fedcli.models.life_table import LifeTable
+from fedcli.models.negative_binomial import NegativeBinomialLoss
 from fedcli.preparing.estimators import parameters
 from fedcli.preparing.plan import Plan
 from fedcli.privacy.disclosure import Cell, Disclosure, Levels, examine, level_problems
@@ -131,6 +133,9 @@ def examine_rows(
     seen = at_risk(spool, mask) if isinstance(plan.family, ProportionalHazards) else None
     if isinstance(plan.family, LifeTable):
         cells += life_cells(plan, spool, mask)
+    if isinstance(plan.loss, NegativeBinomialLoss):
+        # Counts of 0 and 1 say nothing of the dispersion: what its sums show is of the others.
+        cells.append(Cell(f"{plan.study.target.column} above 1", rows_above(spool, mask, 1.0)))
     if seen is not None:
         cells.append(Cell(f"{plan.study.target.column} positive while others were at risk", seen.events))
     found = examine(
@@ -143,7 +148,7 @@ def examine_rows(
         min_cell=rules.min_cell,
         rows_per_column=rules.rows_per_column,
         parameters_per_row=rules.parameters_per_row,
-        n_coefficients=plan.columns.n_columns,
+        n_coefficients=plan.columns.n_columns + (plan.family.n_extra if isinstance(plan.family, Cavity) else 0),
         levels=_levels(plan.study),
         max_levels=rules.max_levels,
         levels_per_row=rules.levels_per_row,

@@ -39,6 +39,7 @@ _CHEAPER = {
     "GammaRegressor": (("Ridge", "of the target's logarithm, which each silo adds as a column"),),
     "TweedieRegressor": (("Ridge", "of the target's logarithm, where it is above 0"),),
     "NegativeBinomial": (("Ridge", "of the count's logarithm, which each silo adds as a column"),),
+    "OrdinalLogit": (("LinearDiscriminantAnalysis", "of the levels without their order"),),
     "HuberRegressor": (("LinearRegression", "with outside: clip, which bounds a row's pull as well"),),
 }
 

@@ -39,15 +39,29 @@ FAMILIES = (
     "PoissonRegressor",
     "GammaRegressor",
     "TweedieRegressor",
+    "HuberRegressor",
+    "LinearSVC",
+    "NegativeBinomial",
+    "OrdinalLogit",
 )
 PARAMS = {"TweedieRegressor": {"power": 1.5}}
+OFFSET = ("PoissonRegressor", "GammaRegressor", "NegativeBinomial", "OrdinalLogit")
+LEVELS = {"column": "level", "type": "category", "levels": ["low", "middle", "high"]}
+# What each adds to the outcomes of the common cases.
+OUTCOMES = {
+    **TARGETS,
+    "HuberRegressor": TARGETS["LinearRegression"],
+    "LinearSVC": TARGETS["LogisticRegression"],
+    "NegativeBinomial": TARGETS["PoissonRegressor"],
+    "OrdinalLogit": LEVELS,
+}
 N_SILOS = 3
 
 
 @cache
 def plan_of(estimator: str) -> Plan:
-    offset = EXPOSURE if estimator in ("PoissonRegressor", "GammaRegressor") else None
-    text = agreement(TARGETS[estimator], MIXED, estimator, PARAMS.get(estimator), offset=offset, weight=WEIGHT)
+    offset = EXPOSURE if estimator in OFFSET else None
+    text = agreement(OUTCOMES[estimator], MIXED, estimator, PARAMS.get(estimator), offset=offset, weight=WEIGHT)
     return Plan(enrolled(text, [str(k) for k in range(N_SILOS)]))
 
 
@@ -59,6 +73,7 @@ def made(study: Study, seed: int, n_rows: int, *, whole_weights: bool = False) -
     codes = np.column_stack([rng.integers(-1, 3, n_rows), rng.integers(0, 2, n_rows)]).astype(np.int32)
     target = {
         "binary": rng.integers(0, 2, n_rows).astype(float),
+        "category": rng.integers(0, 3, n_rows).astype(float),
         "count": rng.integers(0, 9, n_rows).astype(float),
         "number": rng.uniform(*study.target.range, n_rows) if study.target.type == "number" else None,
     }[study.target.type]
@@ -82,6 +97,12 @@ def first_state(estimator: str) -> State:
     return plan.advance(merge(plan, state, updates), state)
 
 
+def somewhere(plan: Plan) -> np.ndarray:
+    """A point: coefficients, then the loss's other parameters where nothing is known of them."""
+    n = plan.columns.n_columns
+    return np.concatenate([np.linspace(-0.5, 0.5, n), plan.family.box.middle[n:]])
+
+
 def statistics_of(estimator: str, rows: Rows, trip: int) -> Statistics:
     """Everything that one batch adds to an update of trip 1 or 2, at fixed points."""
     plan = plan_of(estimator)
@@ -89,13 +110,13 @@ def statistics_of(estimator: str, rows: Rows, trip: int) -> Statistics:
     if trip == 1:
         centre = np.array([0.25, -0.5])
         gram = isinstance(plan.family, Closed)
-        point = Point(np.linspace(-0.5, 0.5, n_expanded + 1 if gram else plan.columns.n_columns))
+        point = Point(np.linspace(-0.5, 0.5, n_expanded + 1) if gram else somewhere(plan))
         batch = plan.first_batch(rows, np.zeros(2), (0, 0))
         own = plan.family.statistics(batch, point, empty_state())
         return Statistics({**moments(rows, plan.columns, centre).arrays, **own.arrays})
     state = first_state(estimator)
     batch = plan.later_batch(rows, plan.preparation(state))
-    coef = np.linspace(-0.5, 0.5, plan.columns.n_columns)
+    coef = np.linspace(-0.5, 0.5, plan.columns.n_columns) if plan.loss is None else somewhere(plan)
     own = plan.family.statistics(batch, Point(coef), state)
     return Statistics({**own.arrays, **evaluate(plan.measured, batch, coef, plan.loss).arrays})
 

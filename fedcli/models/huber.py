@@ -13,8 +13,8 @@ from fedcli.errors import Separation
 from fedcli.fileformat.statistics import FloatArray
 from fedcli.models.batch import Family, Source
 from fedcli.models.generalized import cavity
-from fedcli.models.losses import FitSums, OutcomeSums
-from fedcli.models.nuisance import Beginning, Extra, Parts
+from fedcli.models.losses import OutcomeSums
+from fedcli.models.nuisance import Beginning, Extra, JointLoss, Parts
 from fedcli.models.registry import Estimator, Parameters, check_intercept, check_number
 from fedcli.models.setting import Setting
 
@@ -27,7 +27,7 @@ _ROWS_AT_THE_START = 1.0
 
 
 @dataclass(frozen=True)
-class Huber:
+class Huber(JointLoss):
     """``s + s H((y - eta) / s)``: ``H(z)`` is ``z**2`` up to ``epsilon`` and ``2 epsilon |z| - epsilon**2`` beyond.
 
     The scale ``s`` is fitted along, as its logarithm. In the scale itself the function is convex, but where a residual
@@ -88,17 +88,9 @@ class Huber:
             square=(scale * (1.0 - held * held + np.where(near, 2.0 * held * held, 0.0)))[:, None, None],
         )
 
-    def admits(self, extras: FloatArray) -> bool:
-        """See `JointLoss.admits`."""
-        return bool(np.log(SMALLEST_SCALE) <= extras[0] <= np.log(LARGEST_SCALE))
-
     def near(self, extras: FloatArray, before: FloatArray) -> FloatArray:
         """See `JointLoss.near`."""
         return np.clip(extras, before - _NEAR_BELOW, before + _NEAR_ABOVE)
-
-    def descend(self, before: FloatArray, slope: FloatArray) -> FloatArray:
-        """See `JointLoss.descend`: nowhere."""
-        return before
 
     def mean(self, eta: FloatArray) -> FloatArray:
         """Return the predicted outcome."""
@@ -126,12 +118,6 @@ class Huber:
         """See `Loss.shown`: curvature counts the rows within epsilon, so that those beyond are what it leaves."""
         beyond = np.abs(y - eta) > self.epsilon * np.exp(extras[0])
         return {"rows beyond epsilon": beyond.astype(np.float64)}
-
-    def check_pool(self, weight: float, target: float) -> None:
-        """See `Loss.check_pool`: any pool has a fit."""
-
-    def check_fit(self, fit: FitSums, largest_weight: float) -> None:
-        """See `Loss.check_fit`: it is the model's own everywhere."""
 
     def refuse_edge(self, extras: FloatArray) -> None:
         """See `JointLoss.refuse_edge`.

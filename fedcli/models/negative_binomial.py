@@ -15,8 +15,8 @@ from fedcli.errors import Separation
 from fedcli.fileformat.statistics import FloatArray
 from fedcli.models.batch import Family, Source
 from fedcli.models.generalized import cavity
-from fedcli.models.losses import FitSums, OutcomeSums, refuse_all_zero
-from fedcli.models.nuisance import Beginning, Extra, Parts
+from fedcli.models.losses import OutcomeSums, refuse_all_zero
+from fedcli.models.nuisance import Beginning, Extra, JointLoss, Parts
 from fedcli.models.registry import Estimator, Parameters, check_intercept, check_number
 from fedcli.models.setting import Setting
 
@@ -32,7 +32,7 @@ _HELD = 1.0
 
 
 @dataclass(frozen=True)
-class NegativeBinomialLoss:
+class NegativeBinomialLoss(JointLoss):
     """Minus the logarithm of a count's probability, less ``log(y!)``, of variance ``mu + alpha mu**2``, log link.
 
     ``(y + 1 / alpha) log(1 + alpha mu) - y eta - sum of log(1 + i alpha) for i below y``: each term has a limit as
@@ -44,7 +44,7 @@ class NegativeBinomialLoss:
 
     Parameters
     ----------
-    largest_y : float
+    largest_count : float
         Upper end of the target's agreed range.
 
     References
@@ -52,7 +52,12 @@ class NegativeBinomialLoss:
     Cameron and Trivedi (2013), Regression Analysis of Count Data, section 3.3 (their NB2).
     """
 
-    largest_y: float
+    largest_count: float
+
+    @property
+    def largest_y(self) -> float:
+        """See `Loss.largest_y`."""
+        return self.largest_count
 
     @property
     def turn(self) -> float:
@@ -111,11 +116,6 @@ class NegativeBinomialLoss:
             square=(rate * rate * twice + bend * once)[:, None, None],
         )
 
-    def admits(self, extras: FloatArray) -> bool:
-        """See `JointLoss.admits`."""
-        (extra,) = self.extras
-        return bool(extra.low <= extras[0] <= extra.high)
-
     def near(self, extras: FloatArray, before: FloatArray) -> FloatArray:
         """See `JointLoss.near`."""
         (extra,) = self.extras
@@ -172,9 +172,6 @@ class NegativeBinomialLoss:
         OneClass
         """
         refuse_all_zero(target)
-
-    def check_fit(self, fit: FitSums, largest_weight: float) -> None:
-        """See `Loss.check_fit`: it is the model's own everywhere."""
 
     def refuse_edge(self, extras: FloatArray) -> None:
         """See `JointLoss.refuse_edge`.

@@ -10,8 +10,8 @@ one between them. A loss without such parameters is the case of none.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -76,68 +76,82 @@ class Parts:
     square: FloatArray
 
 
-@runtime_checkable
-class JointLoss(Protocol):
-    """A loss with extra parameters; what is not said here is as in `Loss`."""
+class JointLoss(ABC):
+    """A loss with extra parameters; what is not said here is as in `Loss`. What most of them have is written here."""
 
     @property
+    @abstractmethod
     def extras(self) -> tuple[Extra, ...]:
         """The extra parameters."""
 
     @property
+    @abstractmethod
     def largest_y(self) -> float:
         """See `Loss.largest_y`."""
 
     @property
+    @abstractmethod
     def convex(self) -> bool:
         """Whether the loss is convex in predictor and parameters together."""
 
     @property
     def needs_intercept(self) -> bool:
         """Whether a silo's first fit has an intercept even where the model has none."""
+        return False
 
     @property
     def softens(self) -> bool:
         """Whether it has a softened curvature, which hides rows that its own leaves out."""
+        return False
 
+    @abstractmethod
     def parts(self, eta: FloatArray, y: FloatArray, extras: FloatArray, *, softened: bool = False) -> Parts:
         """Return value and derivatives at ``extras`` (q,)."""
 
     def admits(self, extras: FloatArray) -> bool:
-        """Whether the loss exists at these parameters; it does between their ends."""
+        """Whether the loss exists at these parameters: between their ends."""
+        return all(extra.low <= value <= extra.high for extra, value in zip(self.extras, extras.tolist(), strict=True))
 
     def near(self, extras: FloatArray, before: FloatArray) -> FloatArray:
         """Return ``extras``, no farther from those before than an expansion there can be believed."""
+        return extras
 
     def descend(self, before: FloatArray, slope: FloatArray) -> FloatArray:
         """Return where to go from the parameters ``before`` when no minimum is near: down ``slope``, or nowhere."""
+        return before
 
+    @abstractmethod
     def mean(self, eta: FloatArray) -> FloatArray:
         """See `Loss.mean`."""
 
+    @abstractmethod
     def bounds(self, largest_eta: float) -> tuple[float, float, float]:
         """See `Loss.bounds`; the derivatives in the parameters, and mixed ones, are within the same."""
 
+    @abstractmethod
     def start(self, sums: OutcomeSums) -> float:
         """See `Loss.start`."""
 
+    @abstractmethod
     def begin(self, rows: Source, sums: OutcomeSums, intercept: float) -> Beginning:
         """Return where a silo's first fit begins, from its own rows and where its intercept does (0 without one)."""
 
+    @abstractmethod
     def shown(self, eta: FloatArray, y: FloatArray, extras: FloatArray) -> dict[str, FloatArray]:
         """See `Loss.shown`."""
 
-    def check_pool(self, weight: float, target: float) -> None:
+    def check_pool(self, weight: float, target: float) -> None:  # noqa: B027 - nothing to refuse
         """See `Loss.check_pool`."""
 
-    def check_fit(self, fit: FitSums, largest_weight: float) -> None:
-        """See `Loss.check_fit`."""
+    def check_fit(self, fit: FitSums, largest_weight: float) -> None:  # noqa: B027 - nothing to refuse
+        """See `Loss.check_fit`: it is the model's own everywhere."""
 
-    def refuse_edge(self, extras: FloatArray) -> None:
+    def refuse_edge(self, extras: FloatArray) -> None:  # noqa: B027 - nothing to refuse
         """Refuse parameters that lie, trip after trip, beyond one of their ends."""
 
     def fitted(self, extras: FloatArray) -> dict[str, FloatArray]:
         """Return scikit-learn's attributes, without their last ``_``, that the parameters are."""
+        return {}
 
 
 @dataclass(frozen=True)

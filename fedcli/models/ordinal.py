@@ -15,8 +15,8 @@ from fedcli.fileformat.statistics import Block, FloatArray, Layout, State, Stati
 from fedcli.models.batch import Batch, Family, Point, Source
 from fedcli.models.cavity import Cavity
 from fedcli.models.generalized import cavity
-from fedcli.models.losses import FitSums, Logistic, OutcomeSums
-from fedcli.models.nuisance import Beginning, Extra, Parts
+from fedcli.models.losses import Logistic, OutcomeSums
+from fedcli.models.nuisance import Beginning, Extra, JointLoss, Parts
 from fedcli.models.registry import Estimator, Parameters, check_number
 from fedcli.models.setting import Setting
 
@@ -33,7 +33,7 @@ _CLASSES = "how many rows have each level of the outcome"
 
 
 @dataclass(frozen=True)
-class ProportionalOdds:
+class ProportionalOdds(JointLoss):
     """Minus the logarithm of a level's probability, ``P(level <= j) = 1 / (1 + exp(eta - threshold_j))``.
 
     For a level between the thresholds a < b it is ``softplus(eta - b) + softplus(a - eta) - log(1 - exp(a - b))``. The
@@ -74,16 +74,6 @@ class ProportionalOdds:
     def convex(self) -> bool:
         """See `JointLoss.convex`."""
         return True
-
-    @property
-    def needs_intercept(self) -> bool:
-        """See `JointLoss.needs_intercept`: the thresholds are as many."""
-        return False
-
-    @property
-    def softens(self) -> bool:
-        """See `JointLoss.softens`."""
-        return False
 
     def parts(self, eta: FloatArray, y: FloatArray, extras: FloatArray, *, softened: bool = False) -> Parts:
         """See `JointLoss.parts`."""
@@ -130,10 +120,6 @@ class ProportionalOdds:
         """See `JointLoss.near`: a gap that is merged from silos that hardly know it may end below 0."""
         return np.append(extras[:1], np.maximum(extras[1:], np.maximum(_NEAR * before[1:], SMALLEST_GAP)))
 
-    def descend(self, before: FloatArray, slope: FloatArray) -> FloatArray:
-        """See `JointLoss.descend`: a convex loss has a minimum."""
-        return before
-
     def mean(self, eta: FloatArray) -> FloatArray:
         """Return the linear predictor: the larger, the higher the level."""
         return eta
@@ -173,12 +159,6 @@ class ProportionalOdds:
         share = np.ones(self.n_classes)
         share[1:-1] = -np.expm1(-extras[1:])
         return np.asarray(below * above * share)
-
-    def check_pool(self, weight: float, target: float) -> None:
-        """See `Loss.check_pool`: the family knows more."""
-
-    def check_fit(self, fit: FitSums, largest_weight: float) -> None:
-        """See `Loss.check_fit`: it is the model's own everywhere, since no gap is below the smallest."""
 
     def refuse_edge(self, extras: FloatArray) -> None:
         """See `JointLoss.refuse_edge`.

@@ -12,14 +12,14 @@ import numpy as np
 from fedcli.fileformat.statistics import FloatArray
 from fedcli.models.batch import Family, Source
 from fedcli.models.generalized import cavity
-from fedcli.models.losses import FitSums, OutcomeSums, refuse_one_class
-from fedcli.models.nuisance import Beginning, Extra, Parts
+from fedcli.models.losses import OutcomeSums, refuse_one_class
+from fedcli.models.nuisance import Beginning, Extra, JointLoss, Parts
 from fedcli.models.registry import Estimator, Parameters, check_intercept, check_number, check_one_of
 from fedcli.models.setting import Setting
 
 
 @dataclass(frozen=True)
-class SquaredHinge:
+class SquaredHinge(JointLoss):
     """``max(0, 1 - s eta)**2``, ``s`` 1 for the positive class and -1 for the other, ``y`` in {0, 1}.
 
     A piecewise quadratic: its second derivative jumps where a row comes within its margin, so that steps shrink by a
@@ -43,11 +43,6 @@ class SquaredHinge:
         return True
 
     @property
-    def needs_intercept(self) -> bool:
-        """See `JointLoss.needs_intercept`."""
-        return False
-
-    @property
     def softens(self) -> bool:
         """See `JointLoss.softens`."""
         return True
@@ -59,18 +54,6 @@ class SquaredHinge:
         curve = np.where((short > 0) | softened, 2.0, 0.0)
         none = np.empty((n, 0))
         return Parts(short * short, -2.0 * sign * short, curve, none, none, np.empty((n, 0, 0)))
-
-    def admits(self, extras: FloatArray) -> bool:
-        """See `JointLoss.admits`."""
-        return True
-
-    def near(self, extras: FloatArray, before: FloatArray) -> FloatArray:
-        """See `JointLoss.near`."""
-        return extras
-
-    def descend(self, before: FloatArray, slope: FloatArray) -> FloatArray:
-        """See `JointLoss.descend`: nowhere."""
-        return before
 
     def mean(self, eta: FloatArray) -> FloatArray:
         """Return 1 where the positive class is predicted."""
@@ -100,16 +83,6 @@ class SquaredHinge:
         OneClass
         """
         refuse_one_class(weight, target)
-
-    def check_fit(self, fit: FitSums, largest_weight: float) -> None:
-        """See `Loss.check_fit`: it is the model's own everywhere."""
-
-    def refuse_edge(self, extras: FloatArray) -> None:
-        """See `JointLoss.refuse_edge`: there is none."""
-
-    def fitted(self, extras: FloatArray) -> dict[str, FloatArray]:
-        """See `JointLoss.fitted`: nothing."""
-        return {}
 
 
 def _linear_svc(setting: Setting, params: Parameters) -> Family:

@@ -71,14 +71,18 @@ class Plan:
         return self.family.form.grouping if isinstance(self.family, Closed) else None
 
     @property
+    def n_extra(self) -> int:
+        """Parameters of the likelihood beside the coefficients: a scale, a dispersion, thresholds."""
+        return self.family.n_extra if isinstance(self.family, Cavity) else 0
+
+    @property
     def n_summed(self) -> int:
         """Columns whose products are summed, the intercept included: what the rule on rows per column counts.
 
         A parameter beside the coefficients counts as a column: curvature holds a sum of each column for it, too.
         """
         expanded = self.family.expanded or self.profile.products
-        n_extra = self.family.n_extra if isinstance(self.family, Cavity) else 0
-        return n_extra + (1 + len(self.columns.expanded_names) if expanded else self.columns.n_columns)
+        return self.n_extra + (1 + len(self.columns.expanded_names) if expanded else self.columns.n_columns)
 
     @property
     def summed_names(self) -> tuple[str, ...]:

@@ -179,6 +179,8 @@ def check_own(side: CoordinatorSide, secret: SecretKey) -> None:
 def _collinear(plan: Plan, state: State) -> str:
     names = ("the intercept", *plan.columns.names)
     weight = np.abs(state.arrays["null"]).max(axis=1)
+    # Parameters beside the coefficients stand last, and a model without an intercept has none in front.
+    weight = weight[: len(weight) - plan.n_extra]
     offset = len(names) - len(weight)
     involved = [names[j + offset] for j in np.flatnonzero(weight > 1e-6)]
     return (

@@ -23,7 +23,6 @@ from fedcli.data.units import QUANTITIES, named
 from fedcli.errors import AlreadyReleased, MaskedUnavailable, OtherRound, OutOfRange, StudyFinished, UnsupportedModel
 from fedcli.fileformat.statistics import State
 from fedcli.models.batch import empty_state
-from fedcli.models.cavity import Cavity
 from fedcli.models.cox import ProportionalHazards
 from fedcli.models.life_table import LifeTable
 from fedcli.models.negative_binomial import NegativeBinomialLoss
@@ -148,7 +147,7 @@ def examine_rows(
         min_cell=rules.min_cell,
         rows_per_column=rules.rows_per_column,
         parameters_per_row=rules.parameters_per_row,
-        n_coefficients=plan.columns.n_columns + (plan.family.n_extra if isinstance(plan.family, Cavity) else 0),
+        n_coefficients=plan.columns.n_columns + plan.n_extra,
         levels=_levels(plan.study),
         max_levels=rules.max_levels,
         levels_per_row=rules.levels_per_row,

@@ -125,13 +125,18 @@ HOSPITALS = ("cleveland", "hungarian", "switzerland", "va")
 SIX = ("age", "sex", "thalach", "exang", "oldpeak", "cp")
 
 
-@cache
-def heart_tables() -> Frames:
-    """The hospitals' tables as text, as they are; skips where they are missing."""
+def heart_paths() -> dict[str, Path]:
+    """The hospitals' own files; skips where they are missing."""
     folder = SHARED / "data" / "heart_uci"
     if not folder.is_dir():
         pytest.skip("the hospitals' tables are not here: ../shared/data/heart_uci is missing")
-    return {name: pd.read_csv(folder / f"{name}.csv", dtype=str) for name in HOSPITALS}
+    return {name: folder / f"{name}.csv" for name in HOSPITALS}
+
+
+@cache
+def heart_tables() -> Frames:
+    """The hospitals' tables as text, as they are; skips where they are missing."""
+    return {name: pd.read_csv(path, dtype=str) for name, path in heart_paths().items()}
 
 
 def heart_frames() -> Frames:
@@ -169,9 +174,7 @@ def heart_agreement(columns: tuple[str, ...], params: dict[str, Any], *, impute:
 
 def _heart_as_it_is(columns: tuple[str, ...], params: dict[str, Any], **parts: Any) -> Outcome:
     """The hospitals' own files, quirks and all."""
-    heart_tables()
-    text = heart_agreement(columns, params, **parts)
-    federation = federate(text, {name: SHARED / "data" / "heart_uci" / f"{name}.csv" for name in HOSPITALS})
+    federation = federate(heart_agreement(columns, params, **parts), heart_paths())
     return compared(federation.plan.study, federation, heart_frames())
 
 

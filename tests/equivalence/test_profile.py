@@ -21,8 +21,8 @@ from fedcli.fileformat.statistics import State
 from fedcli.preparing.plan import Plan
 from fedcli.report.pipeline import build_pipeline
 from fedcli.study.reading import read_study
-from tests.equivalence.cases import HEART, HEART_TARGET, HOSPITALS, agreement, heart_frames, heart_tables
-from tests.equivalence.federation import SHARED, Federation, federate
+from tests.equivalence.cases import HEART, HEART_TARGET, agreement, heart_frames, heart_paths
+from tests.equivalence.federation import Federation, federate
 
 SHARES = {1: 0.25, 2: 0.5, 3: 0.75}
 
@@ -30,7 +30,6 @@ SHARES = {1: 0.25, 2: 0.5, 3: 0.75}
 @cache
 def heart(min_cell: int) -> tuple[Federation, pd.DataFrame]:
     """Four hospitals, their files as they are: 0 and ? for missing, whole numbers and decimals."""
-    heart_tables()
     text = agreement(
         HEART_TARGET,
         HEART,
@@ -38,7 +37,7 @@ def heart(min_cell: int) -> tuple[Federation, pd.DataFrame]:
         rules={"min_cell": min_cell, "rows_per_column": 0},
         profile={"bins": 128, "by_target": True, "correlation": True},
     )
-    found = federate(text, {name: SHARED / "data" / "heart_uci" / f"{name}.csv" for name in HOSPITALS})
+    found = federate(text, heart_paths())
     return found, pd.concat(heart_frames().values(), ignore_index=True)
 
 
@@ -88,7 +87,7 @@ def test_each_of_several_classes_is_described_as_numpy_describes_its_pooled_rows
     features = {name: HEART[name] for name in ("age", "chol", "sex", "cp")}
     rules = {"min_cell": min_cell, "rows_per_column": 0}
     text = agreement(degrees, features, "LinearDiscriminantAnalysis", rules=rules, profile={"bins": 128})
-    found = federate(text, {name: SHARED / "data" / "heart_uci" / f"{name}.csv" for name in HOSPITALS})
+    found = federate(text, heart_paths())
     pooled, arrays = pd.concat(heart_frames().values(), ignore_index=True), found.state.arrays
     frames = [pooled, *(pooled[pooled.num == degree] for degree in range(5))]
     assert arrays["profile.rows"].tolist() == [len(frame) for frame in frames]

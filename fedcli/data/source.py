@@ -39,9 +39,9 @@ def holds_password(text: str) -> bool:
 def may_be_address(text: str) -> bool:
     """Say whether ``text`` looks like the address of a database more than like a file, and no such file is there."""
     rest = _DRIVE.sub("", text, count=1)
-    at = "@" in rest and _FILE.search(rest) is None
-    like = at or "://" in rest or _KIND.search(rest) or (":" in rest and "@" in rest) or holds_password(rest)
-    return bool(like) and not _is_there(text)
+    at = "@" in rest and (":" in rest or _FILE.search(rest) is None)
+    like = at or "://" in rest or _KIND.search(rest) is not None or holds_password(rest)
+    return like and not _is_there(text)
 
 
 def refuse_mistyped(data: Path | str) -> None:

@@ -94,7 +94,10 @@ def warnings_elsewhere(elsewhere: Compared, study: str, least: int) -> list[str]
         names = sorted({f"'{kept.name}'" for kept in elsewhere.unknown})
         some = ", ".join(names[:_FEW]) + (f" and {len(names) - _FEW:,} more" if len(names) > _FEW else "")
         studies = "study" if len(names) == 1 else "studies"
-        warnings.append(f"not compared with {studies} {some}, which read other columns too or had another key")
+        warnings.append(
+            f"rows not compared with those released to {studies} {some}, which read other columns too, or had another "
+            "key"
+        )
     if elsewhere.lost:
         warnings.append(
             f"{elsewhere.folder} lacks {number_of(elsewhere.lost, 'release')} that this workspace recorded: put the "

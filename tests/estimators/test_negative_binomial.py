@@ -34,7 +34,7 @@ from fedcli.report.estimator import standardised_coefficients
 from fedcli.study.reading import read_study
 from tests.equivalence.federation import Federation, federate
 from tests.estimators.comparing import agreement
-from tests.estimators.worlds import SPLITS, Rows, World, even, ranged
+from tests.estimators.worlds import SPLITS, Rows, World, even, ranged, weighted_and_repeated
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -159,13 +159,8 @@ def test_a_penalty_is_per_row_as_poissons_is() -> None:
 
 
 def test_weight_2_is_a_row_twice() -> None:
-    made = world("made")
-    weight = 1 + np.arange(len(made.frame)) % 3
-    weighted = World(made.frame.assign(w=weight), made.target, made.features)
-    one = federated(weighted, even(made), weight={"column": "w", "range": [0, 4]}, standardize=False)
-    often = World(
-        made.frame.loc[np.repeat(made.frame.index, weight)].reset_index(drop=True), made.target, made.features
-    )
+    weighted, often = weighted_and_repeated(world("made"))
+    one = federated(weighted, even(weighted), weight={"column": "w", "range": [0, 4]}, standardize=False)
     other = federated(often, even(often), standardize=False)
     np.testing.assert_allclose(point(one), point(other), rtol=2e-6)
 

@@ -26,7 +26,7 @@ from fedcli.report.estimator import standardised_coefficients
 from fedcli.study.reading import read_study
 from tests.equivalence.federation import Federation, federate
 from tests.estimators.comparing import agreement
-from tests.estimators.worlds import SPLITS, Rows, World, classes, even, numbers, ranged
+from tests.estimators.worlds import SPLITS, Rows, World, classes, even, numbers, ranged, weighted_and_repeated
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 # Silos with a level of one or two rows take part without the rule on rows that stand out: what is compared is the
@@ -179,13 +179,8 @@ def test_an_offset_is_that_of_statsmodels() -> None:
 
 
 def test_weight_2_is_a_row_twice() -> None:
-    made = world("diabetes")
-    weight = 1 + np.arange(len(made.frame)) % 3
-    weighted = World(made.frame.assign(w=weight), made.target, made.features)
-    one = federated(weighted, even(made), weight={"column": "w", "range": [0, 4]}, standardize=False)
-    often = World(
-        made.frame.loc[np.repeat(made.frame.index, weight)].reset_index(drop=True), made.target, made.features
-    )
+    weighted, often = weighted_and_repeated(world("diabetes"))
+    one = federated(weighted, even(weighted), weight={"column": "w", "range": [0, 4]}, standardize=False)
     other = federated(often, even(often), standardize=False)
     np.testing.assert_allclose(point(one), point(other), rtol=2e-6)
 

@@ -32,6 +32,13 @@ class World:
         return [name for name, column in self.features.items() if column["type"] == "number"]
 
 
+def weighted_and_repeated(made: World) -> tuple[World, World]:
+    """Return the rows with weights 1, 2, 3, 1, ... in a column ``w``, and each row as often as it weighs."""
+    weight = 1 + np.arange(len(made.frame)) % 3
+    often = made.frame.loc[np.repeat(made.frame.index, weight)].reset_index(drop=True)
+    return World(made.frame.assign(w=weight), made.target, made.features), World(often, made.target, made.features)
+
+
 def ranged(frame: pd.DataFrame) -> dict[str, Any]:
     """Describe number columns, with ranges a little wider than their values."""
     found = {}

@@ -13,6 +13,7 @@ import pytest
 
 from fedcli.errors import TooFewRowsDiffer
 from fedcli.workflow.memory import SiloMemory
+from tests.workflow.attempts import levels_sent, next_attempt
 from tests.workflow.conftest import At
 from tests.workflow.forging import opened
 from tests.workflow.play import FEATURES, SILOS, Town, agreement, command, table_text
@@ -51,20 +52,8 @@ def first_attempt(town: At, records: Records) -> Town:
     return place
 
 
-def next_attempt(place: Town, records: Records, attempt: int = 2) -> None:
-    """Ask for a new attempt of round 1, and lay north's table for it."""
-    assert place.run("aggregate", "--new-attempt", "-C", place.registry).status == 0
-    place.deliver(place.model(0, f"-a{attempt}"))
-    place.table("north").write_text(table_text(records))
-
-
 def sent(place: Town) -> dict[str, int]:
-    """Return how many rows of each ward north's last update shows."""
-    memory = SiloMemory(place.silo("north") / "private")
-    found = memory.recall(memory.last_digest())
-    assert found is not None
-    # Missing, female, male, missing, and then the wards.
-    return dict(zip(LEVELS, found.arrays["levels"].round().astype(int).tolist()[4:], strict=True))
+    return levels_sent(place, LEVELS)
 
 
 def test_a_level_that_was_merged_stays_merged_when_it_grows(town: At) -> None:

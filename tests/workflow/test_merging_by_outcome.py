@@ -14,6 +14,7 @@ from fedcli.errors import CellTooSmall, TooFewRowsDiffer
 from fedcli.workflow.check import check
 from fedcli.workflow.memory import SiloMemory
 from fedcli.workflow.simulate import simulate
+from tests.workflow.attempts import levels_sent, next_attempt
 from tests.workflow.conftest import At
 from tests.workflow.play import SILOS, Town, agreement, command, table_text
 
@@ -51,18 +52,8 @@ def settled(town: At, records: Records) -> Town:
     return town(text=study(), tables={**others, "north": table_text(records)})
 
 
-def next_attempt(place: Town, records: Records, attempt: int = 2) -> None:
-    assert place.run("aggregate", "--new-attempt", "-C", place.registry).status == 0
-    place.deliver(place.model(0, f"-a{attempt}"))
-    place.table("north").write_text(table_text(records))
-
-
 def sent(place: Town) -> dict[str, int]:
-    """Return how many rows of each ward north's last update shows."""
-    memory = SiloMemory(place.silo("north") / "private")
-    found = memory.recall(memory.last_digest())
-    assert found is not None
-    return dict(zip(LEVELS, found.arrays["levels"].round().astype(int).tolist()[1:], strict=True))
+    return levels_sent(place, LEVELS)
 
 
 def test_a_level_with_few_rows_of_one_outcome_is_merged_and_said(town: At) -> None:

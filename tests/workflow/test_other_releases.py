@@ -181,7 +181,8 @@ def test_a_table_that_lacks_a_column_of_an_earlier_release_is_said_to_be_not_com
     release = place.train("north").release
     test = next(test for test in release.tests if test.rule == ELSEWHERE)
     assert (test.outcome, test.found.split("; ")[1]) == ("not tested", "1 could not be compared")
-    assert any("not compared with study 'heart', which read other columns" in warning for warning in release.warnings)
+    said = "rows not compared with those released to study 'heart', which read other columns"
+    assert any(said in warning for warning in release.warnings)
 
 
 # ---- how many rows are few -----------------------------------------------------------------------------------------

@@ -144,7 +144,7 @@ class Cavity:
         if state.document["phase"] == "closing" or (memory is not None and not memory.arrays):
             # Without its own part a silo cannot tell the others': the incoming point is then the best that it knows.
             return Point(state.arrays["coef"])
-        basis = self._free(state.arrays["to_reference"])
+        basis = self._free(state)
         curvature, rhs = state.arrays["curvature"], state.arrays["rhs"]
         if memory is not None:
             own_curvature, own_rhs = own_part(state, memory)
@@ -215,7 +215,7 @@ class Cavity:
         coef, null = self._minimum(state, before)
         candidates = np.empty((0, len(middle)))
         if isinstance(self.loss, Logistic):
-            start = discriminant(total, self._free(state.arrays["to_reference"]), self._free_penalty(state))
+            start = discriminant(total, self._free(state), self._free_penalty(state))
             candidates = self.box.inside(start, middle)[None, :]
         arrays = {
             **state.arrays,
@@ -229,7 +229,7 @@ class Cavity:
 
     def _advance_later(self, total: Total, state: State) -> State:
         n = self.n_columns + self.n_extra
-        basis = self._free(state.arrays["to_reference"])
+        basis = self._free(state)
         state = self._with_penalty(total, state)
         penalty = self._free_penalty(state)
         previous = state.arrays["coef"]
@@ -275,7 +275,7 @@ class Cavity:
         at_edge, inside = self.box.beyond(coef), self.box.clip(coef, previous)
         if at_edge and state.arrays.get("edge", np.zeros(1))[0]:
             self.box.refuse(coef, number)
-        units = [extra.unit for extra in extras_of(self.loss)]
+        units = self._units(state)
         step = relative(self._coordinates(basis, inside), free[0], fit_intercept=self.fit_intercept, units=units)
         exact = relative(newton, free[0], fit_intercept=self.fit_intercept, units=units)
         if not taken:
@@ -336,8 +336,13 @@ class Cavity:
 
     # ---- inside ----------------------------------------------------------------------------------------------------
 
-    def _free(self, basis: FloatArray) -> FloatArray:
+    def _free(self, state: State) -> FloatArray:
+        basis = state.arrays["to_reference"]
         return beside(basis if self.fit_intercept else basis[:, 1:], self.n_extra)
+
+    def _units(self, state: State) -> list[float]:
+        """Return in what the steps of the free parameters beside the coefficients are measured."""
+        return [extra.unit for extra in extras_of(self.loss)]
 
     def _coordinates(self, basis: FloatArray, point: FloatArray) -> FloatArray:
         return coordinates(basis, point, n_extra=self.n_extra)
@@ -367,7 +372,7 @@ class Cavity:
 
     def _minimum(self, state: State, before: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Minimise the merged expansions plus the penalty, of minimum norm, other parameters near those ``before``."""
-        basis = self._free(state.arrays["to_reference"])
+        basis = self._free(state)
         hessian = basis.T @ state.arrays["curvature"] @ basis + np.diag(self._free_penalty(state))
         b, null = solve_symmetric(hessian, rhs := basis.T @ state.arrays["rhs"])
         return np.asarray(basis @ hold_back(self.loss, hessian, rhs, b, before)), null

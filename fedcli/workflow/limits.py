@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedcli.compute.cells import count_cells, effective_rows, smallest_product_group
+from fedcli.compute.interval_cells import interval_cells
 from fedcli.compute.merging import merge_small
 from fedcli.compute.risk import at_risk, life_cells
 from fedcli.compute.shares import FLOOR, largest_shares
@@ -25,6 +26,7 @@ from fedcli.fileformat.statistics import State
 from fedcli.models.batch import empty_state
 from fedcli.models.cox import ProportionalHazards
 from fedcli.models.life_table import LifeTable
+from fedcli.models.one_baseline import OneBaseline
 from fedcli.preparing.estimators import parameters
 from fedcli.preparing.plan import Plan
 from fedcli.privacy.disclosure import Cell, Disclosure, Levels, examine, level_problems
@@ -131,6 +133,8 @@ def examine_rows(
     seen = at_risk(spool, mask) if isinstance(plan.family, ProportionalHazards) else None
     if isinstance(plan.family, LifeTable):
         cells += life_cells(plan, spool, mask)
+    if isinstance(plan.family, OneBaseline):
+        cells += interval_cells(plan, spool, mask)
     if seen is not None:
         cells.append(Cell(f"{plan.study.target.column} positive while others were at risk", seen.events))
     found = examine(

@@ -111,6 +111,15 @@ def grid_bias(X: FloatArray, silos: Sequence[Rows], family: OneBaseline, coef: F
     """Return by how many standard errors ``coef`` (n_columns - 1,) differs at most from a fit of the exact times.
 
     That is Cox's model over all silos' rows as one stratum, ties after Efron: no federated study has it.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_columns - 1)
+        The prepared columns of all silos, in their order.
+    silos : sequence of Rows
+    family : OneBaseline
+    coef : ndarray of shape (n_columns - 1,)
+        On the prepared columns.
     """
     loss = PartialLikelihood("efron", family.max_rows, family.largest_weight)
     rows = [Rows.together(silos)]

@@ -1,7 +1,7 @@
 """Proportional hazards with one baseline on agreed intervals: statsmodels' Poisson fit of rows split at the edges.
 
-Rows split at the edges, with the time in each interval as exposure and an intercept per interval, are how Holford (1980)
-and textbooks fit the model; here statsmodels does it.
+Rows split at the edges, with the time in each interval as exposure and an intercept per interval, are how Holford
+(1980) and textbooks fit the model; here statsmodels does it.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def split_at(edges: Floats, X: Floats, pooled: pd.DataFrame) -> tuple[Floats, Fl
 
 
 def pooled_fit(made: World, silos: Sequence[Rows], grid: list[float]) -> tuple[Floats, Floats]:
-    """Return slopes on standardised columns, and the hazard of each interval, as statsmodels' Poisson fit gives them."""
+    """Return slopes on standardised columns, and each interval's hazard, as statsmodels' Poisson fit gives them."""
     X, pooled, _ = standardised(made, silos)
     low, high = made.target["range"]
     edges = np.array([low, *grid, high])

@@ -146,7 +146,7 @@ class Cavity:
         if state.document["phase"] == "closing" or (memory is not None and not memory.arrays):
             # Without its own part a silo cannot tell the others': the incoming point is then the best that it knows.
             return Point(state.arrays["coef"])
-        basis = self._free(state.arrays["to_reference"])
+        basis = self._free(state)
         curvature, rhs = state.arrays["curvature"], state.arrays["rhs"]
         if memory is not None:
             own_curvature, own_rhs = own_part(state, memory)
@@ -217,7 +217,7 @@ class Cavity:
         coef, null = self._minimum(state, before)
         candidates = np.empty((0, len(middle)))
         if isinstance(self.loss, Logistic):
-            start = discriminant(total, self._free(state.arrays["to_reference"]), self._free_penalty(state))
+            start = discriminant(total, self._free(state), self._free_penalty(state))
             candidates = self.box.inside(start, middle)[None, :]
         arrays = {
             **state.arrays,
@@ -231,7 +231,7 @@ class Cavity:
 
     def _advance_later(self, total: Total, state: State) -> State:
         n = self.n_columns + self.n_extra
-        basis = self._free(state.arrays["to_reference"])
+        basis = self._free(state)
         state = self._with_penalty(total, state)
         penalty = self._free_penalty(state)
         previous = state.arrays["coef"]
@@ -279,8 +279,7 @@ class Cavity:
             self.box.refuse(coef, number)
         if self.n_extra and self._settled(basis, inside, free[0]):
             self.box.refuse_past(previous, basis @ newton)
-        extras = zip(extras_of(self.loss), inside[self.n_columns :].tolist(), strict=True)
-        units = [extra.unit_at(value) for extra, value in extras]
+        units = self._units(state, inside)
         step = relative(self._coordinates(basis, inside), free[0], fit_intercept=self.fit_intercept, units=units)
         exact = relative(newton, free[0], fit_intercept=self.fit_intercept, units=units)
         if not taken:
@@ -341,16 +340,23 @@ class Cavity:
 
     # ---- inside ----------------------------------------------------------------------------------------------------
 
-    def _free(self, basis: FloatArray) -> FloatArray:
+    def _free(self, state: State) -> FloatArray:
+        basis = state.arrays["to_reference"]
         return beside(basis if self.fit_intercept else basis[:, 1:], self.n_extra)
+
+    def _units(self, state: State, point: FloatArray) -> list[float]:
+        """Return in what a step to a point is measured, for each free parameter beside the coefficients."""
+        extras = zip(extras_of(self.loss), point[self.n_columns :].tolist(), strict=True)
+        return [extra.unit_at(value) for extra, value in extras]
 
     def _coordinates(self, basis: FloatArray, point: FloatArray) -> FloatArray:
         return coordinates(basis, point, n_extra=self.n_extra)
 
     def _settled(self, basis: FloatArray, point: FloatArray, before: FloatArray) -> bool:
         """Whether the coefficients move so little that what the exact slope says of other parameters will hold."""
-        moved = (self._coordinates(basis, point) - before)[: -self.n_extra]
-        return bool(np.linalg.norm(moved) <= SETTLED * np.linalg.norm(before[: -self.n_extra]))
+        n = self.n_columns if self.fit_intercept else self.n_columns - 1
+        moved = (self._coordinates(basis, point) - before)[:n]
+        return bool(np.linalg.norm(moved) <= SETTLED * np.linalg.norm(before[:n]))
 
     def _fitted(self, point: FloatArray) -> dict[str, FloatArray]:
         """Return what an estimator has learnt beside its coefficients."""
@@ -377,7 +383,7 @@ class Cavity:
 
     def _minimum(self, state: State, before: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Minimise the merged expansions plus the penalty, of minimum norm, other parameters near those ``before``."""
-        basis = self._free(state.arrays["to_reference"])
+        basis = self._free(state)
         hessian = basis.T @ state.arrays["curvature"] @ basis + np.diag(self._free_penalty(state))
         b, null = solve_symmetric(hessian, rhs := basis.T @ state.arrays["rhs"])
         return np.asarray(basis @ hold_back(self.loss, hessian, rhs, b, before)), null

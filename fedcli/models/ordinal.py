@@ -238,12 +238,12 @@ class OrderedLevels(Cavity):
                 )
         return super().advance(total, state)
 
-    def _free(self, basis: FloatArray) -> FloatArray:
+    def _free(self, state: State) -> FloatArray:
+        basis = super()._free(state)
         if not self.centred:
             # Thresholds take up any shift: the middle of the ranges is as good as 0, and may lie far from it.
-            basis = basis.copy()
-            basis[0, 1:] = 0.0
-        return super()._free(basis)
+            basis[0] = 0.0
+        return basis
 
 
 def _ordinal(setting: Setting, params: Parameters) -> Family:

@@ -65,6 +65,8 @@ class Estimator:
         From its parameters to the name of the deviance that measures it on rows held out (``gamma``, or ``accuracy``);
         the outcome then keeps its own unit, since the logarithm of its mean is fitted, or a class. Nothing where the
         kind of outcome says it all.
+    slower : callable
+        From its parameters to the trips that they take, where those are other than ``trips``; else nothing.
     advice : str
         What to know before a study is frozen.
     tight : mapping of str to object
@@ -89,8 +91,13 @@ class Estimator:
     intercept: bool = True
     stand_in: str = ""
     deviance: Callable[[Parameters], str] = lambda params: ""
+    slower: Callable[[Parameters], tuple[int, int] | None] = lambda params: None
     advice: str = ""
     tight: Mapping[str, Any] = field(default_factory=dict)
+
+    def trips_with(self, params: Parameters) -> tuple[int, int]:
+        """Return the typical and the largest number of trips with all its parameters."""
+        return self.slower(params) or self.trips
 
 
 def closed(form: Callable[[Setting, Parameters], ClosedForm]) -> Callable[[Setting, Parameters], Family]:

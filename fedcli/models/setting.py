@@ -45,8 +45,8 @@ class Setting:
     folds : int
         Folds of a cross-validation; 1 without one.
     standardize : bool
-    first_time : float
-        Lower end of a survival target's range; 0 for others.
+    first_time, last_time : float
+        Ends of a survival target's range; 0 for others.
     dummies : mapping of str to tuple of int
         By category: the design's columns of its levels after the first.
     target_range : (float, float)
@@ -75,6 +75,7 @@ class Setting:
     folds: int
     standardize: bool
     first_time: float = 0.0
+    last_time: float = 0.0
     dummies: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     target_range: tuple[float, float] = (0.0, 1.0)
 

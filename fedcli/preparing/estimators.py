@@ -221,6 +221,7 @@ def setting_of(study: Study, columns: Columns) -> Setting:
         folds=study.model.cv or 1,
         standardize=study.model.standardize,
         first_time=target.range[0] if isinstance(target, SurvivalTarget) else 0.0,
+        last_time=target.range[1] if isinstance(target, SurvivalTarget) else 0.0,
         dummies=columns.dummies_of,
         target_range=target.range if isinstance(target, NumberTarget | CountTarget) else (0.0, 1.0),
     )

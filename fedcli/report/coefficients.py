@@ -10,6 +10,7 @@ from typing import Any
 
 from fedcli.fileformat.statistics import FloatArray, State
 from fedcli.models.closed import fitted_attributes
+from fedcli.models.one_baseline import OneBaseline
 from fedcli.models.ordinal import ProportionalOdds
 from fedcli.preparing.estimators import estimator_of
 from fedcli.preparing.plan import Plan
@@ -106,6 +107,8 @@ def coefficient_table(plan: Plan, state: State) -> CoefficientTable:
         # Beside coefficients per unit of each column they belong to columns that are not centred.
         shift = plan.coefficients(state)[0]
         attributes["thresholds"] = [value - shift for value in attributes["thresholds"]]
+    # Hazards are of intervals, which stand beside them among the attributes: alone they would say nothing.
+    apart = plan.family.linear and not estimator_of(plan.study).module and not isinstance(plan.family, OneBaseline)
     return CoefficientTable(
         study=plan.study.study,
         estimator=plan.study.model.estimator,
@@ -116,9 +119,9 @@ def coefficient_table(plan: Plan, state: State) -> CoefficientTable:
         trips=int(state.document["round"]),
         attributes=attributes,
         columns=plan.columns.names if attributes else (),
-        beside=()
-        if not plan.family.linear or estimator_of(plan.study).module
-        else tuple(line for name, values in attributes.items() for line in named_parameters(name, values)),
+        beside=tuple(line for name, values in attributes.items() for line in named_parameters(name, values))
+        if apart
+        else (),
     )
 
 

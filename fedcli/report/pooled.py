@@ -24,6 +24,7 @@ from fedcli.models.closed import fitted_attributes
 from fedcli.models.cox import ProportionalHazards
 from fedcli.models.life_table import LifeTable
 from fedcli.models.nuisance import JointLoss
+from fedcli.models.one_baseline import OneBaseline
 from fedcli.models.ordinal import ProportionalOdds
 from fedcli.preparing.estimators import estimator_of
 from fedcli.preparing.plan import Plan
@@ -31,7 +32,7 @@ from fedcli.preparing.rows import Rows
 from fedcli.report.coefficients import class_labels, coefficient_table, named_parameters
 from fedcli.report.estimator import new_estimator, standardised_coefficients
 from fedcli.report.pooled_joint import PooledJoint, pooled_joint
-from fedcli.report.pooled_survival import PooledSurvival, pooled_hazards
+from fedcli.report.pooled_survival import PooledSurvival, grid_bias, pooled_hazards, pooled_on_a_grid
 from fedcli.report.transformers import Transformers
 from fedcli.study.document import ClassTarget, NoTarget
 
@@ -49,10 +50,14 @@ class Comparison:
     relative_error : float
         ``norm(federated - pooled) / norm(pooled)`` over all coefficients on the scale of the fit; of attributes the
         largest such figure.
+    grid_bias : float, optional
+        Where one baseline is on agreed intervals: by how many standard errors a coefficient differs at most from the
+        pooled fit of the exact times.
     """
 
     numbers: tuple[tuple[str, float, float], ...]
     relative_error: float
+    grid_bias: float | None = None
 
 
 def compare_pooled(
@@ -101,7 +106,8 @@ def compare_pooled(
             error = max(error, _relative(np.ravel(found[name]), own))
             by_name |= dict(named_parameters(name, (own - shift).tolist()))
     numbers = tuple((name, value, by_name[name]) for name, value in table.lines())
-    return Comparison(numbers, error)
+    bias = grid_bias(X, rows, plan.family, own_slopes) if isinstance(plan.family, OneBaseline) else None
+    return Comparison(numbers, error, bias)
 
 
 def _attributes(plan: Plan, state: State, pooled: Any) -> Comparison:
@@ -168,6 +174,8 @@ def _fit(plan: Plan, X: FloatArray, rows: list[Rows], folds: NDArray[np.int64] |
     study = plan.study
     if isinstance(plan.family, ProportionalHazards):
         return pooled_hazards(X, rows, plan.family.loss, plan.family.penalty)
+    if isinstance(plan.family, OneBaseline):
+        return pooled_on_a_grid(X, rows, plan.family)
     if isinstance(plan.family, LifeTable):
         return PooledSurvival.of(plan.family, X, rows)
     if isinstance(plan.family, Cavity) and isinstance(plan.loss, JointLoss) and not estimator_of(study).module:

@@ -17,6 +17,7 @@ from fedcli.crypto.keys import SecretKey
 from fedcli.errors import OtherSilo, StudyFinished
 from fedcli.fileformat.envelope import read_envelope
 from fedcli.fileformat.statistics import State
+from fedcli.models.cavity import Cavity
 from fedcli.models.steps import remaining
 from fedcli.preparing.plan import Plan
 from fedcli.protocol.intake import Expected
@@ -179,9 +180,10 @@ def check_own(side: CoordinatorSide, secret: SecretKey) -> None:
 def _collinear(plan: Plan, state: State) -> str:
     names = ("the intercept", *plan.columns.names)
     weight = np.abs(state.arrays["null"]).max(axis=1)
-    # Parameters beside the coefficients stand last, and a model without an intercept has none in front.
-    weight = weight[: len(weight) - plan.n_extra]
-    offset = len(names) - len(weight)
+    # A model without an intercept has none to tell apart. Parameters beside the coefficients, as a scale, stand last.
+    with_intercept = plan.family.fit_intercept if isinstance(plan.family, Cavity) else len(weight) == len(names)
+    offset = 0 if with_intercept else 1
+    weight = weight[: len(names) - offset]
     involved = [names[j + offset] for j in np.flatnonzero(weight > 1e-6)]
     return (
         f"the pool does not tell {', '.join(involved)} apart (constant, or one a combination of the others): "

@@ -99,8 +99,9 @@ def plan(path: Path | str | None = None, *, workspace: Path | str = ".") -> Plan
     study = _study(path, workspace)
     cross_check(study)
     known, made = estimator_of(study), Plan(study)
-    closing = int(study.evaluation.closing_trip)
-    trips = known.trips[0] + closing, known.trips[1] + closing
+    closing, values = int(study.evaluation.closing_trip), parameters(study)
+    few, many = known.trips_with(values)
+    trips = few + closing, many + closing
     first = made.layout(empty_state())
     each = [_trip("trip 1", first)]
     if trips[1] > 1:
@@ -108,7 +109,6 @@ def plan(path: Path | str | None = None, *, workspace: Path | str = ".") -> Plan
         # A later trip's blocks depend on what it continues by the number of candidate points alone.
         later = State({"round": 1, "phase": "solving"}, {"candidates": np.zeros((1, n)), "coef": np.zeros(n)})
         each.append(_trip("each later trip", made.layout(later)))
-    values = parameters(study)
     given = ", ".join(f"{key}={values[key]}" for key in study.model.params)
     own = "scikit-learn's" if known.module else "a pooled"
     rules = study.rules

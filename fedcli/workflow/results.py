@@ -331,7 +331,11 @@ class Compared:
 
 @dataclass(frozen=True)
 class Simulated:
-    """Result of `simulate`; ``medians`` are those that fill missing cells, which both fits take from the federation."""
+    """Result of `simulate`; ``medians`` are those that fill missing cells, which both fits take from the federation.
+
+    ``grid_bias``, where one baseline hazard is on agreed intervals, is by how many standard errors a coefficient
+    differs at most from the pooled fit of the exact times.
+    """
 
     study: str
     estimator: str
@@ -347,3 +351,4 @@ class Simulated:
     model: Path | None = None
     linear: bool = True
     medians: tuple[Compared, ...] = ()
+    grid_bias: float | None = None

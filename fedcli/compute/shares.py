@@ -39,7 +39,17 @@ MULTIPLIED = frozenset({"gram", "products", "correlation"})
 SUMMED = MULTIPLIED | {"sums", "squares", "positive.sums", "positive.squares", "target", "contrast", "class_sums"}
 # Blocks that count rows.
 COUNTED = frozenset(
-    {"rows", "present", "levels", "below", "positive.rows", "positive.present", "positive.levels", "positive.below"}
+    {
+        "rows",
+        "third.without",
+        "present",
+        "levels",
+        "below",
+        "positive.rows",
+        "positive.present",
+        "positive.levels",
+        "positive.below",
+    }
 )
 # Shares that nobody needs to know exactly: a row that has no more shows nowhere.
 FLOOR = 0.05

@@ -31,6 +31,7 @@ from fedcli.fileformat.statistics import (
     pack_upper,
     unpack_upper,
 )
+from fedcli.models import third_order
 from fedcli.models.batch import Batch, Memory, Point, Reason, Source, document, weighted_cross
 from fedcli.models.box import Box
 from fedcli.models.closed import FITTED
@@ -76,6 +77,8 @@ class Cavity:
         Whether rows carry weights of their own: their sum is then not the number of rows, which is sent as well.
     intercept_penalty : float
         The intercept's penalty as a multiple of the others'.
+    order : int
+        To which order silos expand their losses: 2 or 3; 3 where the loss is a `third_order.Bending`.
     """
 
     loss: AnyLoss
@@ -93,6 +96,7 @@ class Cavity:
     closing_trip: bool
     weighted: bool = False
     intercept_penalty: float = 0.0
+    order: int = 2
 
     @property
     def expanded(self) -> bool:
@@ -113,6 +117,7 @@ class Cavity:
             shapes |= {"curvature": (n, n), "rhs": (n,), "candidates": (None, n), "taken": (1,)}
             optional = {"parent.candidates": (None, n), "edge": (1,), "lowest": (1,)}
             optional |= {"lowest.coef": (free,), "lowest.gradient": (free,)}
+            optional |= dict.fromkeys(("apart", "near", "common"), (1,))
             shapes |= {name: shape for name, shape in optional.items() if name in state.arrays}
         return shapes
 
@@ -136,13 +141,20 @@ class Cavity:
     def layout(self, state: State) -> Layout:
         """See `Family.layout`."""
         bounds = self.max_rows, self.largest_weight, self.largest_offset
-        return expansion_layout(self.loss, self.box, state, *bounds, weighted=self.weighted)
+        cubic = self.cubic(state)
+        return expansion_layout(self.loss, self.box, state, *bounds, weighted=self.weighted, cubic=cubic)
+
+    def cubic(self, state: State) -> bool:
+        """Whether a trip's sums go to third order: not in a closing trip, after which no step is taken."""
+        return self.order > 2 and state.document.get("phase") != "closing"
 
     def locate(self, rows: Source, state: State, memory: Memory | None) -> Point:
         """See `Family.locate`."""
         if state.document["round"] == 0:
             basis, coef = first_fit(rows, self.loss, self._share, fit_intercept=self.fit_intercept)
             return Point(self.box.inside(basis @ coef, self.box.middle))
+        if third_order.is_near(state):
+            return Point(state.arrays["coef"])
         if state.document["phase"] == "closing" or (memory is not None and not memory.arrays):
             # Without its own part a silo cannot tell the others': the incoming point is then the best that it knows.
             return Point(state.arrays["coef"])
@@ -165,6 +177,8 @@ class Cavity:
             "curvature": pack_upper(here.hessian),
             "rhs": here.hessian @ point.coef - here.gradient,
         }
+        if self.cubic(state):
+            arrays |= third_order.sums(self.loss, rows, point)
         if state.document["round"] == 0:
             if isinstance(self.loss, Logistic):
                 arrays["products"] = pack_upper(weighted_cross(X, weight))
@@ -215,6 +229,7 @@ class Cavity:
         state = self._with_penalty(total, state)
         before = total["extras"] / max(total["target"][0], 1e-300) if self.n_extra else np.empty(0)
         coef, null = self._minimum(state, before)
+        coef, bend = self._bent(total, state, coef)
         candidates = np.empty((0, len(middle)))
         if isinstance(self.loss, Logistic):
             start = discriminant(total, self._free(state), self._free_penalty(state))
@@ -226,6 +241,7 @@ class Cavity:
             "taken": np.zeros(1),
             "steps": np.empty(0),
             "null": null,
+            **bend,
         }
         return State(document(state, round=1, phase="solving"), arrays | self._fitted(arrays["coef"]))
 
@@ -240,6 +256,7 @@ class Cavity:
         values = total["values"] + (free**2 @ penalty) / 2
         gradients = total["gradients"].reshape(-1, n) @ basis + free * penalty
         merged, null = self._minimum(state, previous[self.n_columns :])
+        merged, bend = self._bent(total, state, merged)
         hessian = basis.T @ state.arrays["curvature"] @ basis + np.diag(penalty)
         number = int(state.document["round"]) + 1
         best = int(np.argmin(values))
@@ -298,18 +315,20 @@ class Cavity:
             "objective": np.array([values[0]]),
             "gradient": np.array([exact]),
             "null": null,
+            **(bend if coef is merged or not bend else third_order.far()),
         }
-        phase = self._phase(state, arrays["steps"], number)
+        phase = self._phase(state, arrays, number)
         if phase != "solving":
             weight, target = total["target"].tolist()
             first = float(total["gradients"][0]), float(total["curvature"][0])
             self.loss.check_fit(FitSums(weight, target, *first), self.largest_weight)
         return State(document(state, round=number, phase=phase), arrays | self._fitted(inside))
 
-    def _phase(self, state: State, steps: FloatArray, number: int) -> str:
+    def _phase(self, state: State, arrays: Mapping[str, FloatArray], number: int) -> str:
+        steps = arrays["steps"]
         if state.document["phase"] == "closing":
             return "closed"
-        if self.left(steps) <= self.tolerance:
+        if self.left(arrays) <= self.tolerance:
             return "closing" if self.closing_trip else "converged"
         if number >= self.max_rounds:
             raise NotConverged(
@@ -324,7 +343,7 @@ class Cavity:
         phase = state.document.get("phase")
         if phase == "converged":
             steps = state.arrays["steps"]
-            error = min(self.left(steps), float(steps[-1]))
+            error = min(self.left(state.arrays), float(steps[-1]))
             return Reason("converged", f"last step {steps[-1]:.1e}, remaining relative error about {error:.1e}")
         if phase == "closed":
             return Reason("closed", f"certified: the step left at the closing trip was {state.arrays['steps'][-1]:.1e}")
@@ -334,9 +353,10 @@ class Cavity:
         """See `Family.coefficients`."""
         return np.asarray(state.arrays["coef"][: self.n_columns])
 
-    def left(self, steps: FloatArray) -> float:
-        """Predict the relative coefficient error after steps of these sizes; with more caution where rows may bend."""
-        return remaining(steps, cautious=not self.loss.convex)
+    def left(self, arrays: Mapping[str, FloatArray]) -> float:
+        """Predict the relative coefficient error after a state's steps; with more caution where rows may bend."""
+        third = self.order > 2
+        return third_order.left(arrays) if third else remaining(arrays["steps"], cautious=not self.loss.convex)
 
     # ---- inside ----------------------------------------------------------------------------------------------------
 
@@ -380,6 +400,15 @@ class Cavity:
     def _free_penalty(self, state: State) -> FloatArray:
         penalty = state.arrays["penalty"]
         return penalty if self.fit_intercept else np.asarray(penalty[1:])
+
+    def _bent(self, total: Total, state: State, coef: FloatArray) -> tuple[FloatArray, dict[str, FloatArray]]:
+        """Return the minimum to third order in place of that to second, ``coef``, and what the next trip must know."""
+        if self.order == 2:
+            return coef, {}
+        basis, penalty = self._free(state), self._free_penalty(state)
+        start = self._coordinates(basis, coef)
+        found, bend = third_order.bent(total, state, basis, penalty, start, fit_intercept=self.fit_intercept)
+        return np.asarray(basis @ found), bend
 
     def _minimum(self, state: State, before: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Minimise the merged expansions plus the penalty, of minimum norm, other parameters near those ``before``."""

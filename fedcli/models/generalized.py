@@ -23,6 +23,7 @@ def cavity(
     per_weight: bool,
     fit_intercept: bool,
     kind: type[Cavity] = Cavity,
+    order: int = 2,
 ) -> Cavity:
     """Build the cavity family of one loss.
 
@@ -36,6 +37,8 @@ def cavity(
         Whether the penalty is multiplied by the sum of weights.
     fit_intercept : bool
     kind : type of Cavity
+    order : int
+        See `Cavity`.
     """
     return kind(
         loss=loss,
@@ -52,18 +55,21 @@ def cavity(
         max_rounds=setting.max_rounds,
         closing_trip=setting.closing_trip,
         weighted=setting.weighted,
+        order=order,
     )
 
 
 def _logistic(setting: Setting, params: Parameters) -> Family:
     unpenalised = params["penalty"] in (None, "none") or np.isinf(params["C"])
     penalty = 0.0 if unpenalised else 1.0 / float(params["C"])
-    return cavity(setting, Logistic(), penalty, per_weight=False, fit_intercept=params["fit_intercept"])
+    intercept = params["fit_intercept"]
+    return cavity(setting, Logistic(), penalty, per_weight=False, fit_intercept=intercept, order=setting.order)
 
 
 def _poisson(setting: Setting, params: Parameters) -> Family:
     loss = Poisson(setting.largest_y, setting.pool_rows)
-    return cavity(setting, loss, float(params["alpha"]), per_weight=True, fit_intercept=params["fit_intercept"])
+    penalty, intercept = float(params["alpha"]), params["fit_intercept"]
+    return cavity(setting, loss, penalty, per_weight=True, fit_intercept=intercept, order=setting.order)
 
 
 ESTIMATORS = {
@@ -80,6 +86,7 @@ ESTIMATORS = {
         },
         offset=True,
         exact=1e-6,
+        third=True,
         probabilities=True,
         tight={"solver": "newton-cholesky", "tol": 1e-12, "max_iter": 1000},
     ),
@@ -92,6 +99,7 @@ ESTIMATORS = {
         checks={"alpha": check_number(least=0.0), "fit_intercept": check_intercept},
         offset=True,
         exact=1e-6,
+        third=True,
         tight={"solver": "newton-cholesky", "tol": 1e-12, "max_iter": 1000},
     ),
 }

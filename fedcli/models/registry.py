@@ -65,6 +65,8 @@ class Estimator:
         From its parameters to the name of the deviance that measures it on rows held out (``gamma``, or ``accuracy``);
         the outcome then keeps its own unit, since the logarithm of its mean is fitted, or a class. Nothing where the
         kind of outcome says it all.
+    third : bool
+        Whether silos may send third derivatives (``model: order: 3``).
     slower : callable
         From its parameters to the trips that they take, where those are other than ``trips``; else nothing.
     advice : str
@@ -91,6 +93,7 @@ class Estimator:
     intercept: bool = True
     stand_in: str = ""
     deviance: Callable[[Parameters], str] = lambda params: ""
+    third: bool = False
     slower: Callable[[Parameters], tuple[int, int] | None] = lambda params: None
     advice: str = ""
     tight: Mapping[str, Any] = field(default_factory=dict)

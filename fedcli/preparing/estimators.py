@@ -121,6 +121,10 @@ def parameters(study: Study) -> dict[str, Any]:
         raise ContradictoryStudy(
             f"{name} chooses nothing by cross-validation", hint="remove cv from study.yaml, or name the class with CV"
         )
+    if study.model.order is not None and not known.third:
+        raise ContradictoryStudy(
+            f"{name} is not expanded to third order", hint="remove order from study.yaml under model:"
+        )
     if study.target.type == "survival" and study.evaluation.holdout:
         # Rows that are kept out for nothing would be a quiet loss of events.
         raise ContradictoryStudy(
@@ -223,6 +227,7 @@ def setting_of(study: Study, columns: Columns) -> Setting:
         first_time=target.range[0] if isinstance(target, SurvivalTarget) else 0.0,
         last_time=target.range[1] if isinstance(target, SurvivalTarget) else 0.0,
         dummies=columns.dummies_of,
+        order=study.model.order or 2,
         target_range=target.range if isinstance(target, NumberTarget | CountTarget) else (0.0, 1.0),
     )
 

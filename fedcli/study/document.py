@@ -123,11 +123,12 @@ class Model(Part):
     """A scikit-learn class, with that class's own parameter names.
 
     ``cv`` is the number of folds among which a class that chooses a parameter by cross-validation divides the rows.
+    ``order: 3`` lets silos with many rows and few columns send third derivatives, which saves a trip.
     """
 
     # scikit-learn spells "no penalty" as C=inf.
     model_config = ConfigDict(allow_inf_nan=True)
-    LATER = frozenset({"cv"})
+    LATER = frozenset({"cv", "order"})
 
     estimator: str
     params: dict[str, str | bool | int | float | tuple[str | bool | int | float, ...] | None] = Field(
@@ -135,6 +136,7 @@ class Model(Part):
     )
     standardize: bool = True
     cv: int | None = Field(default=None, ge=2, le=20)
+    order: Literal[3] | None = None
 
     @field_validator("params", mode="before")
     @classmethod

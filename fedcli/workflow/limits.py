@@ -20,14 +20,24 @@ from fedcli.compute.merging import merge_small
 from fedcli.compute.risk import at_risk, life_cells
 from fedcli.compute.shares import FLOOR, largest_shares
 from fedcli.compute.spool import Spool
+from fedcli.compute.third import why_without_third
 from fedcli.data.units import QUANTITIES, named
-from fedcli.errors import AlreadyReleased, MaskedUnavailable, OtherRound, OutOfRange, StudyFinished, UnsupportedModel
+from fedcli.errors import (
+    AlreadyReleased,
+    ContradictoryStudy,
+    MaskedUnavailable,
+    OtherRound,
+    OutOfRange,
+    StudyFinished,
+    UnsupportedModel,
+)
 from fedcli.fileformat.statistics import State
 from fedcli.models.batch import empty_state
 from fedcli.models.cox import ProportionalHazards
 from fedcli.models.life_table import LifeTable
 from fedcli.models.negative_binomial import NegativeBinomialLoss
 from fedcli.models.one_baseline import OneBaseline
+from fedcli.models.third_order import MOST_COLUMNS, n_triples
 from fedcli.preparing.estimators import parameters
 from fedcli.preparing.plan import Plan
 from fedcli.privacy.disclosure import Cell, Disclosure, Levels, examine, level_problems
@@ -58,6 +68,12 @@ def cross_check(study: Study) -> None:
         raise problem
     parameters(study)
     plan = Plan(study)
+    if study.model.order is not None and plan.columns.n_columns > MOST_COLUMNS:
+        raise ContradictoryStudy(
+            f"{plan.columns.n_columns} columns have {n_triples(plan.columns.n_columns):,} third derivatives, which no "
+            "silo of usual size could send",
+            hint=f"remove order from study.yaml under model:, or keep {MOST_COLUMNS} columns at most",
+        )
     # A later trip's blocks have bounds of their own; what it continues matters to them only by its shape.
     later = State({"round": 1, "phase": "solving"}, {"candidates": np.zeros((1, plan.columns.n_columns))})
     for block in (*plan.layout(empty_state()), *plan.layout(later)):
@@ -166,7 +182,8 @@ def examine_rows(
     )
     levels = Levels(frozenset((level.column, level.level) for level in merging.merged), merging.shown)
     # Before the small group that such a level is: this says why it may not be counted as another.
-    return replace(found, problems=(*merging.problems, *found.problems), levels=levels)
+    problems = (*merging.problems, *found.problems)
+    return replace(found, problems=problems, levels=levels, without_third=why_without_third(plan, spool, mask))
 
 
 def within_rules(max_rounds: int, memory: SiloMemory, number: int, attempt: int, parent: str) -> None:

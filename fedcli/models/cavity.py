@@ -117,7 +117,7 @@ class Cavity:
             shapes |= {"curvature": (n, n), "rhs": (n,), "candidates": (None, n), "taken": (1,)}
             optional = {"parent.candidates": (None, n), "edge": (1,), "lowest": (1,)}
             optional |= {"lowest.coef": (free,), "lowest.gradient": (free,)}
-            optional |= dict.fromkeys(("apart", "near", "common"), (1,))
+            optional |= dict.fromkeys(("apart", "near", "common", "cubic"), (1,))
             shapes |= {name: shape for name, shape in optional.items() if name in state.arrays}
         return shapes
 
@@ -145,8 +145,8 @@ class Cavity:
         return expansion_layout(self.loss, self.box, state, *bounds, weighted=self.weighted, cubic=cubic)
 
     def cubic(self, state: State) -> bool:
-        """Whether a trip's sums go to third order: not in a closing trip, after which no step is taken."""
-        return self.order > 2 and state.document.get("phase") != "closing"
+        """Whether a trip's sums go to third order."""
+        return self.order > 2 and third_order.is_asked(state)
 
     def locate(self, rows: Source, state: State, memory: Memory | None) -> Point:
         """See `Family.locate`."""
@@ -178,7 +178,7 @@ class Cavity:
             "rhs": here.hessian @ point.coef - here.gradient,
         }
         if self.cubic(state):
-            arrays |= third_order.sums(self.loss, rows, point)
+            arrays |= third_order.sums(self.loss, rows, point, state)
         if state.document["round"] == 0:
             if isinstance(self.loss, Logistic):
                 arrays["products"] = pack_upper(weighted_cross(X, weight))
@@ -406,8 +406,10 @@ class Cavity:
         if self.order == 2:
             return coef, {}
         basis, penalty = self._free(state), self._free_penalty(state)
-        start = self._coordinates(basis, coef)
-        found, bend = third_order.bent(total, state, basis, penalty, start, fit_intercept=self.fit_intercept)
+        points = (self._coordinates(basis, point) for point in (coef, state.arrays.get("coef", 0.0 * coef)))
+        found, bend = third_order.bent(
+            self.loss, total, state, basis, penalty, *points, fit_intercept=self.fit_intercept
+        )
         return np.asarray(basis @ found), bend
 
     def _minimum(self, state: State, before: FloatArray) -> tuple[FloatArray, FloatArray]:

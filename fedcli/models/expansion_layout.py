@@ -54,7 +54,7 @@ def expansion_layout(
     rhs = Block("rhs", (n,), rows * (curve * eta + slope), words.RHS, each)
     top = rows * max(1.0, loss.largest_y)
     blocks = [Block("target", (2,), top, words.TARGET[isinstance(loss, Logistic)])]
-    third = third_order.blocks(loss, n, rows, eta, max_rows) if cubic else ()
+    third = third_order.blocks(loss, state, n, rows, eta, max_rows) if cubic else ()
     if state.document["round"] == 0:
         if isinstance(loss, Logistic):
             blocks.append(Block("products", (triangle,), rows, words.PRODUCTS, pairs))

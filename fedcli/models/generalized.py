@@ -86,7 +86,7 @@ ESTIMATORS = {
         },
         offset=True,
         exact=1e-6,
-        third=True,
+        third=3,
         probabilities=True,
         tight={"solver": "newton-cholesky", "tol": 1e-12, "max_iter": 1000},
     ),
@@ -99,7 +99,7 @@ ESTIMATORS = {
         checks={"alpha": check_number(least=0.0), "fit_intercept": check_intercept},
         offset=True,
         exact=1e-6,
-        third=True,
+        third=2,
         tight={"solver": "newton-cholesky", "tol": 1e-12, "max_iter": 1000},
     ),
 }

@@ -164,6 +164,11 @@ class Logistic:
         """See `Loss.bounds`."""
         return largest_eta + 1.0, 1.0, 0.25
 
+    @property
+    def rate(self) -> float:
+        """See `Bending.rate`."""
+        return 1.0
+
     def third(self, eta: FloatArray, y: FloatArray) -> FloatArray:
         """See `Bending.third`."""
         p = self.mean(eta)
@@ -278,6 +283,11 @@ class Poisson:
         """See `Loss.bounds`."""
         top, over = self.largest_mean, largest_eta + abs(np.log(self.largest_mean))
         return top * (1.0 + over + over * over / 2.0) + self.largest_y * largest_eta, top * (1.0 + over), top
+
+    @property
+    def rate(self) -> float:
+        """See `Bending.rate`."""
+        return 1.0
 
     def third(self, eta: FloatArray, y: FloatArray) -> FloatArray:
         """See `Bending.third`: a parabola has none."""

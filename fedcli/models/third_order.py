@@ -48,6 +48,10 @@ _ROUNDING = 1e-12
 class Bending(Protocol):
     """A loss of single rows with a third derivative."""
 
+    @property
+    def rate(self) -> float:
+        """How many times larger each further derivative may be."""
+
     def derivatives(self, eta: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """See `Loss.derivatives`."""
 
@@ -74,12 +78,15 @@ def rows_needed(n: int, rows_per_column: float) -> int:
     return math.ceil(2.0 * rows_per_column * numbers / n)
 
 
-def blocks(loss: object, n: int, rows: float, eta: float, max_rows: float) -> tuple[Block, ...]:
+def blocks(loss: object, state: State, n: int, rows: float, eta: float, max_rows: float) -> tuple[Block, ...]:
     """Lay down the blocks of third order.
 
     Parameters
     ----------
     loss : Bending
+    state : State
+        Where all silos expand at the point that it holds, the coordinator can carry the expansion to 0 itself. *Not*
+        sent all the same: the bound of ``third.twice`` is so large that it may round off what is wanted.
     n : int
         Columns, the intercept included.
     rows : float
@@ -90,11 +97,15 @@ def blocks(loss: object, n: int, rows: float, eta: float, max_rows: float) -> tu
     """
     assert isinstance(loss, Bending)  # noqa: S101 - what such an order is built with
     most = rows * loss.largest_third(eta)
+    third = Block("third", (n_triples(n),), most, _THIRD, f"{n} x {n} x {n} with each triple once")
+    without = Block("third.without", (1,), max_rows, _WITHOUT)
+    if is_near(state):
+        return third, without
     return (
-        Block("third", (n_triples(n),), most, _THIRD, f"{n} x {n} x {n} with each triple once"),
+        third,
         Block("third.once", (n * (n + 1) // 2,), most * eta, _ONCE, pairs_once(n)),
         Block("third.twice", (n,), most * eta * eta, _TWICE, "one per column"),
-        Block("third.without", (1,), max_rows, _WITHOUT),
+        without,
     )
 
 
@@ -125,7 +136,7 @@ def weights(loss: object, rows: Batch, coef: FloatArray) -> tuple[FloatArray, ..
     return tuple(rows.weight * np.where(np.abs(each) > _ROUNDING * second, each, 0.0) for each in found)
 
 
-def sums(loss: object, rows: Batch, point: Point) -> dict[str, FloatArray]:
+def sums(loss: object, rows: Batch, point: Point, state: State) -> dict[str, FloatArray]:
     """Return what a batch adds at a silo's own point; nothing but its rows where third derivatives are left out.
 
     Parameters
@@ -133,13 +144,14 @@ def sums(loss: object, rows: Batch, point: Point) -> dict[str, FloatArray]:
     loss : Bending
     rows : Batch
     point : Point
+    state : State
     """
     assert isinstance(loss, Bending)  # noqa: S101 - what such an order is built with
     X, n = rows.X, rows.X.shape[1]
     packed, once, twice = np.zeros(n_triples(n)), np.zeros((n, n)), np.zeros(n)
     if point.without_third:
         # The expansion is one of second order then.
-        return _named(packed, once, twice, float(len(X)))
+        return _named(state, packed, once, twice, float(len(X)))
     eta = X @ point.coef
     weighted = rows.weight * loss.third(eta + rows.offset, rows.y)
     at = 0
@@ -148,12 +160,14 @@ def sums(loss: object, rows: Batch, point: Point) -> dict[str, FloatArray]:
         product = pack_upper(weighted_cross(X[:, i:], weighted * X[:, i]))
         packed[at : at + len(product)] = product
         at += len(product)
-    return _named(packed, weighted_cross(X, weighted * eta), X.T @ (weighted * eta * eta), 0.0)
+    return _named(state, packed, weighted_cross(X, weighted * eta), X.T @ (weighted * eta * eta), 0.0)
 
 
-def _named(packed: FloatArray, once: FloatArray, twice: FloatArray, without: float) -> dict[str, FloatArray]:
-    found = {"third": packed, "third.once": pack_upper(once), "third.twice": twice}
-    return found | {"third.without": np.array([without])}
+def _named(
+    state: State, packed: FloatArray, once: FloatArray, twice: FloatArray, without: float
+) -> dict[str, FloatArray]:
+    found = {"third": packed, "third.without": np.array([without])}
+    return found if is_near(state) else {**found, "third.once": pack_upper(once), "third.twice": twice}
 
 
 def unpack_third(packed: FloatArray, n: int) -> FloatArray:
@@ -175,41 +189,46 @@ class Reached:
 
 @dataclass(frozen=True)
 class Cubic:
-    """``T[b, b, b] / 6 + b.T @ A @ b / 2 - c @ b`` in the solver's own coordinates.
+    """``T[b, b, b] / 6 + b.T @ A @ b / 2 - c @ b`` in the solver's own coordinates, counted from an origin.
 
     Parameters
     ----------
     T : ndarray of shape (n, n, n)
     A : ndarray of shape (n, n)
     c : ndarray of shape (n,)
+    origin : ndarray of shape (n,)
     """
 
     T: FloatArray
     A: FloatArray
     c: FloatArray
+    origin: FloatArray
 
     @classmethod
-    def merged(
-        cls, total: Total, curvature: FloatArray, rhs: FloatArray, basis: FloatArray, penalty: FloatArray
-    ) -> Cubic:
-        """Read the sum of all silos' expansions.
+    def merged(cls, total: Total, state: State, basis: FloatArray, penalty: FloatArray, here: FloatArray) -> Cubic:
+        """Read the sum of all silos' expansions: about the point that the state holds, if all are, else about 0.
 
         Parameters
         ----------
         total : Total
-        curvature : ndarray of shape (n, n)
-        rhs : ndarray of shape (n,)
+        state : State
+            Which asked for them, with the curvature and right-hand side of ``total``.
         basis : ndarray of shape (n, n_free)
         penalty : ndarray of shape (n_free,)
+        here : ndarray of shape (n_free,)
+            That point in the solver's coordinates.
         """
-        n = len(rhs)
-        T = np.einsum("ijk,ia->ajk", unpack_third(total["third"], n), basis)
-        T = np.einsum("ajk,jb,kc->abc", T, basis, basis, optimize=True)
+        curvature, rhs = state.arrays["curvature"], state.arrays["rhs"]
+        T = np.einsum("ijk,ia,jb,kc->abc", unpack_third(total["third"], len(rhs)), basis, basis, basis, optimize=True)
+        if is_near(state):
+            # Nothing is carried to 0, which would cost digits.
+            A = basis.T @ curvature @ basis + np.diag(penalty)
+            return cls(T, A, -basis.T @ total["gradients"][: len(rhs)] - penalty * here, here)
         A = basis.T @ (curvature - unpack_upper(total["third.once"])) @ basis + np.diag(penalty)
-        return cls(T, A, basis.T @ (rhs - total["third.twice"] / 2.0))
+        return cls(T, A, basis.T @ (rhs - total["third.twice"] / 2.0), np.zeros_like(here))
 
     def value(self, b: FloatArray) -> float:
-        """Return the cubic at ``b``."""
+        """Return the cubic at ``b``, counted from the origin as below."""
         return float(b @ (self.T @ b) @ b / 6.0 + b @ self.A @ b / 2.0 - self.c @ b)
 
     def gradient(self, b: FloatArray) -> FloatArray:
@@ -240,15 +259,16 @@ class Cubic:
             found, directions = np.linalg.eigh(whole.T @ self.hessian(b) @ whole)
             return (found, directions) if found[0] >= _TRUST else None
 
-        b, here = start, curved(start)
+        b = start - self.origin
+        here = curved(b)
         for _ in range(_STEPS):
             if here is None:
                 break
             found, directions = here
             slope = whole.T @ self.gradient(b)
             step = -whole @ (directions @ ((directions.T @ slope) / found))
-            if np.linalg.norm(step) <= _CLOSE * np.linalg.norm(b):
-                return Reached(np.asarray(b + step), converged=True)
+            if np.linalg.norm(step) <= _CLOSE * np.linalg.norm(b + self.origin):
+                return Reached(np.asarray(b + step + self.origin), converged=True)
             length, value, steep = 1.0, self.value(b), float(np.linalg.norm(slope))
             while length > _SHORTEST:
                 trial = b + length * step
@@ -261,7 +281,13 @@ class Cubic:
             else:
                 break
             b, here = np.asarray(trial), there
-        return Reached(b, converged=False)
+        return Reached(np.asarray(b + self.origin), converged=False)
+
+
+def is_asked(state: State) -> bool:
+    """Whether a state asks for third derivatives: not in a closing trip, nor after a silo has left them out."""
+    go_on = "cubic" not in state.arrays or state.arrays["cubic"][0] > 0
+    return bool(go_on and state.document.get("phase") != "closing")
 
 
 def is_near(state: State) -> bool:
@@ -270,32 +296,55 @@ def is_near(state: State) -> bool:
 
 
 def bent(
-    total: Total, state: State, basis: FloatArray, penalty: FloatArray, start: FloatArray, *, fit_intercept: bool
+    loss: object,
+    total: Total,
+    state: State,
+    basis: FloatArray,
+    penalty: FloatArray,
+    start: FloatArray,
+    here: FloatArray,
+    *,
+    fit_intercept: bool,
 ) -> tuple[FloatArray, dict[str, FloatArray]]:
     """Return the minimum of the merged cubic in place of that of second order, and what the next trip must know.
 
     Parameters
     ----------
+    loss : Bending
     total : Total
-        Without third derivatives, as of a closing trip, the minimum to second order stays.
+        Without third derivatives of all silos the minimum to second order stays.
     state : State
         With the curvature and right-hand side of ``total``, and whether silos expanded at a common point.
     basis : ndarray of shape (n, n_free)
     penalty : ndarray of shape (n_free,)
     start : ndarray of shape (n_free,)
         The minimum to second order.
+    here : ndarray of shape (n_free,)
+        The point that the state holds.
     fit_intercept : bool
     """
+    assert isinstance(loss, Bending)  # noqa: S101 - what such an order is built with
     if "third" not in total:
         return start, far()
+    if total["third.without"][0] > 0:
+        # A cubic of some silos and parabolas of others was measured to save hardly a trip, and to cost one at times:
+        # all go on to second order, and nobody sends what nobody needs.
+        return start, {**far(), "cubic": np.zeros(1)}
     curvature = state.arrays["curvature"]
-    cubic = Cubic.merged(total, curvature, state.arrays["rhs"], basis, penalty)
+    cubic = Cubic.merged(total, state, basis, penalty, here)
     found = cubic.minimum(start, basis.T @ curvature @ basis + np.diag(penalty))
-    known = found.converged and total["third.without"][0] == 0
-    if not known:
+    if not found.converged:
         return found.point, far()
     apart = relative(found.point, start, fit_intercept=fit_intercept)
-    flags = {"apart": apart, "near": float(apart < NEAR), "common": float(is_near(state))}
+    common, near = is_near(state), apart < NEAR
+    if common:
+        # What a fourth order would move: third derivatives may cancel over rows, as where half are of one class.
+        way = basis @ (found.point - here)
+        spread = float(way @ curvature @ way) / max(float(curvature[0, 0]), 1e-300)
+        apart = max(
+            apart, relative(found.point, here, fit_intercept=fit_intercept) * loss.rate * np.sqrt(max(spread, 0.0))
+        )
+    flags = {"apart": apart, "near": float(near), "common": float(common)}
     return found.point, {name: np.array([value]) for name, value in flags.items()}
 
 

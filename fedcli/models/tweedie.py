@@ -104,6 +104,11 @@ class Tweedie:
         value, slope, curve = (each_a + self.largest_y * each_b for each_a, each_b in zip(a, b, strict=True))
         return value, slope, curve
 
+    @property
+    def rate(self) -> float:
+        """See `Bending.rate`."""
+        return max(abs(2.0 - self.power), abs(1.0 - self.power))
+
     def third(self, eta: FloatArray, y: FloatArray) -> FloatArray:
         """See `Bending.third`: a parabola has none."""
         low, high = self.edges
@@ -252,7 +257,7 @@ ESTIMATORS = {
         checks={"alpha": check_number(least=0.0), "fit_intercept": check_intercept},
         offset=True,
         exact=1e-6,
-        third=True,
+        third=2,
         deviance=lambda params: "gamma",
         tight=_TIGHT,
     ),
@@ -271,7 +276,7 @@ ESTIMATORS = {
         conflicts=_conflicts,
         offset=True,
         exact=1e-6,
-        third=True,
+        third=3,
         deviance=lambda params: "tweedie" if has_log_link(params) else "",
         tight=_TIGHT,
     ),

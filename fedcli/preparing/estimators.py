@@ -121,10 +121,6 @@ def parameters(study: Study) -> dict[str, Any]:
         raise ContradictoryStudy(
             f"{name} chooses nothing by cross-validation", hint="remove cv from study.yaml, or name the class with CV"
         )
-    if study.model.order is not None and not known.third:
-        raise ContradictoryStudy(
-            f"{name} is not expanded to third order", hint="remove order from study.yaml under model:"
-        )
     if study.target.type == "survival" and study.evaluation.holdout:
         # Rows that are kept out for nothing would be a quiet loss of events.
         raise ContradictoryStudy(

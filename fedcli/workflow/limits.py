@@ -33,12 +33,13 @@ from fedcli.errors import (
 )
 from fedcli.fileformat.statistics import State
 from fedcli.models.batch import empty_state
+from fedcli.models.cavity import Cavity
 from fedcli.models.cox import ProportionalHazards
 from fedcli.models.life_table import LifeTable
 from fedcli.models.negative_binomial import NegativeBinomialLoss
 from fedcli.models.one_baseline import OneBaseline
-from fedcli.models.third_order import MOST_COLUMNS, n_triples
-from fedcli.preparing.estimators import parameters
+from fedcli.models.third_order import MOST_COLUMNS, n_triples, rows_needed
+from fedcli.preparing.estimators import ESTIMATORS, parameters
 from fedcli.preparing.plan import Plan
 from fedcli.privacy.disclosure import Cell, Disclosure, Levels, examine, level_problems
 from fedcli.privacy.ring import fraction_bits
@@ -68,16 +69,32 @@ def cross_check(study: Study) -> None:
         raise problem
     parameters(study)
     plan = Plan(study)
-    if study.model.order is not None and plan.columns.n_columns > MOST_COLUMNS:
-        raise ContradictoryStudy(
-            f"{plan.columns.n_columns} columns have {n_triples(plan.columns.n_columns):,} third derivatives, which no "
-            "silo of usual size could send",
-            hint=f"remove order from study.yaml under model:, or keep {MOST_COLUMNS} columns at most",
-        )
+    _check_order(plan)
     # A later trip's blocks have bounds of their own; what it continues matters to them only by its shape.
     later = State({"round": 1, "phase": "solving"}, {"candidates": np.zeros((1, plan.columns.n_columns))})
     for block in (*plan.layout(empty_state()), *plan.layout(later)):
         fraction_bits(block.bound, max(len(study.silos), study.rules.min_silos))
+
+
+def _check_order(plan: Plan) -> None:
+    """Refuse third derivatives of an estimator that has none, and of so many columns that no silo could send them."""
+    order, name, n = plan.study.model.order, plan.study.model.estimator, plan.columns.n_columns
+    if order is None:
+        return
+    remove = "remove order from study.yaml under model:"
+    if not isinstance(plan.family, Cavity):
+        raise ContradictoryStudy(f"{name} is fitted in one trip as it is: nothing is expanded", hint=remove)
+    if plan.family.order != order:
+        able = [other for other, known in ESTIMATORS.items() if known.third]
+        raise ContradictoryStudy(
+            f"{name} is expanded to second order only", hint=f"{remove}; able are {', '.join(able)}"
+        )
+    if n > MOST_COLUMNS:
+        raise ContradictoryStudy(
+            f"{n} columns have {n_triples(n):,} third derivatives: a silo would need "
+            f"{rows_needed(n, plan.study.rules.rows_per_column):,} rows to send them",
+            hint=f"{remove}, or keep {MOST_COLUMNS - 1} columns at most",
+        )
 
 
 def _levels(study: Study) -> dict[str, int]:

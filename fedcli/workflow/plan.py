@@ -100,7 +100,7 @@ def plan(path: Path | str | None = None, *, workspace: Path | str = ".") -> Plan
     cross_check(study)
     known, made = estimator_of(study), Plan(study)
     closing, values = int(study.evaluation.closing_trip), parameters(study)
-    few, many = known.trips_with(values)
+    few, many = known.trips_with(values, study.model.order)
     trips = few + closing, many + closing
     first = made.layout(empty_state())
     each = [_trip("trip 1", first)]

@@ -264,7 +264,7 @@ def _confirm(name: str, fingerprint: str, heard: Sequence[str], confirm: Confirm
 
 def _trips(study: Study, known: Estimator) -> tuple[int, int]:
     extra = int(study.evaluation.closing_trip)
-    few, many = known.trips_with({**known.defaults, **study.model.params})
+    few, many = known.trips_with({**known.defaults, **study.model.params}, study.model.order)
     return few + extra, many + extra
 
 

@@ -55,6 +55,7 @@ def plan(
         least_rows=planned.least_rows,
         aggregation=planned.aggregation,
         cheaper=[vars(other) for other in planned.cheaper],
+        third=planned.third,
     )
     screen.table(_rows(planned))
 
@@ -73,6 +74,11 @@ def _rows(planned: Planned) -> list[tuple[str, str]]:
         rows.append(("a silo sends" if number == 0 else "", sends))
         rows += [("", f"  {block.name}: {how_many(block.size, block.form)}: {block.says}") for block in trip.blocks]
     rows.append(("a silo needs", f"{planned.least_rows:,} training rows, for {planned.n_columns} summed columns"))
+    if planned.third:
+        usual, least = planned.third
+        agreed = planned.study.model.order is not None
+        says = f"typically {usual} trips if each silo has {least:,} training rows and no small group of three columns"
+        rows.append(("third order", says if agreed else f"{says}: order: 3 under model:"))
     seen = (
         "these sums of each silo singly, never a row"
         if planned.aggregation == "plain"

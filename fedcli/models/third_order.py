@@ -40,6 +40,8 @@ _CAUTION = 10.0
 UNKNOWN = -1.0
 # Beyond these columns, the intercept included, a trip would carry more than 3 MB for numbers that few silos may send.
 MOST_COLUMNS = 100
+# The block that says of how many rows a silo left them out.
+WITHOUT = "third.without"
 # Below this share of the curvature a sum of third derivatives is rounding.
 _ROUNDING = 1e-12
 
@@ -98,7 +100,7 @@ def blocks(loss: object, state: State, n: int, rows: float, eta: float, max_rows
     assert isinstance(loss, Bending)  # noqa: S101 - what such an order is built with
     most = rows * loss.largest_third(eta)
     third = Block("third", (n_triples(n),), most, _THIRD, f"{n} x {n} x {n} with each triple once")
-    without = Block("third.without", (1,), max_rows, _WITHOUT)
+    without = Block(WITHOUT, (1,), max_rows, _WITHOUT)
     if is_near(state):
         return third, without
     return (
@@ -166,7 +168,7 @@ def sums(loss: object, rows: Batch, point: Point, state: State) -> dict[str, Flo
 def _named(
     state: State, packed: FloatArray, once: FloatArray, twice: FloatArray, without: float
 ) -> dict[str, FloatArray]:
-    found = {"third": packed, "third.without": np.array([without])}
+    found = {"third": packed, WITHOUT: np.array([without])}
     return found if is_near(state) else {**found, "third.once": pack_upper(once), "third.twice": twice}
 
 
@@ -326,7 +328,7 @@ def bent(
     assert isinstance(loss, Bending)  # noqa: S101 - what such an order is built with
     if "third" not in total:
         return start, far()
-    if total["third.without"][0] > 0:
+    if total[WITHOUT][0] > 0:
         # A cubic of some silos and parabolas of others was measured to save hardly a trip, and to cost one at times:
         # all go on to second order, and nobody sends what nobody needs.
         return start, {**far(), "cubic": np.zeros(1)}

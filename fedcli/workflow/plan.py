@@ -15,6 +15,8 @@ import numpy as np
 from fedcli.fileformat.statistics import Block, Layout, State
 from fedcli.fileformat.tensors import TensorFile
 from fedcli.models.batch import empty_state
+from fedcli.models.cavity import Cavity
+from fedcli.models.third_order import MOST_COLUMNS, rows_needed
 from fedcli.preparing.estimators import ESTIMATORS, estimator_of, parameters
 from fedcli.preparing.plan import Plan
 from fedcli.study.document import Study
@@ -69,6 +71,8 @@ class Planned:
 
     ``trips`` are the typical and the largest number seen on the project's reference data; ``exact`` is within what the
     result equals ``beside``, fitted on the pooled rows; ``least_rows`` is how many training rows each silo must have.
+    ``third`` are the typical trips where all silos send third derivatives, and how many rows each must have for that;
+    None where they cannot.
     """
 
     study: Study
@@ -80,6 +84,7 @@ class Planned:
     least_rows: int
     aggregation: str
     cheaper: tuple[Alternative, ...]
+    third: tuple[int, int] | None = None
 
 
 def plan(path: Path | str | None = None, *, workspace: Path | str = ".") -> Planned:
@@ -127,7 +132,15 @@ def plan(path: Path | str | None = None, *, workspace: Path | str = ".") -> Plan
             for name, says in _CHEAPER.get(study.model.estimator, ())
             if name in ESTIMATORS and ESTIMATORS[name].trips[0] < trips[0]
         ),
+        third=_third(made, closing),
     )
+
+
+def _third(made: Plan, closing: int) -> tuple[int, int] | None:
+    known, n, rules = estimator_of(made.study), made.columns.n_columns, made.study.rules
+    if known.third is None or n > MOST_COLUMNS or not isinstance(made.family, Cavity):
+        return None
+    return known.third + closing, max(rules.min_rows, rows_needed(n, rules.rows_per_column))
 
 
 def _study(path: Path | str | None, workspace: Path | str) -> Study:

@@ -15,6 +15,7 @@ from typing import Any
 from fedcli.compute.update import Sums
 from fedcli.crypto.keys import PublicKey
 from fedcli.data.reading_report import ReadingReport
+from fedcli.models.third_order import WITHOUT
 from fedcli.preparing.plan import Plan
 from fedcli.privacy.differencing import Difference
 from fedcli.privacy.disclosure import Disclosure
@@ -208,7 +209,7 @@ def _rows_behind(block: str, found: Computed) -> str:
         held = f"{number_of(found.disclosure.n_held_out, 'row')} held out of the fit"
         return f"none of {held}; 0 is sent for each number" if found.sums.silent_holdout else held
     train = number_of(found.disclosure.n_rows, "training row")
-    if found.sums.without_third and block.startswith(THIRD) and block != f"{THIRD}.without":
+    if found.sums.without_third and block.startswith(THIRD) and block != WITHOUT:
         return f"none of {train}; 0 is sent for each number"
     target = found.plan.study.target
     for prefix, code in found.plan.profile.apart:

@@ -117,7 +117,7 @@ class Cavity:
             shapes |= {"curvature": (n, n), "rhs": (n,), "candidates": (None, n), "taken": (1,)}
             optional = {"parent.candidates": (None, n), "edge": (1,), "lowest": (1,)}
             optional |= {"lowest.coef": (free,), "lowest.gradient": (free,)}
-            optional |= dict.fromkeys(("apart", "near", "common", "cubic"), (1,))
+            optional |= dict.fromkeys(("apart", "near", "common", "cubic") if self.order > 2 else (), (1,))
             shapes |= {name: shape for name, shape in optional.items() if name in state.arrays}
         return shapes
 
@@ -153,7 +153,7 @@ class Cavity:
         if state.document["round"] == 0:
             basis, coef = first_fit(rows, self.loss, self._share, fit_intercept=self.fit_intercept)
             return Point(self.box.inside(basis @ coef, self.box.middle))
-        if third_order.is_near(state):
+        if self.order > 2 and third_order.is_near(state):
             return Point(state.arrays["coef"])
         if state.document["phase"] == "closing" or (memory is not None and not memory.arrays):
             # Without its own part a silo cannot tell the others': the incoming point is then the best that it knows.

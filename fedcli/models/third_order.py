@@ -52,7 +52,7 @@ class Bending(Protocol):
 
     @property
     def rate(self) -> float:
-        """How many times larger each further derivative may be."""
+        """How many times larger each further derivative may be; where rows may bend down, of outcomes as predicted."""
 
     def derivatives(self, eta: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """See `Loss.derivatives`."""

@@ -107,7 +107,8 @@ class Tweedie:
     @property
     def rate(self) -> float:
         """See `Bending.rate`."""
-        return max(abs(2.0 - self.power), abs(1.0 - self.power))
+        p = self.power
+        return max(2.0 - p, p - 1.0) if p <= 2.0 else float(np.sqrt((p - 1.0) ** 3 - (p - 2.0) ** 3))
 
     def third(self, eta: FloatArray, y: FloatArray) -> FloatArray:
         """See `Bending.third`: a parabola has none."""

@@ -82,6 +82,7 @@ OTHER: dict[str, Any] = {
     "params": {"C": 2.0},
     "standardize": False,
     "cv": 7,
+    "order": 3,
     "aggregation": "masked",
     "min_rows": 11,
     "min_cell": 6,

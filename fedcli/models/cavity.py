@@ -21,7 +21,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fedcli.errors import NotConverged
 from fedcli.fileformat.statistics import (
     FloatArray,
     Layout,
@@ -43,6 +42,7 @@ from fedcli.models.nuisance import JointLoss, bends_down, beside
 from fedcli.models.objective import AnyLoss, extras_of, hold_back, split, sums_at
 from fedcli.models.solve import solve_symmetric
 from fedcli.models.steps import coordinates, decrement, mismatch, relative, remaining
+from fedcli.models.stopping import phase_after, reason_of
 
 # Share of the decrement by which the merged expansions may misjudge the incoming point's gradient (see `mismatch`).
 MISMATCH = 0.25
@@ -317,37 +317,17 @@ class Cavity:
             "null": null,
             **(bend if coef is merged or not bend else third_order.far()),
         }
-        phase = self._phase(state, arrays, number)
+        agreed = self.tolerance, self.max_rounds, self.closing_trip
+        phase = phase_after(state, self.left(arrays), step, number, *agreed)
         if phase != "solving":
             weight, target = total["target"].tolist()
             first = float(total["gradients"][0]), float(total["curvature"][0])
             self.loss.check_fit(FitSums(weight, target, *first), self.largest_weight)
         return State(document(state, round=number, phase=phase), arrays | self._fitted(inside))
 
-    def _phase(self, state: State, arrays: Mapping[str, FloatArray], number: int) -> str:
-        steps = arrays["steps"]
-        if state.document["phase"] == "closing":
-            return "closed"
-        if self.left(arrays) <= self.tolerance:
-            return "closing" if self.closing_trip else "converged"
-        if number >= self.max_rounds:
-            raise NotConverged(
-                f"after {number} rounds the last step is still {steps[-1]:.1e} of the coefficients, "
-                f"the study asks for {self.tolerance:.0e}",
-                hint="raise rules.max_rounds, or add a penalty to the model, in a new study",
-            )
-        return "solving"
-
     def finished(self, state: State) -> Reason | None:
         """See `Family.finished`."""
-        phase = state.document.get("phase")
-        if phase == "converged":
-            steps = state.arrays["steps"]
-            error = min(self.left(state.arrays), float(steps[-1]))
-            return Reason("converged", f"last step {steps[-1]:.1e}, remaining relative error about {error:.1e}")
-        if phase == "closed":
-            return Reason("closed", f"certified: the step left at the closing trip was {state.arrays['steps'][-1]:.1e}")
-        return None
+        return reason_of(state, self.left(state.arrays))
 
     def coefficients(self, state: State) -> FloatArray:
         """See `Family.coefficients`."""

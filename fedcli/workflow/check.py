@@ -137,7 +137,7 @@ def _rows(side: SiloSide, memory: SiloMemory, table: Table, asked: _Asked | None
         sets, misfits = [], [error]
     local = LocalRows(sets, others.secret, side.workspace.private, decimal_comma=table.decimal_comma)
     reader = RowReader(study, side.mapping, table, local=local)
-    with local, Spool(reader.batches(refuse=False), side.workspace.private) as spool:
+    with local, Spool(reader.batches(None, refuse=False), side.workspace.private) as spool:
         report = reader.report
         misfits += [*reader.errors, *spread_problems(study, report.extent)]
         doubts = look(study, side.mapping, report, lambda: (rows for _, rows in spool.blocks()))

@@ -15,12 +15,13 @@ import csv
 import io
 import re
 import unicodedata
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
 
+from fedcli.data.ahead import ahead
 from fedcli.data.cells import STRIPPED, number_of
 from fedcli.data.csv_blocks import MARKS_HINT, blocks
 from fedcli.data.decimal_sign import left_open, may_be_open, open_cell, shown_sign
@@ -83,6 +84,9 @@ class CsvTable:
         BadTable
             A record has too many or too few cells, the bytes are not text, or a number may be read in two ways.
         """
+        return ahead(self._batches(columns, numbers))
+
+    def _batches(self, columns: Sequence[str], numbers: Collection[str]) -> Generator[Records, None, None]:
         names = {str(self.columns.index(column)): column for column in columns}
         # With decimal commas Polars cannot parse numbers itself.
         parsed = set() if self.decimal_comma else {self.columns.index(column) for column in numbers}

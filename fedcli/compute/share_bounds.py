@@ -154,7 +154,8 @@ class Bounds:
             if squares:
                 mean = sums / np.where(n > 0, n, 1.0)
                 centre = self._centre + mean
-                furthest = np.maximum(np.abs(self._high - centre), np.abs(self._low - centre))
+                ends = np.maximum(np.abs(self._high - centre), np.abs(self._low - centre))
+                furthest = np.where(self._low <= self._high, ends, 0.0)
                 most = self._heaviest[k] * furthest**2
                 total = quadratic - n * mean**2
                 yield Bound(Kind(group, k, len(self._points), True), centre, enough * _ratio(most, total))
@@ -189,7 +190,8 @@ class _Groups:
     def sums(self, values: FloatArray) -> list[FloatArray]:
         """Add up values (m, n_rows, n) by group: for each way (m, n_groups, n)."""
         together = self._chosen @ values
-        of_few = dict(zip(self._few, np.split(together, self._ends[1:-1], axis=1), strict=True))
+        ends = zip(self._few, self._ends[:-1], self._ends[1:], strict=True)
+        of_few = {i: together[:, start:end] for i, start, end in ends}
         return [of_few[i] if i in of_few else self._of_many(i, values) for i in range(len(self._sizes))]
 
     def _of_many(self, which: int, values: FloatArray) -> FloatArray:

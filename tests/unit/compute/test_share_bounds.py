@@ -28,7 +28,12 @@ def tables(draw: st.DrawFn) -> tuple[np.ndarray, list[np.ndarray], list[int], np
 
 
 def bounds_of(
-    values: np.ndarray, codes: list[np.ndarray], sizes: list[int], weights: list[np.ndarray], points: np.ndarray, step: int
+    values: np.ndarray,
+    codes: list[np.ndarray],
+    sizes: list[int],
+    weights: list[np.ndarray],
+    points: np.ndarray,
+    step: int,
 ) -> Bounds:
     low = np.fmin.reduce(values, axis=0, initial=np.inf)
     high = np.fmax.reduce(values, axis=0, initial=-np.inf)

@@ -79,6 +79,11 @@ class Spool:
             self._show_others(rows.codes, where)
             yield where, rows
 
+    def as_read(self) -> Iterator[Rows]:
+        """Pass over all rows as `blocks` does, whatever is relabelled meanwhile: another thread may do so."""
+        for _, table in self._raw():
+            yield Rows.from_table(table, self._n_numbers, self._n_codes)
+
     def sort(self, last: NDArray[np.bool_], folds: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
         """Put the rows into an order that they alone decide: the same rows give the same sums, however they came.
 

@@ -6,14 +6,14 @@ belong to; one piece is held ahead, never more.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 T = TypeVar("T")
 
 
-def ahead(pieces: Generator[T, None, None]) -> Iterator[T]:
+def ahead(pieces: Generator[T, None, None]) -> Generator[T, None, None]:
     """Yield what a generator yields, which runs in a thread of its own until it is asked again.
 
     Whoever leaves early leaves no thread: the piece that is being read is waited for, and the generator closed.

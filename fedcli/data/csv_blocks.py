@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import BinaryIO, NoReturn
@@ -202,7 +202,7 @@ def blocks(
     encoding: str | None,
     skip: int,
     bare_returns: bool = False,
-) -> Iterator[Block]:
+) -> Generator[Block, None, None]:
     """Cut a stream into blocks, the header left off.
 
     Parameters

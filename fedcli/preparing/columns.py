@@ -196,7 +196,7 @@ class Columns:
             Lay each column's values side by side in memory, in which order sums that leave have always rounded. Without
             it, rows lie as in ``rows``, which is faster where nothing is summed that leaves.
         """
-        numbers = rows.numbers[:, self.number_order] if for_sums else self._in_order(rows)
+        numbers = rows.numbers[:, self.number_order] if for_sums else self.in_order(rows)
         z = numbers - self.middle
         z /= self.half
         if not self.derived:
@@ -204,7 +204,7 @@ class Columns:
         values = self._factors(rows)
         return np.hstack([z, *(column.pieces(found) for column, found in zip(self.derived, values, strict=True))])
 
-    def _in_order(self, rows: Rows) -> FloatArray:
+    def in_order(self, rows: Rows) -> FloatArray:
         """Return the numbers (n_rows, n_numbers), imputed ones first: no copy where the study has them so."""
         order = self.number_order
         return rows.numbers if order == sorted(order) else np.take(rows.numbers, order, axis=1)

@@ -209,23 +209,32 @@ def two_valued_columns(
     """
     width = len(plan.study.numbers) + 1
     low, high = np.full(width, np.inf), np.full(width, -np.inf)
+    left = np.arange(width)
     for rows in training_rows(spool, mask, group):
-        values = _with_target(rows)
-        low = np.fmin(low, np.fmin.reduce(values, axis=0, initial=np.inf))
-        high = np.fmax(high, np.fmax.reduce(values, axis=0, initial=-np.inf))
-    between = np.zeros(width, dtype=np.bool_)
-    for rows in training_rows(spool, mask, group):
-        values = _with_target(rows)
-        between |= ((values > low) & (values < high)).any(axis=0)
-    found = {j: (float(low[j]), float(high[j])) for j in range(width) if not between[j] and np.isfinite(low[j])}
+        values = _with_target(rows, left)
+        lowest, highest = low[left], high[left]
+        low[left] = np.fmin(lowest, np.fmin.reduce(values, axis=0, initial=np.inf))
+        high[left] = np.fmax(highest, np.fmax.reduce(values, axis=0, initial=-np.inf))
+        # What were the ends before may lie between the new ones.
+        seen = np.vstack([values, lowest, highest])
+        # Nearly all columns show a third value in the first block, and are not looked at again.
+        left = left[~((seen > low[left]) & (seen < high[left])).any(axis=0)]
+        if not len(left):
+            break
+    found = {int(j): (float(low[j]), float(high[j])) for j in left if np.isfinite(low[j])}
     target = found.pop(width - 1, None)
     if target is not None and isinstance(plan.study.target, NumberTarget):
         found[TARGET] = target
     return found
 
 
-def _with_target(rows: Rows) -> NDArray[np.float64]:
-    return np.hstack([rows.numbers, rows.target[:, None]])
+def _with_target(rows: Rows, places: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return some columns, the target being the last after all numbers."""
+    n = rows.numbers.shape[1]
+    if len(places) == n + 1:
+        return np.hstack([rows.numbers, rows.target[:, None]])
+    chosen = rows.numbers[:, places[places < n]]
+    return np.hstack([chosen, rows.target[:, None]]) if n in places else chosen
 
 
 def variables(plan: Plan, two_valued: dict[int, tuple[float, float]]) -> list[Variable]:

@@ -49,6 +49,8 @@ _ROUNDING = 1e-12
 _CERTAIN = 0.98
 # Most values of one step.
 _STEP = 1 << 21
+# Those that are still in a processor's cache when they are looked at for the tenth time.
+_CACHED = 1 << 16
 
 
 def largest_shares(
@@ -138,7 +140,8 @@ class _Shares:
             return []
         wanted = self._screened(floor)
         tallies: dict[Kind, _Tally] = {}
-        for rows, values in self._steps() if wanted else ():
+        for rows in self._portions(_STEP) if wanted else ():
+            values = self._values(rows, for_sums=True)
             weights = self._weights(rows)
             for i in sorted({bound.kind.group for bound in wanted}):
                 codes = self.groups[i].codes(rows)
@@ -177,17 +180,30 @@ class _Shares:
 
     def _bounds(self) -> Bounds:
         """Pass over the rows twice: for where they lie, and for the totals."""
-        n = len(self.columns)
+        n, n_rows, scale = len(self.columns), 0, self.plan.columns
+        # Numbers are looked at as they are: on another scale they lie in the same order.
+        alone = n == len(scale.numbers)
         low, high, count, total = np.full(n, np.inf), np.full(n, -np.inf), np.zeros(n), np.zeros(n)
-        for _, values in self._steps():
+        for rows in self._portions(_CACHED):
+            values = scale.in_order(rows) if alone else self._values(rows, for_sums=False)
+            n_rows += len(values)
             low = np.fmin(low, np.fmin.reduce(values, axis=0, initial=np.inf))
             high = np.fmax(high, np.fmax.reduce(values, axis=0, initial=-np.inf))
-            count += (~np.isnan(values)).sum(axis=0)
-            total += np.nansum(values, axis=0)
+            sums = values.sum(axis=0)
+            if np.isnan(sums).any():
+                count += (~np.isnan(values)).sum(axis=0)
+                total += np.nansum(values, axis=0)
+            else:
+                count += len(values)
+                total += sums
         points = np.array([places for _, places in self.columns]).T
         sizes = [len(group.labels) for group in self.groups]
-        found = Bounds(points, low, high, total / np.maximum(count, 1), sizes, self._n_weights)
-        for rows, values in self._steps():
+        gaps = bool((count < n_rows).any())
+        places = [low, high, total / np.maximum(count, 1)]
+        low, high, centre = ((place - scale.middle) / scale.half for place in places) if alone else places
+        found = Bounds(points, low, high, centre, sizes, self._n_weights, gaps=gaps)
+        for rows in self._portions(_CACHED):
+            values = self._values(rows, for_sums=False)
             found.add(values, [group.codes(rows) for group in self.groups], self._weights(rows))
         return found
 
@@ -207,16 +223,19 @@ class _Shares:
         is_target = self.columns[column][0] == self.plan.study.target.column
         return not is_target or (self.plan.grouping is not None and self.plan.grouping.target)
 
-    def _steps(self) -> Iterator[tuple[Rows, FloatArray]]:
-        """Pass over training rows and what is summed of them, NaN where there is nothing, in handy portions."""
-        length = max(_STEP // len(self.columns), 64)
+    def _portions(self, most: int) -> Iterator[Rows]:
+        """Pass over training rows, ``most`` values at a time."""
+        length = max(most // len(self.columns), 64)
         for rows in training_rows(self.spool, self.mask):
             for start in range(0, len(rows), length):
-                some = rows.take(slice(start, start + length))
-                values = self.plan.columns.reference(some)
-                if isinstance(self.plan.study.target, (NumberTarget, CountTarget)):
-                    values = np.hstack([values, self.plan.target.reference(some.target)[:, None]])
-                yield some, values
+                yield rows.take(slice(start, start + length))
+
+    def _values(self, rows: Rows, *, for_sums: bool) -> FloatArray:
+        """Return what is summed of rows, NaN where there is nothing."""
+        values = self.plan.columns.reference(rows, for_sums=for_sums)
+        if isinstance(self.plan.study.target, (NumberTarget, CountTarget)):
+            values = np.hstack([values, self.plan.target.reference(rows.target)[:, None]])
+        return values
 
     @property
     def _n_weights(self) -> int:

@@ -184,17 +184,30 @@ class Columns:
     def _between(self) -> FloatArray:
         return np.zeros(len(self.dummies) + len(self.flagged))
 
-    def reference(self, rows: Rows) -> FloatArray:
+    def reference(self, rows: Rows, *, for_sums: bool = True) -> FloatArray:
         """Return what moments are summed of, shape (n_rows, n_numbers + n_pieces), within -1 to 1.
 
         The numbers on the reference scale, NaN where missing; then the pieces, NaN on rows of others.
+
+        Parameters
+        ----------
+        rows : Rows
+        for_sums : bool
+            Lay each column's values side by side in memory, in which order sums that leave have always rounded. Without
+            it, rows lie as in ``rows``, which is faster where nothing is summed that leaves.
         """
-        numbers = rows.numbers[:, self.number_order]
-        z = (numbers - self.middle) / self.half
+        numbers = rows.numbers[:, self.number_order] if for_sums else self.in_order(rows)
+        z = numbers - self.middle
+        z /= self.half
         if not self.derived:
-            return np.asarray(z)
+            return z
         values = self._factors(rows)
         return np.hstack([z, *(column.pieces(found) for column, found in zip(self.derived, values, strict=True))])
+
+    def in_order(self, rows: Rows) -> FloatArray:
+        """Return the numbers (n_rows, n_numbers), imputed ones first: no copy where the study has them so."""
+        order = self.number_order
+        return rows.numbers if order == sorted(order) else np.take(rows.numbers, order, axis=1)
 
     def matrix(self, rows: Rows, fill: FloatArray, modes: tuple[int, ...]) -> FloatArray:
         """Build the design matrix on the reference scale.

@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fedcli.errors import FedcliError
 from fedcli.errors.doubts import Doubt
-from fedcli.report.table_one import TableOne
-from fedcli.study.document import Study
 from fedcli.workflow.what_leaves import Release, RowsDropped
+
+if TYPE_CHECKING:
+    from fedcli.report.table_one import TableOne
+    from fedcli.study.document import Study
 
 
 @dataclass(frozen=True)

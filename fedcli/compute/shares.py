@@ -117,7 +117,8 @@ class _Shares:
         """All ways in which sums of columns are told apart; all rows together first."""
         plan, grouping = self.plan, self.plan.grouping
         target = plan.study.target
-        products = grouping is None or grouping.products or plan.profile.products
+        # Of squares alone, products with an outcome that is a number still tell it apart by level.
+        products = plan.crosses or (grouping is not None and grouping.target)
         by_class = plan.profile.by_target or (grouping is not None and grouping.products and grouping.by_class)
         found = [_Groups(("",), lambda rows: np.zeros(len(rows), dtype=np.int64), squares=True)]
         if plan.study.rules.min_cell == 1:

@@ -120,7 +120,7 @@ class Scale:
     with_mean: bool
     with_std: bool
 
-    grouping: ClassVar[Grouping] = Grouping()
+    grouping: ClassVar[Grouping] = Grouping(squares=True)
     linear: ClassVar[bool] = False
 
     def fit(self, moments: Moments) -> Mapping[str, FloatArray]:

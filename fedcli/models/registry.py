@@ -54,6 +54,12 @@ class Estimator:
         Within what it equals the pooled fit.
     ordinal : bool
         Whether it takes categories as numbers of levels, one column each, instead of a column per level.
+    spelled : bool
+        Whether it takes categories as their levels themselves, neither numbered nor as columns.
+    fills : bool
+        Whether it fills missing cells itself, so that they reach it empty.
+    stated : callable
+        From its parameters to whether it equals the pooled fit within bounds that the result states, not `exact`.
     probabilities : bool
         Whether a classifier gives probabilities.
     intercept : bool
@@ -82,6 +88,9 @@ class Estimator:
     cv: bool = False
     exact: float = 1e-8
     ordinal: bool = False
+    spelled: bool = False
+    fills: bool = False
+    stated: Callable[[Parameters], bool] = lambda params: False
     probabilities: bool = False
     intercept: bool = True
     deviance: Callable[[Parameters], str] = lambda params: ""
@@ -100,6 +109,7 @@ def closed(form: Callable[[Setting, Parameters], ClosedForm]) -> Callable[[Setti
             largest_weight=setting.largest_weight,
             closing_trip=setting.closing_trip,
             target_half=setting.target_half,
+            within=setting.within,
         )
 
     return build

@@ -51,6 +51,8 @@ class Setting:
         By category: the design's columns of its levels after the first.
     target_range : (float, float)
         Of a number or count target, in its own unit; 0 to 1 for others.
+    within : tuple of (int, int)
+        Of expanded columns: one, and another that is 1 wherever the first is not 0 (see `models.moments.GroupedSums`).
     """
 
     names: tuple[str, ...]
@@ -77,6 +79,7 @@ class Setting:
     first_time: float = 0.0
     dummies: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     target_range: tuple[float, float] = (0.0, 1.0)
+    within: tuple[tuple[int, int], ...] = ()
 
     @property
     def n_columns(self) -> int:

@@ -156,6 +156,19 @@ class Columns:
         basic = [*(self.numbers[i][0] for i in self.entering), *self.dummies]
         return (*basic, *(f"{name} is missing" for name in self._flags), *pieces)
 
+    @cached_property
+    def pieces_within(self) -> tuple[tuple[int, int], ...]:
+        """Positions among the expanded columns, the intercept at 0, of each piece's values and of the flag of its rows.
+
+        The first piece of a derived column has no flag.
+        """
+        found, at = [], 1 + len(self.entering) + len(self.dummies) + self.n_imputed + self.n_imputed_categories
+        for column in self.derived:
+            for number in range(len(column.patterns)):
+                found += [(at, at + 1)] if number else []
+                at += 2 if number else 1
+        return tuple(found)
+
     @property
     def n_columns(self) -> int:
         """Columns of the design, the intercept included."""

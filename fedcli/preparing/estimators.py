@@ -26,6 +26,7 @@ from fedcli.models import (
     life_table,
     naive_bayes,
     ridge,
+    selection,
     sparse,
     squared_hinge,
     tweedie,
@@ -34,6 +35,8 @@ from fedcli.models.batch import Family
 from fedcli.models.elsewhere import why_not
 from fedcli.models.registry import Estimator
 from fedcli.models.setting import Setting
+from fedcli.preparing import bins, encoders
+from fedcli.preparing.by_column import ByColumn, ColumnEstimator
 from fedcli.preparing.columns import Columns
 from fedcli.preparing.target import TargetScale
 from fedcli.study.document import ClassTarget, CountTarget, NumberTarget, Study, SurvivalTarget
@@ -51,6 +54,9 @@ ESTIMATORS: dict[str, Estimator] = {
     **naive_bayes.ESTIMATORS,
     **decomposition.ESTIMATORS,
     **covariance.ESTIMATORS,
+    **encoders.ESTIMATORS,
+    **bins.ESTIMATORS,
+    **selection.ESTIMATORS,
     **generalized.ESTIMATORS,
     **cox.ESTIMATORS,
     **life_table.ESTIMATORS,
@@ -219,6 +225,7 @@ def setting_of(study: Study, columns: Columns) -> Setting:
         first_time=target.range[0] if isinstance(target, SurvivalTarget) else 0.0,
         dummies=columns.dummies_of,
         target_range=target.range if isinstance(target, NumberTarget | CountTarget) else (0.0, 1.0),
+        within=columns.pieces_within,
     )
 
 
@@ -230,7 +237,12 @@ def family_of(study: Study, columns: Columns) -> Family:
     ContradictoryStudy
         A closing trip is asked for, and this estimator's figures on held-out rows are no sums yet.
     """
-    family = estimator_of(study).build(setting_of(study, columns), parameters(study))
+    known, values = estimator_of(study), parameters(study)
+    family: Family
+    if isinstance(known, ColumnEstimator):
+        family = ByColumn(columns, known.over(columns, values))
+    else:
+        family = known.build(setting_of(study, columns), values)
     if not family.linear and study.evaluation.closing_trip:
         raise ContradictoryStudy(
             f"{study.model.estimator} has no figures of held-out rows to close with",

@@ -20,6 +20,7 @@ from fedcli.models.closed import Closed
 from fedcli.models.losses import Logistic
 from fedcli.models.moments import Grouping
 from fedcli.models.objective import AnyLoss
+from fedcli.preparing.by_column import ByColumn
 from fedcli.preparing.columns import Columns
 from fedcli.preparing.estimators import estimator_of, family_of, parameters, scale_of
 from fedcli.preparing.evaluation import FIGURES, evaluation_layout, largest_deviance, pooled_figures
@@ -68,6 +69,16 @@ class Plan:
     def grouping(self) -> Grouping | None:
         """Which sums of a closed form are kept apart; None for other families."""
         return self.family.form.grouping if isinstance(self.family, Closed) else None
+
+    @property
+    def crosses(self) -> bool:
+        """Whether products of two columns leave, which show two-way cells; else each is summed alone, or by outcome."""
+        grouping = self.grouping
+        if self.profile.products:
+            return True
+        if isinstance(self.family, ByColumn):
+            return False
+        return grouping is None or (grouping.products and not grouping.squares)
 
     @property
     def n_summed(self) -> int:

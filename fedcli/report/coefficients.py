@@ -12,6 +12,7 @@ from fedcli.fileformat.statistics import FloatArray, State
 from fedcli.models.closed import fitted_attributes
 from fedcli.preparing.estimators import estimator_of
 from fedcli.preparing.plan import Plan
+from fedcli.report.by_column import in_words, input_names, learnt_in_words
 from fedcli.study.document import BinaryTarget, Category, CategoryTarget
 
 # By column; for several outputs by class first.
@@ -47,8 +48,10 @@ class CoefficientTable:
     attributes: dict[str, Any] = field(default_factory=dict)
     columns: tuple[str, ...] = ()
 
-    def lines(self) -> list[tuple[str, float]]:
+    def lines(self) -> list[tuple[str, float | str]]:
         """Return every number with its name: coefficients, the intercept first, else what the estimator has learnt.
+
+        Some of that are names: of levels, and of columns that are chosen.
 
         Of several outputs a coefficient is called ``class: name``; an entry of an attribute ``means_[0, 2]``.
         """
@@ -58,7 +61,7 @@ class CoefficientTable:
             return list(self.coefficients.items())  # type: ignore[arg-type]
         if not isinstance(self.intercept, dict):
             return [("intercept", self.intercept), *self.coefficients.items()]
-        found = []
+        found: list[tuple[str, float | str]] = []
         for label, own in self.coefficients.items():
             assert isinstance(own, dict)  # noqa: S101 - one per class, as the intercepts are
             named = {"intercept": self.intercept[label], **own}
@@ -66,10 +69,10 @@ class CoefficientTable:
         return found
 
 
-def _entries(name: str, value: Any) -> list[tuple[str, float]]:
+def _entries(name: str, value: Any) -> list[tuple[str, float | str]]:
     if not isinstance(value, list):
-        return [(name, float(value))]
-    flat: list[tuple[str, float]] = []
+        return [(name, "" if value is None else value if isinstance(value, str) else float(value))]
+    flat: list[tuple[str, float | str]] = []
     for place, part in enumerate(value):
         for inner, number in _entries("", part):
             flat.append((f"{place}{', ' + inner if inner else ''}", number))
@@ -89,10 +92,7 @@ def coefficient_table(plan: Plan, state: State) -> CoefficientTable:
         else:
             coefficients = {str(label): _ordered(plan, row) for label, row in zip(labels, values, strict=True)}
             intercept = {str(label): float(row[0]) for label, row in zip(labels, values, strict=True)}
-    attributes = {
-        name: [part.tolist() for part in value] if isinstance(value, list) else value.tolist()
-        for name, value in fitted_attributes(state).items()
-    }
+    attributes = _attributes(plan, state)
     return CoefficientTable(
         study=plan.study.study,
         estimator=plan.study.model.estimator,
@@ -102,8 +102,20 @@ def coefficient_table(plan: Plan, state: State) -> CoefficientTable:
         n_samples=plan.n_samples(state),
         trips=int(state.document["round"]),
         attributes=attributes,
-        columns=plan.columns.names if attributes else (),
+        columns=input_names(plan) if attributes else (),
     )
+
+
+def _attributes(plan: Plan, state: State) -> dict[str, Any]:
+    if not in_words(plan):
+        return {
+            name: [part.tolist() for part in value] if isinstance(value, list) else value.tolist()
+            for name, value in fitted_attributes(state).items()
+        }
+    # scikit-learn's own object names columns and levels; it is loaded for these few alone.
+    from fedcli.report.estimator import fitted_estimator
+
+    return learnt_in_words(plan, state, fitted_estimator(plan, state))
 
 
 def _ordered(plan: Plan, values: FloatArray) -> Coefficients:

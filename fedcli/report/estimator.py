@@ -16,8 +16,10 @@ import numpy as np
 from fedcli.errors import UnsupportedModel
 from fedcli.fileformat.statistics import FloatArray, State
 from fedcli.models.closed import fitted_attributes
+from fedcli.preparing.by_column import ByColumn
 from fedcli.preparing.estimators import estimator_of, parameters
 from fedcli.preparing.plan import Plan
+from fedcli.report import by_column
 from fedcli.report.coefficients import class_labels
 from fedcli.study.document import Study
 
@@ -31,13 +33,23 @@ def fitted_estimator(plan: Plan, state: State) -> Any:
         The installed scikit-learn lacks the class.
     """
     labels = class_labels(plan)
-    estimator = new_estimator(plan.study, labels)
+    levels = by_column.spoken(plan)
+    estimator = new_estimator(plan.study, labels, **by_column.own_parameters(plan.study, levels))
+    if isinstance(plan.family, ByColumn):
+        learnt = fitted_attributes(state)
+        if plan.study.model.estimator == "OneHotEncoder":
+            by_column.fit_encoder(estimator, levels, learnt)
+        elif plan.study.model.estimator == "SimpleImputer":
+            by_column.fit_imputer(estimator, plan, levels, learnt)
+        else:
+            by_column.fit_bins(estimator, learnt)
+        return estimator
     _fit_on_made_up_rows(estimator, plan, labels)
     if plan.family.linear:
         _give_coefficients(estimator, *standardised_coefficients(plan, state), labels)
     known = estimator_of(plan.study)
     by_class = known.by_class if labels else frozenset()
-    order = _sorted_classes(estimator, labels) if labels else []
+    order = _sorted_classes(estimator, labels) if by_class else []
     for name, value in fitted_attributes(state).items():
         if name in by_class:
             if isinstance(value, list):

@@ -24,6 +24,7 @@ from fedcli.models.life_table import LifeTable
 from fedcli.preparing.estimators import estimator_of
 from fedcli.preparing.plan import Plan
 from fedcli.preparing.rows import Rows
+from fedcli.report.by_column import as_learnt, own_parameters
 from fedcli.report.coefficients import class_labels, coefficient_table
 from fedcli.report.estimator import new_estimator, standardised_coefficients
 from fedcli.report.pooled_survival import PooledSurvival, pooled_hazards
@@ -87,7 +88,7 @@ def compare_pooled(
         for label, row in zip(labels if original.ndim > 1 else [None], np.atleast_2d(original), strict=True)
         for name, value in zip(names, row.tolist(), strict=True)
     }
-    numbers = tuple((name, value, by_name[name]) for name, value in table.lines())
+    numbers = tuple((name, float(value), by_name[name]) for name, value in table.lines())
     return Comparison(numbers, _relative(ours, theirs))
 
 
@@ -98,7 +99,12 @@ def _attributes(plan: Plan, state: State, pooled: Any) -> Comparison:
         name = f"{attribute}_"
         if not hasattr(pooled, name):
             continue
-        ours, theirs = (_flat(found, turning=attribute in turning) for found in (value, getattr(pooled, name)))
+        both = value, as_learnt(plan, attribute, getattr(pooled, name), value)
+        ours, theirs = (_flat(found, turning=attribute in turning) for found in both)
+        if ours.shape != theirs.shape:
+            # Other levels, or bins that one side leaves out: nothing stands beside each other.
+            worst = max(worst, 1.0)
+            continue
         named = [name] if len(ours) == 1 else [f"{name}[{i}]" for i in range(len(ours))]
         numbers += list(zip(named, ours.tolist(), theirs.tolist(), strict=True))
         worst = max(worst, _relative(ours, theirs))
@@ -131,6 +137,9 @@ def _prepared(plan: Plan, state: State, rows: list[Rows]) -> tuple[FloatArray, t
         scaler = fitted.named_steps.get("scale") if isinstance(fitted, Pipeline) else None
         centres.append(np.zeros(group.width) if scaler is None else scaler.mean_)
         units.append(np.ones(group.width) if scaler is None else scaler.scale_)
+    if estimator_of(plan.study).spelled:
+        gaps = np.array([[np.nan if cell is None else cell for cell in row] for row in np.asarray(X)], dtype=object)
+        return gaps, (np.concatenate(centres), np.concatenate(units))
     return np.asarray(X, dtype=np.float64), (np.concatenate(centres), np.concatenate(units))
 
 
@@ -157,7 +166,8 @@ def _fit(plan: Plan, X: FloatArray, rows: list[Rows], folds: NDArray[np.int64] |
         return pooled_hazards(X, rows, plan.family.loss, plan.family.penalty)
     if isinstance(plan.family, LifeTable):
         return PooledSurvival.of(plan.family, X, rows)
-    estimator = new_estimator(study, **estimator_of(study).tight)
+    levels: list[list[Any]] = [list(column.levels) for _, column in plan.columns.categories]
+    estimator = new_estimator(study, **{**own_parameters(study, levels), **estimator_of(study).tight})
     if study.offset is not None:
         # With a log link an offset is scikit-learn's weighted fit of rates; its alpha is then per unit of that weight.
         exposure, power = np.exp(offset), getattr(plan.loss, "power", 1.0)

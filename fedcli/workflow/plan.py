@@ -67,12 +67,13 @@ class Planned:
     """Result of `plan`.
 
     ``trips`` are the typical and the largest number seen on the project's reference data; ``exact`` is within what the
-    result equals ``beside``, fitted on the pooled rows; ``least_rows`` is how many training rows each silo must have.
+    result equals ``beside``, fitted on the pooled rows, None where the result states its own bounds; ``least_rows`` is
+    how many training rows each silo must have.
     """
 
     study: Study
     trips: tuple[int, int]
-    exact: float
+    exact: float | None
     beside: str
     each: tuple[TripPlan, ...]
     n_columns: int
@@ -115,7 +116,7 @@ def plan(path: Path | str | None = None, *, workspace: Path | str = ".") -> Plan
     return Planned(
         study=study,
         trips=trips,
-        exact=known.exact,
+        exact=None if known.stated(values) else known.exact,
         beside=f"{own} {study.model.estimator}({given})",
         each=tuple(each),
         n_columns=made.n_summed,

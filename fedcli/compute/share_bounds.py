@@ -58,6 +58,13 @@ class Bounds:
         Number of groups in each way of telling rows apart.
     n_weights : int
         Ways of weighing rows, the first of them equally.
+
+    Attributes
+    ----------
+    between : ndarray of bool of shape (n_columns,)
+        Which columns have a third value, once all batches are in.
+    middle : ndarray of shape (n_columns,)
+        ``centre``.
     """
 
     def __init__(
@@ -72,6 +79,7 @@ class Bounds:
         n = len(centre)
         self.between = np.zeros(n, dtype=np.bool_)
         self._points, self._low, self._high, self._centre = points, low, high, centre
+        self.middle = centre
         self._totals = [[np.zeros((size, 5, n)) for _ in range(n_weights)] for size in sizes]
         # Of equal weights the largest distance is that of the lowest or the highest value.
         furthest = np.where(low <= high, np.maximum(np.abs(low - points), np.abs(high - points)), 0.0)

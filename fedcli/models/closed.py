@@ -62,6 +62,8 @@ class Closed:
         What is 1 on the target's reference scale: a form sees the target in its own unit, less the middle of its range.
     within : tuple of (int, int)
         See `GroupedSums.within`.
+    squared : tuple of int
+        See `GroupedSums.squared`.
     """
 
     form: ClosedForm
@@ -71,6 +73,7 @@ class Closed:
     closing_trip: bool
     target_half: float = 1.0
     within: tuple[tuple[int, int], ...] = ()
+    squared: tuple[int, ...] = ()
 
     @property
     def expanded(self) -> bool:
@@ -90,7 +93,8 @@ class Closed:
     @cached_property
     def sums(self) -> GroupedSums:
         """What leaves, as a whole."""
-        return GroupedSums(self.form.grouping, self.n_expanded, self.max_rows * self.largest_weight, self.within)
+        largest = self.max_rows * self.largest_weight
+        return GroupedSums(self.form.grouping, self.n_expanded, largest, self.within, self.squared)
 
     def layout(self, state: State) -> Layout:
         """See `Family.layout`: the second trip carries no sums of its own."""

@@ -38,6 +38,7 @@ from fedcli.models.exact import (
     shift_products,
     shift_sums,
 )
+from fedcli.models.fourth import Fourth
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,8 @@ class Grouping:
         Whether the target is a column of its own, behind the others.
     squares : bool
         Whether of products only each column's square is summed, and its product with the target where that is a column.
+    fourth : bool
+        Whether squares of columns are columns too, behind the others, so that their products tell fourth moments.
     """
 
     n_classes: int = 1
@@ -66,6 +69,7 @@ class Grouping:
     by_class: bool = False
     target: bool = False
     squares: bool = False
+    fourth: bool = False
 
     @property
     def product_groups(self) -> int:
@@ -87,17 +91,29 @@ class GroupedSums:
     within : tuple of (int, int)
         Of expanded columns: one, and another that is 1 wherever the first is not 0. All other columns that one column
         of the design is made of are never both other than 0, so that squares of the design follow from squares.
+    squared : tuple of int
+        Which expanded columns are squared for fourth moments: all others are 0 or 1.
     """
 
     grouping: Grouping
     n_expanded: int
     largest: float
     within: tuple[tuple[int, int], ...] = ()
+    squared: tuple[int, ...] = ()
 
     @property
     def width(self) -> int:
-        """Columns that are summed, the target included where it is one."""
-        return self.n_expanded + self.grouping.target
+        """Columns that are summed, the target included where it is one, and squares where they are."""
+        return self.n_expanded + (len(self.squared) if self.grouping.fourth else 0) + self.grouping.target
+
+    def _columns(self, rows: Batch) -> FloatArray:
+        """Return what is summed of a batch, (n_rows, width)."""
+        parts = [rows.X]
+        if self.grouping.fourth:
+            parts.append(rows.X[:, list(self.squared)] ** 2)
+        if self.grouping.target:
+            parts.append(rows.y[:, None])
+        return np.hstack(parts)
 
     def layout(self) -> Layout:
         """Lay down the blocks."""
@@ -113,6 +129,7 @@ class GroupedSums:
                 form = f"{form}{self._n_products} numbers"
             else:
                 says = "for each pair of columns, and each with itself, the sum of their product"
+                says += "; the square of each number is one of the columns" if grouping.fourth else ""
                 says += "; the outcome is one of the columns" if grouping.target else ""
                 form += pairs_once(n)
             blocks.append(Block("gram", (grouping.product_groups * self._n_products,), self.largest, says, form))
@@ -145,9 +162,7 @@ class GroupedSums:
         count, sums = 0, np.zeros(self.width)
         for batch in rows:
             count += batch.X.shape[0]
-            sums[: self.n_expanded] += batch.X.sum(axis=0)
-            if self.grouping.target:
-                sums[-1] += batch.y.sum()
+            sums += self._columns(batch).sum(axis=0)
         centre = np.round(sums / max(count, 1) * 2.0**CENTRE_BITS) / 2.0**CENTRE_BITS
         centre[0] = 0.0
         return np.asarray(centre)
@@ -155,7 +170,7 @@ class GroupedSums:
     def statistics(self, rows: Batch, centre: FloatArray) -> Statistics:
         """Sum one batch about ``centre`` (width,)."""
         grouping = self.grouping
-        columns = (np.hstack([rows.X, rows.y[:, None]]) if grouping.target else rows.X) - centre
+        columns = self._columns(rows) - centre
         fold = rows.fold if rows.fold is not None else np.zeros(len(rows.y), dtype=np.int64)
         arrays: dict[str, FloatArray] = {}
         if grouping.products:
@@ -200,20 +215,26 @@ class GroupedSums:
         """
         grouping = self.grouping
         rows = mapping if grouping.target else mapping[:-1, : self.n_expanded]
+        fourth = None
         products, bits = [], 0
         if grouping.products:
             bits = total.fraction_bits["gram"] + 2 * MAP_BITS
             parts = np.split(total.integers["gram"], grouping.product_groups)
             products = [self._mapped(part, rows) for part in parts]
+            if grouping.fourth:
+                gram = unpack_upper(parts[0])
+                fourth = Fourth(gram, total.fraction_bits["gram"], rows, self.squared, self.within, unit)
         sums: list[Integers] = []
         if "class_sums" in total.integers:
             sums = [map_sums(part, rows) for part in total.integers["class_sums"].reshape(-1, self.width)]
         sums_bits = total.fraction_bits["class_sums"] + MAP_BITS if sums else 0
-        return Moments(grouping, tuple(products), bits, tuple(sums), sums_bits, unit)
+        return Moments(grouping, tuple(products), bits, tuple(sums), sums_bits, unit, fourth)
 
     def _mapped(self, part: Integers, rows: FloatArray) -> Integers:
         """Return the products of the design; of squares alone, others than those of `Moments._known` mean nothing."""
         gram = unpack_upper(self._packed(part))
+        if self.grouping.fourth:
+            gram = gram[: self.n_expanded, : self.n_expanded]
         for value, flag in self.within if self.grouping.squares else ():
             gram[value, flag] = gram[flag, value] = gram[0, value]
         return congruence(gram, rows)
@@ -259,6 +280,7 @@ class Moments:
     sums: tuple[Integers, ...]
     sum_bits: int
     unit: FloatArray
+    fourth: Fourth | None = None
 
     @cached_property
     def weights(self) -> FloatArray:

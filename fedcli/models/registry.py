@@ -110,6 +110,7 @@ def closed(form: Callable[[Setting, Parameters], ClosedForm]) -> Callable[[Setti
             closing_trip=setting.closing_trip,
             target_half=setting.target_half,
             within=setting.within,
+            squared=setting.squared,
         )
 
     return build

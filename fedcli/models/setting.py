@@ -53,6 +53,8 @@ class Setting:
         Of a number or count target, in its own unit; 0 to 1 for others.
     within : tuple of (int, int)
         Of expanded columns: one, and another that is 1 wherever the first is not 0 (see `models.moments.GroupedSums`).
+    squared : tuple of int
+        Expanded columns that are numbers: all others are 0 or 1.
     """
 
     names: tuple[str, ...]
@@ -80,6 +82,7 @@ class Setting:
     dummies: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     target_range: tuple[float, float] = (0.0, 1.0)
     within: tuple[tuple[int, int], ...] = ()
+    squared: tuple[int, ...] = ()
 
     @property
     def n_columns(self) -> int:

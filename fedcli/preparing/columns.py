@@ -157,6 +157,17 @@ class Columns:
         return (*basic, *(f"{name} is missing" for name in self._flags), *pieces)
 
     @cached_property
+    def expanded_numbers(self) -> tuple[int, ...]:
+        """Positions among the expanded columns, the intercept at 0, of those that are not 0 or 1 alone."""
+        found = list(range(1, 1 + len(self.entering)))
+        at = 1 + len(self.entering) + len(self.dummies) + self.n_imputed + self.n_imputed_categories
+        for column in self.derived:
+            for number in range(len(column.patterns)):
+                found += [at] if column.scaled else []
+                at += 2 if number else 1
+        return tuple(found)
+
+    @cached_property
     def pieces_within(self) -> tuple[tuple[int, int], ...]:
         """Positions among the expanded columns, the intercept at 0, of each piece's values and of the flag of its rows.
 

@@ -226,6 +226,7 @@ def setting_of(study: Study, columns: Columns) -> Setting:
         dummies=columns.dummies_of,
         target_range=target.range if isinstance(target, NumberTarget | CountTarget) else (0.0, 1.0),
         within=columns.pieces_within,
+        squared=columns.expanded_numbers,
     )
 
 

@@ -6,6 +6,7 @@ where rows come from. Internal.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -82,7 +83,14 @@ class Plan:
 
     @property
     def n_summed(self) -> int:
-        """Columns whose products are summed, the intercept included: what the rule on rows per column counts."""
+        """Columns whose products are summed, the intercept included: what the rule on rows per column counts.
+
+        Fourth moments tell more of rows than products do. For them it counts so many that five rows for each hold ten
+        times as many numbers as are sent.
+        """
+        if isinstance(self.family, Closed) and self.family.form.grouping.fourth:
+            sent = self.family.sums.layout().size
+            return max(self.family.sums.width, math.ceil(2 * sent / max(len(self.columns.expanded_names), 1)))
         expanded = self.family.expanded or self.profile.products
         return 1 + len(self.columns.expanded_names) if expanded else self.columns.n_columns
 

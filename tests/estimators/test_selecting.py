@@ -144,7 +144,7 @@ TERMS = {
 }
 
 
-@pytest.mark.parametrize("estimator", ["GaussianNB", "SelectKBest"])
+@pytest.mark.parametrize("estimator", ["GaussianNB", "SelectKBest", "LedoitWolf"])
 @pytest.mark.parametrize("standardize", [True, False])
 def test_filled_gaps_and_derived_columns_have_the_squares_of_the_pool(
     estimator: str, standardize: bool, tmp_path: Path
@@ -157,7 +157,8 @@ def test_filled_gaps_and_derived_columns_have_the_squares_of_the_pool(
     features = {c: {**column, "impute": "mean", "indicator": c == "ash"} for c, column in made.features.items()}
     features["magnesium"]["impute"] = "median"
     features["kind"] = {"type": "category", "levels": ["b", "a", "c"], "impute": "mode"}
-    text = agreement(World(frame, made.target, features), estimator, standardize=standardize, terms=TERMS)
+    target = {} if estimator == "LedoitWolf" else made.target
+    text = agreement(World(frame, target, features), estimator, standardize=standardize, terms=TERMS)
     tables = {}
     for number, rows in enumerate(SPLITS["by label"](made)):
         tables[f"s{number}"] = tmp_path / f"s{number}.csv"
@@ -167,4 +168,8 @@ def test_filled_gaps_and_derived_columns_have_the_squares_of_the_pool(
     pooled = {name: Rows.together([rows for _, rows in spool.blocks()]) for name, spool in spools.items()}
     compared = compare_pooled(found.plan, found.state, pooled)
     assert len(compared.numbers) >= 2 * len(found.plan.columns.names)
+    if estimator == "LedoitWolf":
+        assert {name: abs(ours - theirs) <= 1e-9 for name, ours, theirs in compared.numbers if "shrink" in name} == {
+            "shrinkage_": True
+        }
     assert compared.relative_error <= 1e-9

@@ -68,6 +68,8 @@ class Estimator:
         From its parameters to the name of the deviance that measures it on rows held out (``gamma``, or ``accuracy``);
         the outcome then keeps its own unit, since the logarithm of its mean is fitted, or a class. Nothing where the
         kind of outcome says it all.
+    stands_for : str
+        The class of scikit-learn as which an estimator of fedcli's own is exported; its own name without.
     advice : str
         What to know before a study is frozen.
     tight : mapping of str to object
@@ -94,6 +96,7 @@ class Estimator:
     probabilities: bool = False
     intercept: bool = True
     deviance: Callable[[Parameters], str] = lambda params: ""
+    stands_for: str = ""
     advice: str = ""
     tight: Mapping[str, Any] = field(default_factory=dict)
 

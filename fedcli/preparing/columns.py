@@ -115,6 +115,24 @@ class Columns:
         return found
 
     @cached_property
+    def wholes(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        """Name and positions in the design, the intercept at 0, of what enters a model or leaves it as a whole.
+
+        A number, a category with all its levels, a missing indicator, a term with all its columns.
+        """
+        flags, at = self._flags, 1 + len(self.entering) + len(self.dummies)
+        found: list[tuple[str, tuple[int, ...]]] = []
+        found += [(self.numbers[i][0], (1 + place,)) for place, i in enumerate(self.entering)]
+        found += self.dummies_of.items()
+        found += [(f"{flags[flag]}[missing]", (at + place,)) for place, flag in enumerate(self.flagged)]
+        at += len(self.flagged)
+        for name in self.study.terms:
+            width = sum(of.name == name or of.name.startswith(f"{name}[") for of in self.derived)
+            found.append((name, tuple(range(at, at + width))))
+            at += width
+        return tuple(found)
+
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """Names of the design's columns after the intercept: ``age``, ``sex[male]``, ``age[missing]``, ``product``."""
         flags = self._flags

@@ -29,6 +29,7 @@ from fedcli.models import (
     selection,
     sparse,
     squared_hinge,
+    stepwise,
     tweedie,
 )
 from fedcli.models.batch import Family
@@ -39,7 +40,7 @@ from fedcli.preparing import bins, encoders
 from fedcli.preparing.by_column import ByColumn, ColumnEstimator
 from fedcli.preparing.columns import Columns
 from fedcli.preparing.target import TargetScale
-from fedcli.study.document import ClassTarget, CountTarget, NumberTarget, Study, SurvivalTarget
+from fedcli.study.document import ClassTarget, CountTarget, Interaction, NumberTarget, Study, SurvivalTarget
 
 # Parameters that steer scikit-learn's own optimiser: here the optimum is reached whatever they say.
 _SOLVER_ONLY = {"tol", "solver", "max_iter", "warm_start", "verbose", "n_jobs", "random_state", "copy_X", "dual"}
@@ -49,6 +50,7 @@ ESTIMATORS: dict[str, Estimator] = {
     **ridge.ESTIMATORS,
     **sparse.ESTIMATORS,
     **greedy.ESTIMATORS,
+    **stepwise.ESTIMATORS,
     **bayesian.ESTIMATORS,
     **discriminant_analysis.ESTIMATORS,
     **naive_bayes.ESTIMATORS,
@@ -225,6 +227,8 @@ def setting_of(study: Study, columns: Columns) -> Setting:
         first_time=target.range[0] if isinstance(target, SurvivalTarget) else 0.0,
         dummies=columns.dummies_of,
         target_range=target.range if isinstance(target, NumberTarget | CountTarget) else (0.0, 1.0),
+        wholes=columns.wholes,
+        interacting=any(isinstance(term, Interaction) for term in study.terms.values()),
         within=columns.pieces_within,
         squared=columns.expanded_numbers,
     )

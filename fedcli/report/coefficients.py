@@ -5,6 +5,7 @@ Owns the table that `export` writes. Knows nothing of disk. Stable: the JSON for
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -107,6 +108,8 @@ def coefficient_table(plan: Plan, state: State) -> CoefficientTable:
 
 
 def _attributes(plan: Plan, state: State) -> dict[str, Any]:
+    if plan.study.model.estimator == "StepwiseRegression":
+        return _steps_in_words(plan, fitted_attributes(state))
     if not in_words(plan):
         return {
             name: [part.tolist() for part in value] if isinstance(value, list) else value.tolist()
@@ -116,6 +119,16 @@ def _attributes(plan: Plan, state: State) -> dict[str, Any]:
     from fedcli.report.estimator import fitted_estimator
 
     return learnt_in_words(plan, state, fitted_estimator(plan, state))
+
+
+def _steps_in_words(plan: Plan, learnt: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the steps by the names of what entered (+) and left (-), and what is chosen at the end."""
+    names = [name for name, _ in plan.columns.wholes]
+    return {
+        "criterion": learnt["criterion"].tolist(),
+        "steps": [f"{'+' if step > 0 else '-'} {names[abs(int(step)) - 1]}" for step in learnt["steps"]],
+        "selected": [name for name, chosen in zip(names, learnt["selected"], strict=True) if chosen],
+    }
 
 
 def _ordered(plan: Plan, values: FloatArray) -> Coefficients:

@@ -94,10 +94,12 @@ def new_estimator(study: Study, labels: tuple[Any, ...] = (), **more: Any) -> An
             f"scikit-learn has no class for {name}, which is fedcli's own",
             hint="export what it has learnt: --format json or csv",
         )
-    cls = getattr(importlib.import_module(known.module), name, None)
+    cls = getattr(importlib.import_module(known.module), known.stands_for or name, None)
     if cls is None:
         raise UnsupportedModel(f"the installed scikit-learn has no {name}", hint="upgrade scikit-learn")
     given = {key: value for key, value in parameters(study).items() if key in study.model.params}
+    if known.stands_for:
+        given = {key: value for key, value in given.items() if key == "fit_intercept"}
     if name == "LogisticRegression" and given.pop("penalty", "l2") in (None, "none"):
         given["C"] = np.inf
     for key in ("priors", "class_prior"):

@@ -18,15 +18,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedcli.fileformat.statistics import FloatArray, State
-from fedcli.models.closed import fitted_attributes
+from fedcli.models.closed import Closed, fitted_attributes
 from fedcli.models.cox import ProportionalHazards
 from fedcli.models.life_table import LifeTable
+from fedcli.models.stepwise import Stepwise
 from fedcli.preparing.estimators import estimator_of
 from fedcli.preparing.plan import Plan
 from fedcli.preparing.rows import Rows
 from fedcli.report.by_column import as_learnt, own_parameters
 from fedcli.report.coefficients import class_labels, coefficient_table
 from fedcli.report.estimator import new_estimator, standardised_coefficients
+from fedcli.report.pooled_stepwise import pooled_stepwise
 from fedcli.report.pooled_survival import PooledSurvival, pooled_hazards
 from fedcli.report.transformers import Transformers
 from fedcli.study.document import ClassTarget, NoTarget
@@ -166,6 +168,8 @@ def _fit(plan: Plan, X: FloatArray, rows: list[Rows], folds: NDArray[np.int64] |
         return pooled_hazards(X, rows, plan.family.loss, plan.family.penalty)
     if isinstance(plan.family, LifeTable):
         return PooledSurvival.of(plan.family, X, rows)
+    if isinstance(plan.family, Closed) and isinstance(plan.family.form, Stepwise):
+        return pooled_stepwise(X, y, plan.family.form.wholes, plan.parameters)
     levels: list[list[Any]] = [list(column.levels) for _, column in plan.columns.categories]
     estimator = new_estimator(study, **{**own_parameters(study, levels), **estimator_of(study).tight})
     if study.offset is not None:

@@ -110,7 +110,7 @@ def plan(path: Path | str | None = None, *, workspace: Path | str = ".") -> Plan
         each.append(_trip("each later trip", made.layout(later)))
     values = parameters(study)
     given = ", ".join(f"{key}={values[key]}" for key in study.model.params)
-    own = "scikit-learn's" if known.module else "a pooled"
+    own = "scikit-learn's" if known.module and not known.stands_for else "a pooled"
     rules = study.rules
     least = max(rules.min_rows, math.ceil(rules.rows_per_column * made.n_summed))
     return Planned(

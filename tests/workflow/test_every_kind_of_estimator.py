@@ -19,6 +19,7 @@ NONE = "{type: none}"
 KINDS = {
     "RidgeCV": (NUMBER, "RidgeCV", "{alphas: [0.1, 10]}", "cv: 3"),
     "LassoCV": (NUMBER, "LassoCV", "{alphas: 10}", "cv: 3"),
+    "StepwiseRegression": (NUMBER, "StepwiseRegression", "{criterion: bic}", ""),
     "BayesianRidge": (NUMBER, "BayesianRidge", "{}", ""),
     "discriminant of three classes": (CLASSES, "LinearDiscriminantAnalysis", "{}", ""),
     "quadratic discriminant": (CLASSES, "QuadraticDiscriminantAnalysis", "{reg_param: 0.1}", ""),
@@ -32,6 +33,7 @@ KINDS = {
     "NearestCentroid": (CLASSES, "NearestCentroid", "{}", ""),
     "PCA": (NONE, "PCA", "{n_components: 2}", ""),
     "EmpiricalCovariance": (NONE, "EmpiricalCovariance", "{}", ""),
+    "LedoitWolf": (NONE, "LedoitWolf", "{}", ""),
     "OneHotEncoder": (NONE, "OneHotEncoder", "{min_frequency: 0.2}", "standardize: false"),
     "SimpleImputer of numbers": (NONE, "SimpleImputer", "{strategy: median}", "standardize: false"),
     "SimpleImputer of levels": (NONE, "SimpleImputer", "{strategy: most_frequent}", "standardize: false"),
@@ -77,7 +79,7 @@ def test_an_estimator_is_predicted_with_exported_and_explained(kind, town, tmp_p
     assert done.status == 0, done.err
     with scores.open() as file:
         header, *lines = list(csv.reader(file))
-    if kind == "EmpiricalCovariance":
+    if kind in ("EmpiricalCovariance", "LedoitWolf"):
         assert header == ["row", "mahalanobis"]
         assert np.mean([float(line[1]) for line in lines]) == pytest.approx(3.0, rel=0.2)
     else:

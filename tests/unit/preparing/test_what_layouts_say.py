@@ -69,6 +69,8 @@ def plan(target: str, estimator: str, model: str, extra: str) -> Plan:
     text = STUDY.format(target=target, estimator=estimator, model=model, extra=extra)
     if estimator in LEVELS_ALONE:
         text = re.sub(r"terms:.*?\n(?=\n)|  (age|chol|visits): .*?\n", "", text, flags=re.DOTALL)
+    if estimator == "StepwiseRegression":
+        text = re.sub(r"  both: .*?\n", "", text)
     if estimator in NUMBERS_ALONE:
         how = ", impute: mean" if estimator == "SimpleImputer" else ""
         text = re.sub(r"terms:.*?\n(?=\n)|  (sex|pain): .*?\n", "", text, flags=re.DOTALL)

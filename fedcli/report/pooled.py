@@ -47,10 +47,13 @@ class Comparison:
     relative_error : float
         ``norm(federated - pooled) / norm(pooled)`` over all coefficients on the scale of the fit; of attributes the
         largest such figure.
+    within : bool, optional
+        Whether every pooled number lies within the bounds that the federated model states; None where it states none.
     """
 
     numbers: tuple[tuple[str, float, float], ...]
     relative_error: float
+    within: bool | None = None
 
 
 def compare_pooled(
@@ -97,7 +100,9 @@ def compare_pooled(
 def _attributes(plan: Plan, state: State, pooled: Any) -> Comparison:
     numbers: list[tuple[str, float, float]] = []
     worst, turning = 0.0, estimator_of(plan.study).up_to_sign
-    for attribute, value in fitted_attributes(state).items():
+    within: bool | None = None
+    learnt = fitted_attributes(state)
+    for attribute, value in learnt.items():
         name = f"{attribute}_"
         if not hasattr(pooled, name):
             continue
@@ -107,10 +112,14 @@ def _attributes(plan: Plan, state: State, pooled: Any) -> Comparison:
             # Other levels, or bins that one side leaves out: nothing stands beside each other.
             worst = max(worst, 1.0)
             continue
+        if f"{attribute}_lower" in learnt:
+            low, high = (_flat(learnt[f"{attribute}_{end}"], turning=False) for end in ("lower", "upper"))
+            slack = _NOTHING * np.abs(theirs)
+            within = within is not False and bool(((low - slack <= theirs) & (theirs <= high + slack)).all())
         named = [name] if len(ours) == 1 else [f"{name}[{i}]" for i in range(len(ours))]
         numbers += list(zip(named, ours.tolist(), theirs.tolist(), strict=True))
         worst = max(worst, _relative(ours, theirs))
-    return Comparison(tuple(numbers), worst)
+    return Comparison(tuple(numbers), worst, within)
 
 
 def _flat(value: Any, *, turning: bool) -> FloatArray:

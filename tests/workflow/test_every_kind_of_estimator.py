@@ -119,6 +119,36 @@ def test_an_estimator_is_predicted_with_exported_and_explained(kind, town, tmp_p
     assert command("verify", final.model).status == 0
 
 
+def simulated(kind, folder):
+    target, estimator, params, more = KINDS[kind]
+    folder.mkdir()
+    features = "".join(FEATURES_OF.get(kind, FEATURES.splitlines(keepends=True)))
+    text = agreement(target=target, estimator=estimator, params=params, features=features)
+    (folder / "study.yaml").write_text(text.replace("params: ", f"{more}, params: ") if more else text)
+    for name, table in tables(gaps="Imputer" in kind).items():
+        (folder / f"{name}.csv").write_text(table)
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["OneHotEncoder", "SimpleImputer of levels", "KBinsDiscretizer", "SelectKBest"])
+def test_a_simulation_compares_what_prepares_columns(kind, tmp_path):
+    done = command("simulate", simulated(kind, tmp_path / "study"), "--json")
+    assert done.status == 0, done.err
+    assert done.json["trips"] == 1
+    if kind == "KBinsDiscretizer":
+        assert done.json["within_bounds"] is True
+        assert len(done.json["coefficients"]) == 10
+    else:
+        assert done.json["within_bounds"] is None
+        assert done.json["relative_error"] < 1e-9
+
+
+def test_a_simulation_says_that_medians_lie_within_their_bounds(tmp_path):
+    done = command("simulate", simulated("SimpleImputer of numbers", tmp_path / "study"))
+    assert done.status == 0, done.err
+    assert "all pooled ones within the bounds that the result states: yes" in done.out
+
+
 def test_a_simulation_compares_what_was_learnt(tmp_path):
     for kind in ("quadratic discriminant", "PCA", "RidgeCV", "ridge for three classes"):
         target, estimator, params, cv = KINDS[kind]

@@ -112,8 +112,9 @@ def parameters(study: Study) -> dict[str, Any]:
     if study.offset is not None and not known.offset:
         raise ContradictoryStudy(f"{name} takes no offset", hint="subtract it from the target before the study")
     if study.weight is not None and not known.weights:
+        whose = "" if not known.module or known.stands_for else "scikit-learn's "
         raise ContradictoryStudy(
-            f"scikit-learn's {name} takes no sample weights",
+            f"{whose}{name} takes no sample weights",
             hint="remove weight from study.yaml, or name another class",
         )
     if known.cv and study.model.cv is None:

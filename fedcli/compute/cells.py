@@ -2,14 +2,15 @@
 
 Owns the tables of levels, missing indicators, classes and intervals between knots at one silo. Knows nothing of rules,
 files or screens. Internal. The product sum of two dummies is a cell of their two-way table, so every such cell is
-counted; an interaction is a product already, so its columns show three-way cells, and two interactions four-way ones.
+counted where products leave; an interaction is a product already, so its columns show three-way cells, and two
+interactions four-way ones.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import combinations_with_replacement, pairwise
+from itertools import combinations_with_replacement, pairwise, product
 from math import prod
 
 import numpy as np
@@ -141,14 +142,19 @@ def _count(plan: Plan, spool: Spool, mask: NDArray[np.bool_], group: Group) -> l
 
 
 def _crossings(plan: Plan, variables: list[Variable]) -> list[tuple[int, ...]]:
-    """Return which variables are told apart together: each, each with each, and so for those of an interaction."""
+    """Return which variables are told apart together: each, each with each, and so for those of an interaction.
+
+    Where no product of two columns leaves, each is told apart by the outcome alone.
+    """
     single = {variable.feature: i for i, variable in enumerate(variables) if variable.multiplied}
     groups = [(i,) for i in range(len(variables))]
     for term in plan.study.terms.values():
         if isinstance(term, Interaction):
             places = tuple(sorted(single[column] for column in term.columns if column in single))
             groups += [places] if len(places) > 1 else []  # type: ignore[list-item]
-    crossed = {tuple(sorted({*one, *other})) for one, other in combinations_with_replacement(groups, 2)}
+    outcomes = [(i,) for i, variable in enumerate(variables) if variable.feature == plan.study.target.column]
+    others = combinations_with_replacement(groups, 2) if plan.crosses else product(groups, [(), *outcomes])
+    crossed = {tuple(sorted({*one, *other})) for one, other in others}
     # The same feature in two ways, by gaps and by knots, is told apart by one of them.
     apart = (places for places in crossed if len({variables[i].feature for i in places}) == len(places))
     return sorted(apart, key=lambda places: (len(places), places))

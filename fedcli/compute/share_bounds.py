@@ -60,6 +60,13 @@ class Bounds:
         Number of groups in each way of telling rows apart.
     n_weights : int
         Ways of weighing rows, the first of them equally.
+
+    Attributes
+    ----------
+    between : ndarray of bool of shape (n_columns,)
+        Which columns have a third value, once all batches are in.
+    middle : ndarray of shape (n_columns,)
+        ``centre``.
     """
 
     def __init__(
@@ -76,6 +83,7 @@ class Bounds:
         n = len(centre)
         self.between = np.zeros(n, dtype=np.bool_)
         self._points, self._low, self._high, self._centre, self._gaps = points, low, high, centre, gaps
+        self.middle = centre
         # The two points between the ends are one in most ranges.
         self._inner = points[2:3] if np.array_equal(points[2], points[3]) else points[2:]
         self._groups = _Groups(sizes)

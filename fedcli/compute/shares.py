@@ -5,9 +5,9 @@ Owns which sums are looked at, and the shares. Knows nothing of rules, files or 
 What leaves is a sum of distances from the middle of a column's agreed range. Number of rows and range are known, so
 whoever reads it can move it to any other point, and learns the value of a row that makes nearly all of the distances
 from there. So shares are taken about both ends, the middle and the zero of the range; of squares also about the mean,
-where they are the variance. Sums by class, level or fold leave too, and are sums of fewer rows. Groups of fewer than
-`min_cell` are left to the rule on groups; where that allows a single row, its values may show, and only all rows
-together, or all of a fold, are looked at.
+where they are the variance, and of fourth powers, where these leave. Sums by class, level or fold leave too, and are
+sums of fewer rows. Groups of fewer than `min_cell` are left to the rule on groups; where that allows a single row, its
+values may show, and only all rows together, or all of a fold, are looked at.
 
 References
 ----------
@@ -33,7 +33,7 @@ from fedcli.preparing.rows import Rows
 from fedcli.privacy.disclosure import Largest
 from fedcli.study.document import ClassTarget, CountTarget, NumberTarget
 
-SUM, SQUARES = "sum", "sum of squares"
+SUM, SQUARES, FOURTH = "sum", "sum of squares", "sum of fourth powers"
 # Blocks of an update that are products of the columns, and those whose sums and squares are looked at here.
 MULTIPLIED = frozenset({"gram", "products", "correlation"})
 SUMMED = MULTIPLIED | {"sums", "squares", "positive.sums", "positive.squares", "target", "contrast", "class_sums"}
@@ -80,6 +80,7 @@ def largest_shares(
     """
     with threadpool_limits(limits=1):
         found = _Shares(plan, spool, mask).largest(floor)
+        found += _Shares(plan, spool, mask).fourth_powers(floor)
         for number in range(plan.study.model.cv or 0) if folds is not None else ():
             found += _Shares(plan, spool, mask | (folds != number), f"fold {number + 1}").largest(floor)
     return found
@@ -119,7 +120,8 @@ class _Shares:
         """All ways in which sums of columns are told apart; all rows together first."""
         plan, grouping = self.plan, self.plan.grouping
         target = plan.study.target
-        products = grouping is None or grouping.products or plan.profile.products
+        # Of squares alone, products with an outcome that is a number still tell it apart by level.
+        products = plan.crosses or (grouping is not None and grouping.target)
         by_class = plan.profile.by_target or (grouping is not None and grouping.products and grouping.by_class)
         found = [_Groups(("",), lambda rows: np.zeros(len(rows), dtype=np.int64), squares=True)]
         if plan.study.rules.min_cell == 1:
@@ -131,8 +133,33 @@ class _Shares:
                 continue
             of_classes = is_target and isinstance(target, ClassTarget)
             if of_classes or (products and variable.multiplied):
-                found.append(_Groups(variable.labels, variable.codes, squares=of_classes and by_class))
+                squares = (of_classes and by_class) or self._fourth
+                found.append(_Groups(variable.labels, variable.codes, squares=squares))
         return found
+
+    @property
+    def _fourth(self) -> bool:
+        """Whether products with squares leave, of levels and of other squares."""
+        return self.plan.grouping is not None and self.plan.grouping.fourth
+
+    def fourth_powers(self, floor: float) -> list[Largest]:
+        """Return the largest share of a sum of fourth powers, where these leave and it is above ``floor``."""
+        if not self._fourth or not self.columns:
+            return []
+        bounds = self._bounds()
+        points = np.vstack([np.array([places for _, places in self.columns]).T, bounds.middle])
+        total, most = np.zeros(points.shape), np.zeros(points.shape)
+        for rows in self._portions(_STEP):
+            values = self._values(rows, for_sums=True)
+            for at, point in enumerate(points):
+                size = _distances(values, point) ** 4
+                total[at] += size.sum(axis=0)
+                most[at] = np.maximum(most[at], size.max(axis=0, initial=0.0))
+        shares = (bounds.between * most / np.where(total > 0, total, 1.0)).max(axis=0)
+        column = int(np.argmax(shares))
+        if shares[column] <= floor:
+            return []
+        return [Largest(self.columns[column][0], float(shares[column]), FOURTH, self.among)]
 
     def largest(self, floor: float) -> list[Largest]:
         """Return the largest share of a sum, and that of a sum of squares, where they are above ``floor``."""

@@ -115,6 +115,24 @@ class Columns:
         return found
 
     @cached_property
+    def wholes(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        """Name and positions in the design, the intercept at 0, of what enters a model or leaves it as a whole.
+
+        A number, a category with all its levels, a missing indicator, a term with all its columns.
+        """
+        flags, at = self._flags, 1 + len(self.entering) + len(self.dummies)
+        found: list[tuple[str, tuple[int, ...]]] = []
+        found += [(self.numbers[i][0], (1 + place,)) for place, i in enumerate(self.entering)]
+        found += self.dummies_of.items()
+        found += [(f"{flags[flag]}[missing]", (at + place,)) for place, flag in enumerate(self.flagged)]
+        at += len(self.flagged)
+        for name in self.study.terms:
+            width = sum(of.name == name or of.name.startswith(f"{name}[") for of in self.derived)
+            found.append((name, tuple(range(at, at + width))))
+            at += width
+        return tuple(found)
+
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """Names of the design's columns after the intercept: ``age``, ``sex[male]``, ``age[missing]``, ``product``."""
         flags = self._flags
@@ -155,6 +173,30 @@ class Columns:
                 pieces += [f"{column.name}, rows of piece {number + 1}"] if number else []
         basic = [*(self.numbers[i][0] for i in self.entering), *self.dummies]
         return (*basic, *(f"{name} is missing" for name in self._flags), *pieces)
+
+    @cached_property
+    def expanded_numbers(self) -> tuple[int, ...]:
+        """Positions among the expanded columns, the intercept at 0, of those that are not 0 or 1 alone."""
+        found = list(range(1, 1 + len(self.entering)))
+        at = 1 + len(self.entering) + len(self.dummies) + self.n_imputed + self.n_imputed_categories
+        for column in self.derived:
+            for number in range(len(column.patterns)):
+                found += [at] if column.scaled else []
+                at += 2 if number else 1
+        return tuple(found)
+
+    @cached_property
+    def pieces_within(self) -> tuple[tuple[int, int], ...]:
+        """Positions among the expanded columns, the intercept at 0, of each piece's values and of the flag of its rows.
+
+        The first piece of a derived column has no flag.
+        """
+        found, at = [], 1 + len(self.entering) + len(self.dummies) + self.n_imputed + self.n_imputed_categories
+        for column in self.derived:
+            for number in range(len(column.patterns)):
+                found += [(at, at + 1)] if number else []
+                at += 2 if number else 1
+        return tuple(found)
 
     @property
     def n_columns(self) -> int:

@@ -333,7 +333,10 @@ class Compared:
 
 @dataclass(frozen=True)
 class Simulated:
-    """Result of `simulate`; ``medians`` are those that fill missing cells, which both fits take from the federation."""
+    """Result of `simulate`; ``medians`` are those that fill missing cells, which both fits take from the federation.
+
+    ``within`` says whether pooled numbers lie within the bounds that the model states, where it states some.
+    """
 
     study: str
     estimator: str
@@ -349,3 +352,4 @@ class Simulated:
     model: Path | None = None
     linear: bool = True
     medians: tuple[Compared, ...] = ()
+    within: bool | None = None

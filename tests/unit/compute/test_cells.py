@@ -59,8 +59,10 @@ def counted(
     mask: np.ndarray | None = None,
     estimator: str = "LogisticRegression",
     terms: dict[str, Any] | None = None,
+    **parts: Any,
 ) -> dict:
-    text = agreement(TARGETS[estimator], FEATURES, estimator, terms=terms or {})
+    target = TARGETS.get(estimator, TARGETS["LogisticRegression"])
+    text = agreement(target, FEATURES, estimator, terms=terms or {}, **parts)
     plan = Plan(read_study(text))
     spool = Spool([rows_of(table)], Path())
     cells = count_cells(plan, spool, np.zeros(len(table), dtype=bool) if mask is None else mask)
@@ -104,6 +106,25 @@ def test_every_cell_of_every_two_way_table_is_counted(n_rows: int) -> None:
     found = counted(table)
     expected = crosstabs(table)
     assert {says: n for says, n in found.items() if n} == {says: n for says, n in expected.items() if n}
+
+
+@pytest.mark.parametrize(("estimator", "params"), [("GaussianNB", {}), ("SelectKBest", {"k": 2})])
+def test_where_no_products_leave_levels_are_counted_singly_and_by_outcome(
+    estimator: str, params: dict[str, Any]
+) -> None:
+    table = frame(300)
+    expected = {
+        says: n
+        for says, n in crosstabs(table).items()
+        if n and (" and " not in says or says.endswith(("binary positive", "binary negative")))
+    }
+    assert {says: n for says, n in counted(table, estimator=estimator, params=params).items() if n} == expected
+
+
+def test_where_products_leave_for_correlations_pairs_are_counted_too() -> None:
+    table = frame(300)
+    found = counted(table, estimator="GaussianNB", profile={"correlation": True})
+    assert {says: n for says, n in found.items() if n} == {says: n for says, n in crosstabs(table).items() if n}
 
 
 def test_rows_held_out_are_not_counted() -> None:

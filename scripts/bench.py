@@ -1,6 +1,7 @@
 """Measure whole commands beside named yardsticks, in one run, and print ratios.
 
-Machines are shared and noisy: the yardstick and the command take turns, and the smallest of each counts.
+Machines are shared and noisy: the yardstick and the command take turns, and the median of each counts. Processor time
+stands beside it: of a busy machine it says more.
 """
 
 from __future__ import annotations
@@ -8,10 +9,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -57,19 +61,20 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--large", action="store_true", help="also 5,000,000 rows x 30 columns: 3 GB of disk, minutes")
     options = parser.parse_args()
-    print(f"Python {sys.version.split()[0]}, {os.cpu_count()} cores, best of {options.runs} runs taken in turns\n")
+    cores = os.cpu_count()
+    print(f"Python {sys.version.split()[0]}, {cores} cores, medians of up to {options.runs} runs taken in turns\n")
     with tempfile.TemporaryDirectory(prefix="fedcli-bench-") as name:
         folder = Path(name)
         start_up(options.runs)
         imports(folder)
-        training(folder, options.rows, options.columns, max(options.runs // 2, 2))
+        training(folder, options.rows, options.columns, options.runs)
         if options.large:
             large(folder, 5_000_000, 30)
 
 
 def start_up(runs: int) -> None:
     """Compare the help page with importing what it is printed with."""
-    ours, theirs = turns([*FEDCLI, "--help"], [PYTHON, "-c", "import typer, rich"], runs=runs + 4)
+    ours, theirs = turns([*FEDCLI, "--help"], [PYTHON, "-c", "import typer, rich"], runs=runs)
     report("fedcli --help", ours, "python -c 'import typer, rich'", theirs, wanted=2.5)
 
 
@@ -116,12 +121,12 @@ def training(folder: Path, rows: int, columns: int, runs: int) -> None:
     silo, secret = joined_silo(folder, table, columns)
     size = f"{rows:,} rows x {columns} columns, {table.stat().st_size / 1e6:.0f} MB"
     check = [*FEDCLI, "check", "-C", str(silo), "-q"]
-    ours, theirs = turns(check, [PYTHON, "-c", READ, str(table)], runs=runs + 2)
+    ours, theirs = turns(check, [PYTHON, "-c", READ, str(table)], runs=runs)
     report(f"fedcli check ({size})", ours, "Polars' own read of the file", theirs, wanted=3)
     pooled = folder / "pooled.py"
     pooled.write_text(POOLED)
     train = [*FEDCLI, "train", "-C", str(silo), "--dry-run", "-q", *secret]
-    ours, theirs = turns(train, [PYTHON, str(pooled), str(table)], runs=runs)
+    ours, theirs = turns(train, [PYTHON, str(pooled), str(table)], runs=max(runs // 2, 2))
     report(f"fedcli train, trip 1 ({size})", ours, "scikit-learn's pooled fit, read included", theirs)
 
 
@@ -198,23 +203,42 @@ def field(text: str, name: str) -> str:
     return str(json.loads(text)[name])
 
 
-def turns(ours: list[str], theirs: list[str], *, runs: int) -> tuple[float, float]:
-    """Run both commands in turns and return the smallest wall time of each [s]."""
-    best = [float("inf"), float("inf")]
-    for _ in range(runs):
-        for which, command in enumerate((ours, theirs)):
-            started = time.perf_counter()
-            subprocess.run(
-                command, check=True, capture_output=True, stdin=subprocess.DEVNULL, env={**os.environ, **THREADS}
-            )
-            best[which] = min(best[which], time.perf_counter() - started)
-    return best[0], best[1]
+@dataclass(frozen=True)
+class Taken:
+    """Medians over some runs of a command: wall time, and processor time of all its threads [s]."""
+
+    wall: float
+    cpu: float
 
 
-def report(what: str, ours: float, yardstick: str, theirs: float, *, wanted: float | None = None) -> None:
-    """Print two times and their ratio."""
-    bound = f" (at most {wanted:g} is wanted: {'yes' if ours <= wanted * theirs else 'NO'})" if wanted else ""
-    print(f"{what}: {ours:.2f} s\n{yardstick}: {theirs:.2f} s\nratio: {ours / theirs:.2f}{bound}\n")
+def turns(ours: list[str], theirs: list[str], *, runs: int) -> tuple[Taken, Taken]:
+    """Run both commands in turns, once unmeasured and then ``runs`` times, and return the medians of each.
+
+    The unmeasured run lets Python keep what it compiles, as an installation does, whatever the environment says.
+    """
+    environment = {**os.environ, **THREADS}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    found: tuple[list[Taken], list[Taken]] = ([], [])
+    for number in range(runs + 1):
+        for command, taken in zip((ours, theirs), found, strict=True):
+            before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+            subprocess.run(command, check=True, capture_output=True, stdin=subprocess.DEVNULL, env=environment)
+            wall, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
+            cpu = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+            taken += [Taken(wall, cpu)] if number else []
+    mine, other = (
+        Taken(statistics.median(one.wall for one in taken), statistics.median(one.cpu for one in taken))
+        for taken in found
+    )
+    return mine, other
+
+
+def report(what: str, ours: Taken, yardstick: str, theirs: Taken, *, wanted: float | None = None) -> None:
+    """Print both times of each, and their ratios."""
+    bound = f" (at most {wanted:g} is wanted: {'yes' if ours.wall <= wanted * theirs.wall else 'NO'})" if wanted else ""
+    print(f"{what}: {ours.wall:.2f} s, of processors {ours.cpu:.2f} s")
+    print(f"{yardstick}: {theirs.wall:.2f} s, of processors {theirs.cpu:.2f} s")
+    print(f"ratio: {ours.wall / theirs.wall:.2f}{bound}, of processors {ours.cpu / theirs.cpu:.2f}\n")
 
 
 if __name__ == "__main__":

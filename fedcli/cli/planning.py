@@ -64,10 +64,11 @@ def _rows(planned: Planned) -> list[tuple[str, str]]:
     from fedcli.report.sheet import how_many
 
     few, many = planned.trips
+    within = "bounds that it states" if planned.exact is None else f"{planned.exact:.0e} (relative)"
     rows = [
         ("study", planned.study.title or planned.study.study),
         ("trips", str(few) if few == many else f"typically {few}, at most {many} on the studies measured"),
-        ("result", f"{planned.beside} on the pooled rows, within {planned.exact:.0e} (relative)"),
+        ("result", f"{planned.beside} on the pooled rows, within {within}"),
     ]
     for number, trip in enumerate(planned.each):
         sends = f"{trip.which}: {trip.numbers:,} numbers, about {trip.size / 1000:,.0f} kB"

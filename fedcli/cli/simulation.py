@@ -34,6 +34,7 @@ def play(screen: Screen, directory: Path, study: Path | None, keep: Path | None)
         evaluation=dict(found.evaluation),
         seconds=round(found.seconds, 2),
         medians=[vars(median) for median in found.medians],
+        within_bounds=found.within,
         kept=found.kept,
         model=found.model,
     )
@@ -47,7 +48,7 @@ def _print(screen: Screen, found: Simulated) -> None:
     trips = "1 trip" if found.trips == 1 else f"{found.trips} trips"
     screen.result(f"finished after {trips}; {found.bytes_sent / 1000:,.0f} kB sent in all")
     screen.result("")
-    width = max(len(c.name) for c in found.coefficients)
+    width = max((len(c.name) for c in found.coefficients), default=0)
     screen.result(f"{'':<{width}}  {'federated':>14}  {'pooled':>14}")
     for c in found.coefficients:
         screen.result(f"{c.name:<{width}}  {c.federated:>14.8g}  {c.pooled:>14.8g}")
@@ -57,6 +58,8 @@ def _print(screen: Screen, found: Simulated) -> None:
     if found.grid_bias is not None:
         screen.result("beside a fit of the exact times with one baseline, no coefficient differs by more than")
         screen.result(f"{found.grid_bias:.2g} standard errors: that is what the agreed intervals cost")
+    if found.within is not None:
+        screen.result(f"all pooled ones within the bounds that the result states: {'yes' if found.within else 'no'}")
     for median in found.medians:
         # Both fits are filled with the first: their difference says nothing of it.
         screen.result(f"{median.name} was filled with {median.federated:.6g}, the pooled median is {median.pooled:.6g}")

@@ -2,14 +2,15 @@
 
 Owns the tables of levels, missing indicators, classes and intervals between knots at one silo. Knows nothing of rules,
 files or screens. Internal. The product sum of two dummies is a cell of their two-way table, so every such cell is
-counted; an interaction is a product already, so its columns show three-way cells, and two interactions four-way ones.
+counted where products leave; an interaction is a product already, so its columns show three-way cells, and two
+interactions four-way ones.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import combinations_with_replacement, pairwise
+from itertools import combinations_with_replacement, pairwise, product
 from math import prod
 
 import numpy as np
@@ -163,7 +164,8 @@ def _counted(told: list[Variable], crossings: list[tuple[int, ...]], passing: It
 def _crossings(plan: Plan, variables: list[Variable], ways: int = 2) -> list[tuple[int, ...]]:
     """Return which variables are told apart together: each, each with each, and so for those of an interaction.
 
-    In ``ways`` of three, three by three.
+    In ``ways`` of three, three by three. Where no product of two columns leaves, each is told apart by the outcome
+    alone.
     """
     single = {variable.feature: i for i, variable in enumerate(variables) if variable.multiplied}
     groups = [(i,) for i in range(len(variables))]
@@ -171,9 +173,9 @@ def _crossings(plan: Plan, variables: list[Variable], ways: int = 2) -> list[tup
         if isinstance(term, Interaction):
             places = tuple(sorted(single[column] for column in term.columns if column in single))
             groups += [places] if len(places) > 1 else []  # type: ignore[list-item]
-    crossed = {
-        tuple(sorted({i for one in several for i in one})) for several in combinations_with_replacement(groups, ways)
-    }
+    outcomes = [(i,) for i, variable in enumerate(variables) if variable.feature == plan.study.target.column]
+    others = combinations_with_replacement(groups, ways) if plan.crosses else product(groups, [(), *outcomes])
+    crossed = {tuple(sorted({i for one in several for i in one})) for several in others}
     # The same feature in two ways, by gaps and by knots, is told apart by one of them.
     apart = (places for places in crossed if len({variables[i].feature for i in places}) == len(places))
     return sorted(apart, key=lambda places: (len(places), places))
@@ -234,23 +236,32 @@ def two_valued_columns(
     """
     width = len(plan.study.numbers) + 1
     low, high = np.full(width, np.inf), np.full(width, -np.inf)
+    left = np.arange(width)
     for rows in training_rows(spool, mask, group):
-        values = _with_target(rows)
-        low = np.fmin(low, np.fmin.reduce(values, axis=0, initial=np.inf))
-        high = np.fmax(high, np.fmax.reduce(values, axis=0, initial=-np.inf))
-    between = np.zeros(width, dtype=np.bool_)
-    for rows in training_rows(spool, mask, group):
-        values = _with_target(rows)
-        between |= ((values > low) & (values < high)).any(axis=0)
-    found = {j: (float(low[j]), float(high[j])) for j in range(width) if not between[j] and np.isfinite(low[j])}
+        values = _with_target(rows, left)
+        lowest, highest = low[left], high[left]
+        low[left] = np.fmin(lowest, np.fmin.reduce(values, axis=0, initial=np.inf))
+        high[left] = np.fmax(highest, np.fmax.reduce(values, axis=0, initial=-np.inf))
+        # What were the ends before may lie between the new ones.
+        seen = np.vstack([values, lowest, highest])
+        # Nearly all columns show a third value in the first block, and are not looked at again.
+        left = left[~((seen > low[left]) & (seen < high[left])).any(axis=0)]
+        if not len(left):
+            break
+    found = {int(j): (float(low[j]), float(high[j])) for j in left if np.isfinite(low[j])}
     target = found.pop(width - 1, None)
     if target is not None and isinstance(plan.study.target, NumberTarget):
         found[TARGET] = target
     return found
 
 
-def _with_target(rows: Rows) -> NDArray[np.float64]:
-    return np.hstack([rows.numbers, rows.target[:, None]])
+def _with_target(rows: Rows, places: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return some columns, the target being the last after all numbers."""
+    n = rows.numbers.shape[1]
+    if len(places) == n + 1:
+        return np.hstack([rows.numbers, rows.target[:, None]])
+    chosen = rows.numbers[:, places[places < n]]
+    return np.hstack([chosen, rows.target[:, None]]) if n in places else chosen
 
 
 def variables(plan: Plan, two_valued: dict[int, tuple[float, float]]) -> list[Variable]:

@@ -54,10 +54,19 @@ class Bounds:
         Where distances are taken from: lower and upper end, and two points between them.
     low, high, centre : ndarray of shape (n_columns,)
         Lowest and highest value of each column, and one amid its values, so that nothing is lost to rounding.
+    gaps : bool
+        Whether any column has rows without a value.
     sizes : sequence of int
         Number of groups in each way of telling rows apart.
     n_weights : int
         Ways of weighing rows, the first of them equally.
+
+    Attributes
+    ----------
+    between : ndarray of bool of shape (n_columns,)
+        Which columns have a third value, once all batches are in.
+    middle : ndarray of shape (n_columns,)
+        ``centre``.
     """
 
     def __init__(
@@ -68,11 +77,20 @@ class Bounds:
         centre: FloatArray,
         sizes: Sequence[int],
         n_weights: int,
+        *,
+        gaps: bool,
     ) -> None:
         n = len(centre)
         self.between = np.zeros(n, dtype=np.bool_)
-        self._points, self._low, self._high, self._centre = points, low, high, centre
-        self._totals = [[np.zeros((size, 5, n)) for _ in range(n_weights)] for size in sizes]
+        self._points, self._low, self._high, self._centre, self._gaps = points, low, high, centre, gaps
+        self.middle = centre
+        # The two points between the ends are one in most ranges.
+        self._inner = points[2:3] if np.array_equal(points[2], points[3]) else points[2:]
+        self._groups = _Groups(sizes)
+        # Values from the centre, their squares, what is above each inner point, and which values are there.
+        self._n_parts = 2 + len(self._inner) + gaps
+        self._totals = [[np.zeros((self._n_parts, size, n)) for size in sizes] for _ in range(n_weights)]
+        self._rows = [[np.zeros(size) for size in sizes] for _ in range(n_weights)]
         # Of equal weights the largest distance is that of the lowest or the highest value.
         furthest = np.where(low <= high, np.maximum(np.abs(low - points), np.abs(high - points)), 0.0)
         self._most = np.zeros((n_weights, 2, len(points), n))
@@ -81,28 +99,59 @@ class Bounds:
 
     def add(self, values: FloatArray, codes: Sequence[Codes], weights: Sequence[FloatArray]) -> None:
         """Add a batch: values (n_rows, n_columns), NaN where there is none, groups and weights (n_rows, 1)."""
-        present = ~np.isnan(values)
-        self.between |= ((values > self._low) & (values < self._high)).any(axis=0)
-        moved = np.where(present, values - self._centre, 0.0)
-        above = [np.where(present & (values > point), values - point, 0.0) for point in self._points[2:]]
-        together = np.hstack([present.astype(np.float64), moved, *above, moved * moved])
+        self._look_between(values)
+        parts = self._parts(values)
+        self._groups.tell(codes)
         for k, weight in enumerate(weights):
-            weighed = together * weight if k else together
-            for of_groups, totals in zip(codes, self._totals, strict=True):
-                totals[k] += _by_group(of_groups, len(totals[k]), weighed).reshape(totals[k].shape)
+            weighed = parts * weight if k else parts
+            for totals, found in zip(self._totals[k], self._groups.sums(weighed), strict=True):
+                totals += found
+            for rows, found in zip(self._rows[k], self._groups.sums(weight[None]), strict=True):
+                rows += found[0, :, 0]
             self._heaviest[k] = max(self._heaviest[k], float(weight.max(initial=0.0)))
             for at, point in enumerate(self._points) if k else ():
-                size = np.where(present, np.abs(values - point), 0.0)
+                size = np.abs(values - point)
                 for power in (0, 1):
-                    most = (weight * size ** (power + 1)).max(axis=0, initial=0.0)
+                    # What is not a number is not larger either.
+                    most = np.fmax.reduce(weight * size ** (power + 1), axis=0, initial=0.0)
                     self._most[k, power, at] = np.maximum(self._most[k, power, at], most)
+
+    def _look_between(self, values: FloatArray) -> None:
+        """Note which columns have a value between their ends: nearly all show it in the first batch."""
+        left = np.flatnonzero(~self.between)
+        if len(left):
+            some = values[:, left]
+            self.between[left] = ((some > self._low[left]) & (some < self._high[left])).any(axis=0)
+
+    def _parts(self, values: FloatArray) -> FloatArray:
+        """Return what is added up, shape (n_parts, n_rows, n_columns): 0 where there is no value."""
+        parts = np.empty((self._n_parts, *values.shape))
+        moved = np.subtract(values, self._centre, out=parts[0])
+        if self._gaps:
+            missing = np.isnan(values)
+            np.logical_not(missing, out=parts[-1])
+            moved[missing] = 0.0
+        np.multiply(moved, moved, out=parts[1])
+        for part, point in zip(parts[2:], self._inner, strict=False):
+            np.subtract(values, point, out=part)
+            # The larger of a number and of none is the number.
+            np.fmax(part, 0.0, out=part)
+        return parts
+
+    def _present(self, group: int, weight: int) -> FloatArray:
+        """Return the rows (n_groups, n_columns) that have a value, weighed."""
+        totals = self._totals[weight][group]
+        return totals[-1] if self._gaps else np.broadcast_to(self._rows[weight][group][:, None], totals.shape[1:])
 
     def of(self, group: int, *, squares: bool, fewest: int) -> Iterator[Bound]:
         """Yield the bounds of all sums by one way of telling rows apart; 0 in groups of fewer rows than ``fewest``."""
-        enough = self._totals[group][0][:, 0] >= fewest
         shift = self._points - self._centre
-        for k, totals in enumerate(self._totals[group]):
-            n, sums, above, further, quadratic = (totals[:, part] for part in range(5))
+        rows = [self._present(group, k) for k in range(len(self._totals))]
+        enough = rows[0] >= fewest
+        for k, n in enumerate(rows):
+            sums, quadratic, above = self._totals[k][group][:3]
+            # Where there is one inner point it stands for both.
+            further = self._totals[k][group][1 + len(self._inner)]
             distances = [sums - n * shift[0], n * shift[1] - sums]
             distances += [2 * part - (sums - n * shift[at]) for at, part in ((2, above), (3, further))]
             for at, point in enumerate(self._points):
@@ -113,7 +162,8 @@ class Bounds:
             if squares:
                 mean = sums / np.where(n > 0, n, 1.0)
                 centre = self._centre + mean
-                furthest = np.maximum(np.abs(self._high - centre), np.abs(self._low - centre))
+                ends = np.maximum(np.abs(self._high - centre), np.abs(self._low - centre))
+                furthest = np.where(self._low <= self._high, ends, 0.0)
                 most = self._heaviest[k] * furthest**2
                 total = quadratic - n * mean**2
                 yield Bound(Kind(group, k, len(self._points), True), centre, enough * _ratio(most, total))
@@ -126,16 +176,37 @@ def _ratio(most: FloatArray, total: FloatArray) -> FloatArray:
     return np.where(most > 0, np.minimum(found, 1.0), 0.0)
 
 
-def _by_group(codes: Codes, n_groups: int, values: FloatArray) -> FloatArray:
-    """Add up values (n_rows, n) by group: shape (n_groups, n)."""
-    if n_groups == 1:
-        return np.asarray(values.sum(axis=0, keepdims=True))
-    if n_groups <= _FEW:
-        chosen: FloatArray = (codes == np.arange(n_groups)[:, None]).astype(np.float64)
-        return np.asarray(chosen @ values, dtype=np.float64)
-    found = np.zeros((n_groups, values.shape[1]))
-    order = np.argsort(codes, kind="stable")
-    ranked = codes[order]
-    starts = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]])
-    found[ranked[starts]] = np.add.reduceat(values[order], starts, axis=0)
-    return found
+class _Groups:
+    """A batch's rows by several ways of telling them apart, all of which are added up together."""
+
+    def __init__(self, sizes: Sequence[int]) -> None:
+        self._sizes = sizes
+        # Up to some size, all groups are rows of one matrix.
+        self._few = [i for i, size in enumerate(sizes) if size <= _FEW]
+        self._ends = np.cumsum([0, *(sizes[i] for i in self._few)])
+        self._codes: Sequence[Codes] = ()
+        self._chosen = np.empty((0, 0))
+
+    def tell(self, codes: Sequence[Codes]) -> None:
+        """Take the positions (n_rows,) of a batch's rows among the groups of each way."""
+        self._codes = codes
+        self._chosen = np.ones((int(self._ends[-1]), len(codes[0])))
+        for i, start, end in zip(self._few, self._ends[:-1], self._ends[1:], strict=True):
+            if self._sizes[i] > 1:
+                self._chosen[start:end] = codes[i] == np.arange(self._sizes[i])[:, None]
+
+    def sums(self, values: FloatArray) -> list[FloatArray]:
+        """Add up values (m, n_rows, n) by group: for each way (m, n_groups, n)."""
+        together = self._chosen @ values
+        ends = zip(self._few, self._ends[:-1], self._ends[1:], strict=True)
+        of_few = {i: together[:, start:end] for i, start, end in ends}
+        return [of_few[i] if i in of_few else self._of_many(i, values) for i in range(len(self._sizes))]
+
+    def _of_many(self, which: int, values: FloatArray) -> FloatArray:
+        codes = self._codes[which]
+        found = np.zeros((len(values), self._sizes[which], values.shape[2]))
+        order = np.argsort(codes, kind="stable")
+        ranked = codes[order]
+        starts = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]])
+        found[:, ranked[starts]] = np.add.reduceat(values[:, order], starts, axis=1)
+        return found

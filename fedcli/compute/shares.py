@@ -5,9 +5,9 @@ Owns which sums are looked at, and the shares. Knows nothing of rules, files or 
 What leaves is a sum of distances from the middle of a column's agreed range. Number of rows and range are known, so
 whoever reads it can move it to any other point, and learns the value of a row that makes nearly all of the distances
 from there. So shares are taken about both ends, the middle and the zero of the range; of squares also about the mean,
-where they are the variance. Sums by class, level or fold leave too, and are sums of fewer rows. Groups of fewer than
-`min_cell` are left to the rule on groups; where that allows a single row, its values may show, and only all rows
-together, or all of a fold, are looked at.
+where they are the variance, and of fourth powers, where these leave. Sums by class, level or fold leave too, and are
+sums of fewer rows. Groups of fewer than `min_cell` are left to the rule on groups; where that allows a single row, its
+values may show, and only all rows together, or all of a fold, are looked at.
 
 References
 ----------
@@ -33,7 +33,7 @@ from fedcli.preparing.rows import Rows
 from fedcli.privacy.disclosure import Largest
 from fedcli.study.document import ClassTarget, CountTarget, NumberTarget
 
-SUM, SQUARES = "sum", "sum of squares"
+SUM, SQUARES, FOURTH = "sum", "sum of squares", "sum of fourth powers"
 # Blocks of an update that are products of the columns, and those whose sums and squares are looked at here.
 MULTIPLIED = frozenset({"gram", "products", "correlation"})
 SUMMED = MULTIPLIED | {"sums", "squares", "positive.sums", "positive.squares", "target", "contrast", "class_sums"}
@@ -59,6 +59,8 @@ _ROUNDING = 1e-12
 _CERTAIN = 0.98
 # Most values of one step.
 _STEP = 1 << 21
+# Those that are still in a processor's cache when they are looked at for the tenth time.
+_CACHED = 1 << 16
 
 
 def largest_shares(
@@ -88,6 +90,7 @@ def largest_shares(
     """
     with threadpool_limits(limits=1):
         found = _Shares(plan, spool, mask).largest(floor)
+        found += _Shares(plan, spool, mask).fourth_powers(floor)
         for number in range(plan.study.model.cv or 0) if folds is not None else ():
             found += _Shares(plan, spool, mask | (folds != number), f"fold {number + 1}").largest(floor)
     return found
@@ -127,7 +130,8 @@ class _Shares:
         """All ways in which sums of columns are told apart; all rows together first."""
         plan, grouping = self.plan, self.plan.grouping
         target = plan.study.target
-        products = grouping is None or grouping.products or plan.profile.products
+        # Of squares alone, products with an outcome that is a number still tell it apart by level.
+        products = plan.crosses or (grouping is not None and grouping.target)
         by_class = plan.profile.by_target or (grouping is not None and grouping.products and grouping.by_class)
         found = [_Groups(("",), lambda rows: np.zeros(len(rows), dtype=np.int64), squares=True)]
         if plan.study.rules.min_cell == 1:
@@ -139,8 +143,33 @@ class _Shares:
                 continue
             of_classes = is_target and isinstance(target, ClassTarget)
             if of_classes or (products and variable.multiplied):
-                found.append(_Groups(variable.labels, variable.codes, squares=of_classes and by_class))
+                squares = (of_classes and by_class) or self._fourth
+                found.append(_Groups(variable.labels, variable.codes, squares=squares))
         return found
+
+    @property
+    def _fourth(self) -> bool:
+        """Whether products with squares leave, of levels and of other squares."""
+        return self.plan.grouping is not None and self.plan.grouping.fourth
+
+    def fourth_powers(self, floor: float) -> list[Largest]:
+        """Return the largest share of a sum of fourth powers, where these leave and it is above ``floor``."""
+        if not self._fourth or not self.columns:
+            return []
+        bounds = self._bounds()
+        points = np.vstack([np.array([places for _, places in self.columns]).T, bounds.middle])
+        total, most = np.zeros(points.shape), np.zeros(points.shape)
+        for rows in self._portions(_STEP):
+            values = self._values(rows, for_sums=True)
+            for at, point in enumerate(points):
+                size = _distances(values, point) ** 4
+                total[at] += size.sum(axis=0)
+                most[at] = np.maximum(most[at], size.max(axis=0, initial=0.0))
+        shares = (bounds.between * most / np.where(total > 0, total, 1.0)).max(axis=0)
+        column = int(np.argmax(shares))
+        if shares[column] <= floor:
+            return []
+        return [Largest(self.columns[column][0], float(shares[column]), FOURTH, self.among)]
 
     def largest(self, floor: float) -> list[Largest]:
         """Return the largest share of a sum, and that of a sum of squares, where they are above ``floor``."""
@@ -148,7 +177,8 @@ class _Shares:
             return []
         wanted = self._screened(floor)
         tallies: dict[Kind, _Tally] = {}
-        for rows, values in self._steps() if wanted else ():
+        for rows in self._portions(_STEP) if wanted else ():
+            values = self._values(rows, for_sums=True)
             weights = self._weights(rows)
             for i in sorted({bound.kind.group for bound in wanted}):
                 codes = self.groups[i].codes(rows)
@@ -187,17 +217,30 @@ class _Shares:
 
     def _bounds(self) -> Bounds:
         """Pass over the rows twice: for where they lie, and for the totals."""
-        n = len(self.columns)
+        n, n_rows, scale = len(self.columns), 0, self.plan.columns
+        # Numbers are looked at as they are: on another scale they lie in the same order.
+        alone = n == len(scale.numbers)
         low, high, count, total = np.full(n, np.inf), np.full(n, -np.inf), np.zeros(n), np.zeros(n)
-        for _, values in self._steps():
+        for rows in self._portions(_CACHED):
+            values = scale.in_order(rows) if alone else self._values(rows, for_sums=False)
+            n_rows += len(values)
             low = np.fmin(low, np.fmin.reduce(values, axis=0, initial=np.inf))
             high = np.fmax(high, np.fmax.reduce(values, axis=0, initial=-np.inf))
-            count += (~np.isnan(values)).sum(axis=0)
-            total += np.nansum(values, axis=0)
+            sums = values.sum(axis=0)
+            if np.isnan(sums).any():
+                count += (~np.isnan(values)).sum(axis=0)
+                total += np.nansum(values, axis=0)
+            else:
+                count += len(values)
+                total += sums
         points = np.array([places for _, places in self.columns]).T
         sizes = [len(group.labels) for group in self.groups]
-        found = Bounds(points, low, high, total / np.maximum(count, 1), sizes, self._n_weights)
-        for rows, values in self._steps():
+        gaps = bool((count < n_rows).any())
+        places = [low, high, total / np.maximum(count, 1)]
+        low, high, centre = ((place - scale.middle) / scale.half for place in places) if alone else places
+        found = Bounds(points, low, high, centre, sizes, self._n_weights, gaps=gaps)
+        for rows in self._portions(_CACHED):
+            values = self._values(rows, for_sums=False)
             found.add(values, [group.codes(rows) for group in self.groups], self._weights(rows))
         return found
 
@@ -217,16 +260,19 @@ class _Shares:
         is_target = self.columns[column][0] == self.plan.study.target.column
         return not is_target or (self.plan.grouping is not None and self.plan.grouping.target)
 
-    def _steps(self) -> Iterator[tuple[Rows, FloatArray]]:
-        """Pass over training rows and what is summed of them, NaN where there is nothing, in handy portions."""
-        length = max(_STEP // len(self.columns), 64)
+    def _portions(self, most: int) -> Iterator[Rows]:
+        """Pass over training rows, ``most`` values at a time."""
+        length = max(most // len(self.columns), 64)
         for rows in training_rows(self.spool, self.mask):
             for start in range(0, len(rows), length):
-                some = rows.take(slice(start, start + length))
-                values = self.plan.columns.reference(some)
-                if isinstance(self.plan.study.target, (NumberTarget, CountTarget)):
-                    values = np.hstack([values, self.plan.target.reference(some.target)[:, None]])
-                yield some, values
+                yield rows.take(slice(start, start + length))
+
+    def _values(self, rows: Rows, *, for_sums: bool) -> FloatArray:
+        """Return what is summed of rows, NaN where there is nothing."""
+        values = self.plan.columns.reference(rows, for_sums=for_sums)
+        if isinstance(self.plan.study.target, (NumberTarget, CountTarget)):
+            values = np.hstack([values, self.plan.target.reference(rows.target)[:, None]])
+        return values
 
     @property
     def _n_weights(self) -> int:

@@ -9,6 +9,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,35 +35,38 @@ class Spool:
     """
 
     def __init__(self, batches: Iterable[Rows], scratch: Path, *, memory_bytes: int = MEMORY_BYTES) -> None:
-        self._tables: list[np.ndarray] = []
-        self._file = None
+        self._table: np.ndarray | None = np.empty((0, 0))
+        self._file: BinaryIO | None = None
         self._scratch, self._memory_bytes = scratch, memory_bytes
         self._relabelled: np.ndarray | None = None
         self._replaced: dict[tuple[int, int], int] = {}
         self._shape = (0, 0)
-        n_rows = width = held = 0
+        n_rows = 0
         for rows in batches:
-            table = np.ascontiguousarray(rows.table())
             self._n_numbers, self._n_codes = rows.numbers.shape[1], rows.codes.shape[1]
-            width = table.shape[1]
+            if not n_rows:
+                width = rows.width
+                # Room for all that may be held, of which the system hands out what is written to.
+                self._table = np.empty((memory_bytes // (8 * width), width))
+            self._keep(rows, n_rows)
             n_rows += len(rows)
-            if self._file is None and held + table.nbytes > memory_bytes:
-                self._file = tempfile.TemporaryFile(dir=scratch)  # noqa: SIM115 - closed by `close`
-                for held_table in self._tables:
-                    held_table.tofile(self._file)
-                self._tables = []
-            if self._file is None:
-                self._tables.append(table)
-                held += table.nbytes
-            else:
-                table.tofile(self._file)
-        self._shape = (n_rows, width)
+            self._shape = (n_rows, width)
         if self._file is not None:
             self._file.flush()
+        elif self._table is not None:
+            self._table = self._table[:n_rows]
+
+    def _keep(self, rows: Rows, start: int) -> None:
+        """Put rows behind the ``start`` that are kept already."""
+        if self._table is not None and start + len(rows) <= len(self._table):
+            rows.into(self._table[start : start + len(rows)])
+            return
+        if self._file is None:
+            self._file = tempfile.TemporaryFile(dir=self._scratch)  # noqa: SIM115 - closed by `close`
+        if self._table is not None:
+            self._table[:start].tofile(self._file)
             self._table = None
-        else:
-            self._table = np.concatenate(self._tables) if self._tables else np.empty((0, 0))
-            self._tables = []
+        rows.table().tofile(self._file)
 
     def __len__(self) -> int:
         return self._shape[0]
@@ -74,6 +78,11 @@ class Spool:
             where = slice(start, start + len(rows))
             self._show_others(rows.codes, where)
             yield where, rows
+
+    def as_read(self) -> Iterator[Rows]:
+        """Pass over all rows as `blocks` does, whatever is relabelled meanwhile: another thread may do so."""
+        for _, table in self._raw():
+            yield Rows.from_table(table, self._n_numbers, self._n_codes)
 
     def sort(self, last: NDArray[np.bool_], folds: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
         """Put the rows into an order that they alone decide: the same rows give the same sums, however they came.

@@ -82,7 +82,7 @@ def read_numbers(
     Returns
     -------
     values : ndarray of float64 (n,)
-        NaN where missing; infinity never.
+        NaN where missing; infinity never. Not to be written to: it may be the cells' own memory.
     bad : ndarray of bool (n,)
         Cells that are neither number nor missing; NaN in ``values``.
     """
@@ -92,9 +92,12 @@ def read_numbers(
         parsed = _parse(cells, decimal_comma, thousands)
     else:
         decimal_comma, thousands = False, ""
-    values: FloatArray = parsed.to_numpy(writable=True)
+    values: FloatArray = parsed.to_numpy()
     bad = np.zeros(len(values), dtype=np.bool_)
     doubtful = np.flatnonzero(~np.isfinite(values))
+    # A clean column is looked at where it lies: to copy all takes as long as the rest of this.
+    if (doubtful.size or missing.numbers) and not values.flags.writeable:
+        values = values.copy()
     if doubtful.size:
         # Only these cells are looked at as text: in a clean column there is none.
         text = as_text(cells.gather(doubtful)).fill_null("").str.strip_chars(STRIPPED)

@@ -132,7 +132,7 @@ class RowReader:
     def __iter__(self) -> Iterator[Rows]:
         return self.batches()
 
-    def batches(self, size: int = ROWS_PER_BATCH, *, refuse: bool = True) -> Iterator[Rows]:
+    def batches(self, size: int | None = ROWS_PER_BATCH, *, refuse: bool = True) -> Iterator[Rows]:
         """Read the table once, in batches of ``size`` rows, the last one smaller.
 
         The batches depend on the rows alone, not on how the file is compressed, quoted or cut into blocks, so that
@@ -140,7 +140,8 @@ class RowReader:
 
         Parameters
         ----------
-        size : int
+        size : int, optional
+            None for whoever cuts the rows anew: they come as the file was read then, which spares a copy.
         refuse : bool
             Otherwise what is wrong is left to whoever asks for `errors`, and wrong cells are among the rows: NaN, a
             value beyond the range, a level or an outcome of `UNKNOWN`.
@@ -169,6 +170,9 @@ class RowReader:
                 self._local.add(whole.frame if len(used) == whole.frame.height else whole.frame[used])
             if refuse and converter.findings:
                 waiting.clear()
+                continue
+            if size is None:
+                yield rows
                 continue
             waiting.append(rows)
             held += len(rows)

@@ -109,7 +109,8 @@ class Converter:
         for part, values in zip(self._study.times, times.T, strict=False):
             self._extend(part.column, values)
         study = self._study
-        numbers = np.empty((len(kept), len(study.numbers)))
+        # Column behind column, as they are read: to write them row by row takes longer than to read them.
+        numbers = np.empty((len(study.numbers), len(kept))).T
         for j, (name, column) in enumerate(study.numbers.items()):
             numbers[:, j] = self._number(kept, name, column)
         codes = np.empty((len(kept), len(study.categories)), dtype=np.int32)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import BinaryIO, NoReturn
 
 import polars as pl
@@ -46,6 +47,16 @@ class Block:
     width: int
     name: str
 
+    @cached_property
+    def marked(self) -> bool:
+        """Whether there are quotation marks."""
+        return b'"' in self.data
+
+    @cached_property
+    def n_lines(self) -> int:
+        """How many lines there are, the last one with or without an end."""
+        return count(self.data, "\n") + (not self.data.endswith(b"\n"))
+
     def records(
         self, places: Sequence[int], numbers: Collection[int] = ()
     ) -> tuple[pl.DataFrame, Callable[[int], int]]:
@@ -68,13 +79,17 @@ class Block:
         BadTable
             A record has more or fewer cells than the header, or takes in others by a quotation mark.
         """
-        tidy = b'"' not in self.data or takes_turns(self.data, self.delimiter)
-        n_records, n_delimiters = shape(self.data, self.delimiter)
-        # Where no line break is within a cell each line stands for itself, whatever its marks mean.
-        apart = b'"' not in self.data or n_records == count(self.data, "\n") + (not self.data.endswith(b"\n"))
-        if not (tidy and apart):
-            self._refuse_swallowed()
-        whole = (tidy or apart) and n_delimiters == n_records * (self.width - 1)
+        if self.marked:
+            n_records, n_delimiters = shape(self.data, self.delimiter)
+            tidy = takes_turns(self.data, self.delimiter)
+            # Where no line break is within a cell each line stands for itself, whatever its marks mean.
+            apart = n_records == self.n_lines
+            if not (tidy and apart):
+                self._refuse_swallowed()
+            whole = (tidy or apart) and n_delimiters == n_records * (self.width - 1)
+        else:
+            n_records = self.n_lines
+            whole = count(self.data, self.delimiter) == n_records * (self.width - 1)
         data = self.data if whole else self._without_blank_lines()
         if data is not None:
             frame = self._parse(data, places, numbers)
@@ -116,7 +131,7 @@ class Block:
 
     def _without_blank_lines(self) -> bytes | None:
         """Return the data with the right number of cells in each line, or None when a closer look is needed."""
-        if b'"' in self.data:
+        if self.marked:
             return None
         separator = self.delimiter.encode()
         # Blank lines, as editors and Excel leave them: a record without any cell, so that lines keep their numbers.
@@ -187,7 +202,7 @@ def blocks(
     encoding: str | None,
     skip: int,
     bare_returns: bool = False,
-) -> Iterator[Block]:
+) -> Generator[Block, None, None]:
     """Cut a stream into blocks, the header left off.
 
     Parameters
@@ -210,6 +225,9 @@ def blocks(
     BadTable
         The bytes are neither, or change from one to the other.
     """
+    # A larger piece let go tells the C library to keep the pieces that follow for one another: it would give each back
+    # to the system, and clearing new memory takes longer than reading the file.
+    bytearray(3 * BLOCK_BYTES)
     rest, line = b"", 1
     decoder = _Decoder(name, encoding)
     try:
@@ -219,9 +237,7 @@ def blocks(
                 data = data.removeprefix(b"\xef\xbb\xbf")
             if bare_returns:
                 data = data.replace(b"\r", b"\n")
-            whole = rest + data if rest else data
-            cut = last_record_end(whole, delimiter) if data else len(rest)
-            block, rest = whole[:cut], whole[cut:]
+            block, rest = _cut(rest, data, delimiter)
             if len(rest) > max(_LONGEST_RECORD, BLOCK_BYTES):
                 at = line + block.count(b"\n")
                 raise BadTable(
@@ -238,10 +254,29 @@ def blocks(
                     skip, line = skip - 1, line + 1
                 block = block[at:]
             if block:
-                yield Block(decoder.utf8(block, line), line, delimiter, width, name)
-                line += count(block, "\n")
+                found = Block(decoder.utf8(block, line), line, delimiter, width, name)
+                yield found
+                line += found.n_lines
     except UNREADABLE as exc:
         raise damaged(exc, name) from exc
+
+
+def _cut(rest: bytes, data: bytes, delimiter: str) -> tuple[bytes, bytes]:
+    """Return the whole records of ``rest`` and ``data`` behind it, and what is left over; all at the end of the file.
+
+    Each copy of a block takes memory that is new to the process, and longer than reading it: without marks the last
+    line break is seen in ``data`` alone, and its two ends are copied once.
+    """
+    if not data:
+        return rest, b""
+    if b'"' in data or b'"' in rest:
+        data, rest = rest + data, b""
+        end = last_record_end(data, delimiter)
+    else:
+        end = data.rfind(b"\n") + 1
+        if not end:
+            return b"", rest + data
+    return b"".join((rest, memoryview(data)[:end])), data[end:]
 
 
 class _Decoder:

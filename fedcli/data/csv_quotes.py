@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 _NUMBER = re.compile(rb'\s*"?[-+]?[0-9]+([.,][0-9]+)?"?\s*')
 
+_PORTION = 1 << 17
+
 
 def last_record_end(data: bytes, delimiter: str) -> int:
     """Return where the last whole record of ``data`` ends: behind a line break outside quoted cells."""
@@ -59,19 +61,17 @@ def takes_turns(data: bytes, delimiter: str) -> bool:
 
 def shape(data: bytes, delimiter: str) -> tuple[int, int]:
     """Count records and delimiters outside quotation marks, as if these took turns."""
-    if b'"' not in data:
-        lines, delimiters = count(data, "\n"), count(data, delimiter)
-    else:
-        outside = _outside(data)
-        letters = np.frombuffer(data, dtype=np.uint8)
-        lines = int(((letters == ord("\n")) & outside).sum())
-        delimiters = int(((letters == ord(delimiter)) & outside).sum())
+    outside = _outside(data)
+    letters = np.frombuffer(data, dtype=np.uint8)
+    lines = int(((letters == ord("\n")) & outside).sum())
+    delimiters = int(((letters == ord(delimiter)) & outside).sum())
     return lines + (not data.endswith(b"\n")), delimiters
 
 
 def count(data: bytes, letter: str) -> int:
-    """Count one letter: twice as fast as ``bytes.count``, which stops at each."""
-    return int(np.count_nonzero(np.frombuffer(data, dtype=np.uint8) == ord(letter)))
+    """Count one letter: twice as fast as ``bytes.count``, which stops at each; in portions that fit the cache."""
+    letters, sign = np.frombuffer(data, dtype=np.uint8), ord(letter)
+    return sum(int(np.count_nonzero(letters[at : at + _PORTION] == sign)) for at in range(0, len(letters), _PORTION))
 
 
 def lines_before(data: bytes, record: int) -> int:

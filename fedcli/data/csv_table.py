@@ -15,14 +15,16 @@ import csv
 import io
 import re
 import unicodedata
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
 
+from fedcli.data.ahead import ahead
 from fedcli.data.cells import STRIPPED, number_of
-from fedcli.data.csv_blocks import MARKS_HINT, blocks
+from fedcli.data.csv_blocks import MARKS_HINT, Block, blocks
 from fedcli.data.decimal_sign import left_open, may_be_open, open_cell, shown_sign
 from fedcli.data.table import Records
 from fedcli.data.text_file import GZIP, SAMPLE_BYTES, UTF_16, first_bytes, open_text, wide_encoding
@@ -83,11 +85,14 @@ class CsvTable:
         BadTable
             A record has too many or too few cells, the bytes are not text, or a number may be read in two ways.
         """
+        return ahead(self._batches(columns, numbers))
+
+    def _batches(self, columns: Sequence[str], numbers: Collection[str]) -> Generator[Records, None, None]:
         names = {str(self.columns.index(column)): column for column in columns}
         # With decimal commas Polars cannot parse numbers itself.
         parsed = set() if self.decimal_comma else {self.columns.index(column) for column in numbers}
         with open_text(self.path, self.wide) as stream:
-            for block in blocks(
+            found = blocks(
                 stream,
                 name=self.name,
                 delimiter=self.delimiter,
@@ -95,17 +100,23 @@ class CsvTable:
                 encoding=None if self.wide else self.encoding,
                 skip=self.first_line,
                 bare_returns=self.bare_returns,
-            ):
-                # A number that may be read in two ways must be seen as it is written.
-                doubtful = self.sign_open and may_be_open(block.data, self.delimiter)
-                frame, line = block.records([int(place) for place in names], () if doubtful else parsed)
-                records = Records(frame.rename(names), line, self.name)
-                if doubtful:
-                    self._refuse_open_signs(records)
-                else:
-                    # A column that held something else once would be parsed in vain in each block.
-                    parsed = {place for place in parsed if frame.schema[str(place)] == pl.Float64}
-                yield records
+            )
+            # One block is cut while another is parsed and the one before is worked on.
+            with closing(ahead(found)) as cut:
+                yield from self._parsed(cut, names, parsed)
+
+    def _parsed(self, cut: Iterator[Block], names: Mapping[str, str], parsed: set[int]) -> Iterator[Records]:
+        for block in cut:
+            # A number that may be read in two ways must be seen as it is written.
+            doubtful = self.sign_open and may_be_open(block.data, self.delimiter)
+            frame, line = block.records([int(place) for place in names], () if doubtful else parsed)
+            records = Records(frame.rename(names), line, self.name)
+            if doubtful:
+                self._refuse_open_signs(records)
+            else:
+                # A column that held something else once would be parsed in vain in each block.
+                parsed = {place for place in parsed if frame.schema[str(place)] == pl.Float64}
+            yield records
 
     def _refuse_open_signs(self, records: Records) -> None:
         for cells in records.frame:

@@ -89,7 +89,7 @@ class LocalRows:
     def _codes(self, cells: pl.Series) -> Hashes:
         """Return 64 bits for each cell (n,): those of the number that it writes, else of a keyed hash of its text."""
         values, other = read_numbers(cells, _NOTHING, decimal_comma=self._decimal_comma)
-        values += 0.0  # -0.0 and 0.0 are the same number
+        values = values + 0.0  # -0.0 and 0.0 are the same number
         values[np.isnan(values)] = np.nan
         codes = values.view(np.uint64)
         if other.any():

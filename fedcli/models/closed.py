@@ -60,6 +60,10 @@ class Closed:
         Whether a second trip evaluates the model on the rows held out.
     target_half : float
         What is 1 on the target's reference scale: a form sees the target in its own unit, less the middle of its range.
+    within : tuple of (int, int)
+        See `GroupedSums.within`.
+    squared : tuple of int
+        See `GroupedSums.squared`.
     """
 
     form: ClosedForm
@@ -68,6 +72,8 @@ class Closed:
     largest_weight: float
     closing_trip: bool
     target_half: float = 1.0
+    within: tuple[tuple[int, int], ...] = ()
+    squared: tuple[int, ...] = ()
 
     @property
     def expanded(self) -> bool:
@@ -87,7 +93,8 @@ class Closed:
     @cached_property
     def sums(self) -> GroupedSums:
         """What leaves, as a whole."""
-        return GroupedSums(self.form.grouping, self.n_expanded, self.max_rows * self.largest_weight)
+        largest = self.max_rows * self.largest_weight
+        return GroupedSums(self.form.grouping, self.n_expanded, largest, self.within, self.squared)
 
     def layout(self, state: State) -> Layout:
         """See `Family.layout`: the second trip carries no sums of its own."""

@@ -1,24 +1,26 @@
-"""Covariance and its inverse: scikit-learn's ``EmpiricalCovariance`` and ``GraphicalLasso``, and ``StandardScaler``.
+"""Covariance and its inverse, plain, sparse or shrunk, as in `sklearn.covariance`, and ``StandardScaler``.
 
 Owns what they make of pooled moments. Knows nothing of sums, files or silos. Stable.
 
 References
 ----------
-Friedman, Hastie, Tibshirani, Sparse inverse covariance estimation with the graphical lasso (2008).
+Friedman, Hastie, Tibshirani, Sparse inverse covariance estimation with the graphical lasso (2008); Ledoit, Wolf, A
+well-conditioned estimator for large-dimensional covariance matrices (2004); Chen, Wiesel, Eldar, Hero, Shrinkage
+algorithms for MMSE covariance estimation (2010).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from fedcli.errors import ContradictoryStudy, NotConverged, SingularHessian
 from fedcli.fileformat.statistics import FloatArray
 from fedcli.models.moments import Grouping, Moments
-from fedcli.models.registry import Estimator, Parameters, check_intercept, check_number, closed
+from fedcli.models.registry import Estimator, Parameters, check_intercept, check_number, check_share, closed
 from fedcli.models.setting import Setting
 from fedcli.models.sparse import elastic_net
 
@@ -109,6 +111,64 @@ def graphical_lasso(empirical: FloatArray, alpha: float) -> tuple[FloatArray, Fl
 
 
 @dataclass(frozen=True)
+class Shrunk:
+    """`sklearn.covariance.LedoitWolf`, ``OAS`` and ``ShrunkCovariance``: towards a multiple of the identity.
+
+    Parameters
+    ----------
+    how : str or float
+        ``ledoit_wolf``, ``oas``, or the agreed shrinkage.
+    assume_centered, store_precision : bool
+    """
+
+    how: str | float
+    assume_centered: bool
+    store_precision: bool = True
+
+    linear: ClassVar[bool] = False
+
+    @property
+    def grouping(self) -> Grouping:
+        """See `ClosedForm.grouping`: Ledoit and Wolf ask how much a covariance varies, which is of fourth order."""
+        return Grouping(fourth=self.how == "ledoit_wolf")
+
+    def outputs(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Return what is said of a row: its squared distance from the middle."""
+        return ("mahalanobis",)
+
+    def fit(self, moments: Moments) -> Mapping[str, FloatArray]:
+        """See `ClosedForm.fit`."""
+        group = moments.group(centred=not self.assume_centered)
+        empirical, n = group.products / group.weight, len(group.mean)
+        middle = float(np.trace(empirical)) / n
+        shrinkage = self.how if isinstance(self.how, float) else self._shrinkage(moments, empirical, group.weight)
+        covariance = (1.0 - shrinkage) * empirical + shrinkage * middle * np.eye(n)
+        found = {
+            "fitted.location": np.zeros(n) if self.assume_centered else group.mean,
+            "fitted.covariance": covariance,
+        }
+        if not isinstance(self.how, float):
+            found["fitted.shrinkage"] = np.array([shrinkage])
+        if self.store_precision:
+            found["fitted.precision"] = np.asarray(np.linalg.pinv(covariance, hermitian=True))
+        return found
+
+    def _shrinkage(self, moments: Moments, empirical: FloatArray, rows: float) -> float:
+        n = len(empirical)
+        if n == 1:
+            return 0.0
+        squares, middle = float((empirical**2).sum()), float(np.trace(empirical)) / n
+        if moments.fourth is None:
+            found = squares / n**2 + middle**2
+            among = (rows + 1.0) * (squares / n**2 - middle**2 / n)
+            return 1.0 if among == 0 else min(found / among, 1.0)
+        fourth = moments.fourth.squared_norms(centred=not self.assume_centered)
+        spread = (fourth / rows - squares) / rows
+        away = squares - n * middle**2
+        return 0.0 if spread <= 0 else min(spread / away, 1.0) if away > 0 else 1.0
+
+
+@dataclass(frozen=True)
 class Scale:
     """`sklearn.preprocessing.StandardScaler`.
 
@@ -120,7 +180,7 @@ class Scale:
     with_mean: bool
     with_std: bool
 
-    grouping: ClassVar[Grouping] = Grouping()
+    grouping: ClassVar[Grouping] = Grouping(squares=True)
     linear: ClassVar[bool] = False
 
     def fit(self, moments: Moments) -> Mapping[str, FloatArray]:
@@ -145,6 +205,33 @@ def _empirical(setting: Setting, params: Parameters) -> Covariance:
 
 def _graphical(setting: Setting, params: Parameters) -> Covariance:
     return Covariance(float(params["alpha"]), params["assume_centered"])
+
+
+def _shrunk(how: str) -> Callable[[Setting, Parameters], Shrunk]:
+    """Return what builds one of the shrunk covariances."""
+
+    def build(setting: Setting, params: Parameters) -> Shrunk:
+        return Shrunk(
+            float(params["shrinkage"]) if how == "agreed" else how, params["assume_centered"], params["store_precision"]
+        )
+
+    return build
+
+
+def _entry(how: str, **more: Any) -> Estimator:
+    return Estimator(
+        module="sklearn.covariance",
+        targets=("none",),
+        defaults={"store_precision": True, "assume_centered": False, **more},
+        trips=(1, 1),
+        build=closed(_shrunk(how)),
+        checks={
+            "store_precision": check_intercept,
+            "assume_centered": check_intercept,
+            **({"shrinkage": check_share} if more else {}),
+        },
+        weights=False,
+    )
 
 
 def _scale(setting: Setting, params: Parameters) -> Scale:
@@ -176,6 +263,9 @@ ESTIMATORS = {
         weights=False,
         tight={"tol": 1e-11, "enet_tol": 1e-14, "max_iter": 5000},
     ),
+    "LedoitWolf": _entry("ledoit_wolf"),
+    "OAS": _entry("oas"),
+    "ShrunkCovariance": _entry("agreed", shrinkage=0.1),
     "StandardScaler": Estimator(
         module="sklearn.preprocessing",
         targets=("none",),

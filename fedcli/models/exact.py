@@ -73,7 +73,11 @@ def congruence(gram: Integers, mapping: FloatArray) -> Integers:
     ``A`` (n_design + 1, n_expanded + 1) has at most a handful of entries per row (a column, its missing indicator, the
     intercept), so rows are combined one by one instead of by a dense product of big integers.
     """
-    entries = _entries(mapping)
+    return combine(gram, _entries(mapping))
+
+
+def combine(gram: Integers, entries: list[list[tuple[int, int]]]) -> Integers:
+    """Return ``A G A'`` for rows of ``A`` that are given as the places and integers of their entries."""
     left = np.array([sum((gram[j] * a for j, a in row), np.zeros(len(gram), dtype=object)) for row in entries])
     both = [sum((left[:, j] * a for j, a in row), np.zeros(len(left), dtype=object)) for row in entries]
     return np.array(both, dtype=object).T
@@ -85,10 +89,10 @@ def map_sums(sums: Integers, mapping: FloatArray) -> Integers:
 
 
 def _entries(mapping: FloatArray) -> list[list[tuple[int, int]]]:
-    return [[(int(j), _exact(row[j])) for j in np.flatnonzero(row)] for row in mapping]
+    return [[(int(j), as_exact(row[j])) for j in np.flatnonzero(row)] for row in mapping]
 
 
-def _exact(value: float) -> int:
+def as_exact(value: float) -> int:
     """Return a float as an integer on the grid of `MAP_BITS`, rounded below 2**-100 only."""
     numerator, denominator = float(value).as_integer_ratio()
     return (numerator << MAP_BITS) // denominator

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fedcli.fileformat.statistics import (
     Block,
@@ -37,6 +38,7 @@ from fedcli.models.exact import (
     shift_products,
     shift_sums,
 )
+from fedcli.models.fourth import Fourth
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,10 @@ class Grouping:
         Whether products are summed by class; their sums always are where there are several.
     target : bool
         Whether the target is a column of its own, behind the others.
+    squares : bool
+        Whether of products only each column's square is summed, and its product with the target where that is a column.
+    fourth : bool
+        Whether squares of columns are columns too, behind the others, so that their products tell fourth moments.
     """
 
     n_classes: int = 1
@@ -62,6 +68,8 @@ class Grouping:
     products: bool = True
     by_class: bool = False
     target: bool = False
+    squares: bool = False
+    fourth: bool = False
 
     @property
     def product_groups(self) -> int:
@@ -80,16 +88,32 @@ class GroupedSums:
         Expanded columns, the intercept included.
     largest : float
         Most weight that one silo's rows have together.
+    within : tuple of (int, int)
+        Of expanded columns: one, and another that is 1 wherever the first is not 0. All other columns that one column
+        of the design is made of are never both other than 0, so that squares of the design follow from squares.
+    squared : tuple of int
+        Which expanded columns are squared for fourth moments: all others are 0 or 1.
     """
 
     grouping: Grouping
     n_expanded: int
     largest: float
+    within: tuple[tuple[int, int], ...] = ()
+    squared: tuple[int, ...] = ()
 
     @property
     def width(self) -> int:
-        """Columns that are summed, the target included where it is one."""
-        return self.n_expanded + self.grouping.target
+        """Columns that are summed, the target included where it is one, and squares where they are."""
+        return self.n_expanded + (len(self.squared) if self.grouping.fourth else 0) + self.grouping.target
+
+    def _columns(self, rows: Batch) -> FloatArray:
+        """Return what is summed of a batch, (n_rows, width)."""
+        parts = [rows.X]
+        if self.grouping.fourth:
+            parts.append(rows.X[:, list(self.squared)] ** 2)
+        if self.grouping.target:
+            parts.append(rows.y[:, None])
+        return np.hstack(parts)
 
     def layout(self) -> Layout:
         """Lay down the blocks."""
@@ -98,24 +122,47 @@ class GroupedSums:
         classes = f"{grouping.n_classes} classes x "
         blocks = []
         if grouping.products:
-            says = "for each pair of columns, and each with itself, the sum of their product"
-            says += "; the outcome is one of the columns" if grouping.target else ""
-            form = folds + (classes if grouping.by_class else "") + pairs_once(n)
-            blocks.append(Block("gram", (grouping.product_groups * (n * (n + 1) // 2),), self.largest, says, form))
+            form = folds + (classes if grouping.by_class else "")
+            if grouping.squares:
+                says = "how many rows there are, and of each column the sum and the sum of its squares"
+                says += ", and of its product with the outcome, which is one of the columns" if grouping.target else ""
+                form = f"{form}{self._n_products} numbers"
+            else:
+                says = "for each pair of columns, and each with itself, the sum of their product"
+                says += "; the square of each number is one of the columns" if grouping.fourth else ""
+                says += "; the outcome is one of the columns" if grouping.target else ""
+                form += pairs_once(n)
+            blocks.append(Block("gram", (grouping.product_groups * self._n_products,), self.largest, says, form))
         if grouping.n_classes > 1 and not (grouping.products and grouping.by_class):
             size, form = grouping.folds * grouping.n_classes * n, f"{folds}{classes}{n} columns"
             says = "each column's sum over the rows of one class"
             blocks.append(Block("class_sums", (size,), self.largest, says, form))
         return Layout(tuple(blocks))
 
+    @cached_property
+    def _sent(self) -> NDArray[np.bool_]:
+        """Which entries of a packed triangle of products are summed."""
+        i, j = np.triu_indices(self.width)
+        if not self.grouping.squares:
+            return np.ones(len(i), dtype=np.bool_)
+        return np.asarray((i == 0) | (i == j) | (self.grouping.target & (j == self.width - 1)))
+
+    @property
+    def _n_products(self) -> int:
+        return int(self._sent.sum())
+
+    def _packed(self, part: Integers) -> Integers:
+        """Return a whole packed triangle with 0 for what is not summed."""
+        packed = np.zeros(len(self._sent), dtype=object)
+        packed[self._sent] = part
+        return packed
+
     def centre(self, rows: Iterable[Batch]) -> FloatArray:
         """Return the silo's own means (width,) on a coarse grid, 0 for the first column."""
         count, sums = 0, np.zeros(self.width)
         for batch in rows:
             count += batch.X.shape[0]
-            sums[: self.n_expanded] += batch.X.sum(axis=0)
-            if self.grouping.target:
-                sums[-1] += batch.y.sum()
+            sums += self._columns(batch).sum(axis=0)
         centre = np.round(sums / max(count, 1) * 2.0**CENTRE_BITS) / 2.0**CENTRE_BITS
         centre[0] = 0.0
         return np.asarray(centre)
@@ -123,7 +170,7 @@ class GroupedSums:
     def statistics(self, rows: Batch, centre: FloatArray) -> Statistics:
         """Sum one batch about ``centre`` (width,)."""
         grouping = self.grouping
-        columns = (np.hstack([rows.X, rows.y[:, None]]) if grouping.target else rows.X) - centre
+        columns = self._columns(rows) - centre
         fold = rows.fold if rows.fold is not None else np.zeros(len(rows.y), dtype=np.int64)
         arrays: dict[str, FloatArray] = {}
         if grouping.products:
@@ -131,7 +178,7 @@ class GroupedSums:
             found = []
             for number in range(grouping.product_groups):
                 chosen = group == number if grouping.product_groups > 1 else slice(None)
-                found.append(pack_upper(weighted_cross(columns[chosen], rows.weight[chosen])))
+                found.append(pack_upper(weighted_cross(columns[chosen], rows.weight[chosen]))[self._sent])
             arrays["gram"] = np.concatenate(found)
         if grouping.n_classes > 1 and not (grouping.products and grouping.by_class):
             group = fold * grouping.n_classes + rows.y.astype(np.int64)
@@ -147,7 +194,9 @@ class GroupedSums:
         integers = dict(total.integers)
         if "gram" in integers:
             parts = np.split(integers["gram"], self.grouping.product_groups)
-            integers["gram"] = np.concatenate([shift_products(part, centre) for part in parts])
+            # A shifted product needs both columns' sums besides, which are always there.
+            moved = [shift_products(self._packed(part), centre)[self._sent] for part in parts]
+            integers["gram"] = np.concatenate(moved)
         if "class_sums" in integers:
             sums = integers["class_sums"].reshape(-1, self.width)
             integers["class_sums"] = shift_sums(sums, centre).ravel()
@@ -166,16 +215,29 @@ class GroupedSums:
         """
         grouping = self.grouping
         rows = mapping if grouping.target else mapping[:-1, : self.n_expanded]
+        fourth = None
         products, bits = [], 0
         if grouping.products:
             bits = total.fraction_bits["gram"] + 2 * MAP_BITS
             parts = np.split(total.integers["gram"], grouping.product_groups)
-            products = [congruence(unpack_upper(part), rows) for part in parts]
+            products = [self._mapped(part, rows) for part in parts]
+            if grouping.fourth:
+                gram = unpack_upper(parts[0])
+                fourth = Fourth(gram, total.fraction_bits["gram"], rows, self.squared, self.within, unit)
         sums: list[Integers] = []
         if "class_sums" in total.integers:
             sums = [map_sums(part, rows) for part in total.integers["class_sums"].reshape(-1, self.width)]
         sums_bits = total.fraction_bits["class_sums"] + MAP_BITS if sums else 0
-        return Moments(grouping, tuple(products), bits, tuple(sums), sums_bits, unit)
+        return Moments(grouping, tuple(products), bits, tuple(sums), sums_bits, unit, fourth)
+
+    def _mapped(self, part: Integers, rows: FloatArray) -> Integers:
+        """Return the products of the design; of squares alone, others than those of `Moments._known` mean nothing."""
+        gram = unpack_upper(self._packed(part))
+        if self.grouping.fourth:
+            gram = gram[: self.n_expanded, : self.n_expanded]
+        for value, flag in self.within if self.grouping.squares else ():
+            gram[value, flag] = gram[flag, value] = gram[0, value]
+        return congruence(gram, rows)
 
 
 @dataclass(frozen=True)
@@ -189,7 +251,8 @@ class Group:
     mean : ndarray of shape (n,)
         Of the design's columns after the intercept, then of the target where it is one.
     products : ndarray of shape (n, n)
-        ``sum w (u - mean)(u - mean)'``; about 0 if so asked.
+        ``sum w (u - mean)(u - mean)'``; about 0 if so asked. Of squares alone only the diagonal (and the target's row
+        and column) says something; all else is 0.
     """
 
     weight: float
@@ -217,6 +280,7 @@ class Moments:
     sums: tuple[Integers, ...]
     sum_bits: int
     unit: FloatArray
+    fourth: Fourth | None = None
 
     @cached_property
     def weights(self) -> FloatArray:
@@ -264,7 +328,16 @@ class Moments:
             found = as_float((product * weight - np.outer(product[:, 0], product[0]))[1:, 1:], weight * one)
         else:
             found = as_float(product[1:, 1:], one)
+        if grouping.squares:
+            found = self._known(found)
         return Group(weight / one, mean, found / self.unit[:, None] / self.unit[None, :])
+
+    def _known(self, products: FloatArray) -> FloatArray:
+        """Return ``products`` (n, n) with 0 where only squares, and products with the target, are known."""
+        known = np.diag(np.diagonal(products))
+        if self.grouping.target:
+            known[-1], known[:, -1] = products[-1], products[:, -1]
+        return known
 
     def class_sums(self, folds: Iterable[int] | None = None) -> tuple[FloatArray, FloatArray]:
         """Return the weight (n_classes,) and the sums of the columns (n_classes, n) of each class over some folds."""

@@ -45,8 +45,8 @@ class GaussianBayes:
 
     @property
     def grouping(self) -> Grouping:
-        """See `ClosedForm.grouping`: each class's own scatter."""
-        return Grouping(n_classes=self.n_classes, by_class=True)
+        """See `ClosedForm.grouping`: each class's own squares; no variance needs a product of two columns."""
+        return Grouping(n_classes=self.n_classes, by_class=True, squares=True)
 
     linear: ClassVar[bool] = False
 

@@ -54,6 +54,12 @@ class Estimator:
         Within what it equals the pooled fit.
     ordinal : bool
         Whether it takes categories as numbers of levels, one column each, instead of a column per level.
+    spelled : bool
+        Whether it takes categories as their levels themselves, neither numbered nor as columns.
+    fills : bool
+        Whether it fills missing cells itself, so that they reach it empty.
+    stated : callable
+        From its parameters to whether it equals the pooled fit within bounds that the result states, not `exact`.
     probabilities : bool
         Whether a classifier gives probabilities.
     intercept : bool
@@ -69,6 +75,8 @@ class Estimator:
         The typical number of trips where all silos send third derivatives (``model: order: 3``); None where none can.
     slower : callable
         From its parameters to the trips that they take, where those are other than ``trips``; else nothing.
+    stands_for : str
+        The class of scikit-learn as which an estimator of fedcli's own is exported; its own name without.
     advice : str
         What to know before a study is frozen.
     tight : mapping of str to object
@@ -89,12 +97,16 @@ class Estimator:
     cv: bool = False
     exact: float = 1e-8
     ordinal: bool = False
+    spelled: bool = False
+    fills: bool = False
+    stated: Callable[[Parameters], bool] = lambda params: False
     probabilities: bool = False
     intercept: bool = True
     stand_in: str = ""
     deviance: Callable[[Parameters], str] = lambda params: ""
     third: int | None = None
     slower: Callable[[Parameters], tuple[int, int] | None] = lambda params: None
+    stands_for: str = ""
     advice: str = ""
     tight: Mapping[str, Any] = field(default_factory=dict)
 
@@ -118,6 +130,8 @@ def closed(form: Callable[[Setting, Parameters], ClosedForm]) -> Callable[[Setti
             largest_weight=setting.largest_weight,
             closing_trip=setting.closing_trip,
             target_half=setting.target_half,
+            within=setting.within,
+            squared=setting.squared,
         )
 
     return build

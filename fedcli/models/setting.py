@@ -49,10 +49,18 @@ class Setting:
     standardize : bool
     first_time, last_time : float
         Ends of a survival target's range; 0 for others.
+    wholes : tuple of (str, tuple of int)
+        Name and columns of the design, the intercept at 0, of each feature and term.
+    interacting : bool
+        Whether terms multiply features.
     dummies : mapping of str to tuple of int
         By category: the design's columns of its levels after the first.
     target_range : (float, float)
         Of a number or count target, in its own unit; 0 to 1 for others.
+    within : tuple of (int, int)
+        Of expanded columns: one, and another that is 1 wherever the first is not 0 (see `models.moments.GroupedSums`).
+    squared : tuple of int
+        Expanded columns that are numbers: all others are 0 or 1.
     """
 
     names: tuple[str, ...]
@@ -81,6 +89,10 @@ class Setting:
     order: int = 2
     dummies: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     target_range: tuple[float, float] = (0.0, 1.0)
+    wholes: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    interacting: bool = False
+    within: tuple[tuple[int, int], ...] = ()
+    squared: tuple[int, ...] = ()
 
     @property
     def n_columns(self) -> int:

@@ -115,6 +115,24 @@ class Columns:
         return found
 
     @cached_property
+    def wholes(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        """Name and positions in the design, the intercept at 0, of what enters a model or leaves it as a whole.
+
+        A number, a category with all its levels, a missing indicator, a term with all its columns.
+        """
+        flags, at = self._flags, 1 + len(self.entering) + len(self.dummies)
+        found: list[tuple[str, tuple[int, ...]]] = []
+        found += [(self.numbers[i][0], (1 + place,)) for place, i in enumerate(self.entering)]
+        found += self.dummies_of.items()
+        found += [(f"{flags[flag]}[missing]", (at + place,)) for place, flag in enumerate(self.flagged)]
+        at += len(self.flagged)
+        for name in self.study.terms:
+            width = sum(of.name == name or of.name.startswith(f"{name}[") for of in self.derived)
+            found.append((name, tuple(range(at, at + width))))
+            at += width
+        return tuple(found)
+
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """Names of the design's columns after the intercept: ``age``, ``sex[male]``, ``age[missing]``, ``product``."""
         flags = self._flags
@@ -156,6 +174,30 @@ class Columns:
         basic = [*(self.numbers[i][0] for i in self.entering), *self.dummies]
         return (*basic, *(f"{name} is missing" for name in self._flags), *pieces)
 
+    @cached_property
+    def expanded_numbers(self) -> tuple[int, ...]:
+        """Positions among the expanded columns, the intercept at 0, of those that are not 0 or 1 alone."""
+        found = list(range(1, 1 + len(self.entering)))
+        at = 1 + len(self.entering) + len(self.dummies) + self.n_imputed + self.n_imputed_categories
+        for column in self.derived:
+            for number in range(len(column.patterns)):
+                found += [at] if column.scaled else []
+                at += 2 if number else 1
+        return tuple(found)
+
+    @cached_property
+    def pieces_within(self) -> tuple[tuple[int, int], ...]:
+        """Positions among the expanded columns, the intercept at 0, of each piece's values and of the flag of its rows.
+
+        The first piece of a derived column has no flag.
+        """
+        found, at = [], 1 + len(self.entering) + len(self.dummies) + self.n_imputed + self.n_imputed_categories
+        for column in self.derived:
+            for number in range(len(column.patterns)):
+                found += [(at, at + 1)] if number else []
+                at += 2 if number else 1
+        return tuple(found)
+
     @property
     def n_columns(self) -> int:
         """Columns of the design, the intercept included."""
@@ -184,17 +226,30 @@ class Columns:
     def _between(self) -> FloatArray:
         return np.zeros(len(self.dummies) + len(self.flagged))
 
-    def reference(self, rows: Rows) -> FloatArray:
+    def reference(self, rows: Rows, *, for_sums: bool = True) -> FloatArray:
         """Return what moments are summed of, shape (n_rows, n_numbers + n_pieces), within -1 to 1.
 
         The numbers on the reference scale, NaN where missing; then the pieces, NaN on rows of others.
+
+        Parameters
+        ----------
+        rows : Rows
+        for_sums : bool
+            Lay each column's values side by side in memory, in which order sums that leave have always rounded. Without
+            it, rows lie as in ``rows``, which is faster where nothing is summed that leaves.
         """
-        numbers = rows.numbers[:, self.number_order]
-        z = (numbers - self.middle) / self.half
+        numbers = rows.numbers[:, self.number_order] if for_sums else self.in_order(rows)
+        z = numbers - self.middle
+        z /= self.half
         if not self.derived:
-            return np.asarray(z)
+            return z
         values = self._factors(rows)
         return np.hstack([z, *(column.pieces(found) for column, found in zip(self.derived, values, strict=True))])
+
+    def in_order(self, rows: Rows) -> FloatArray:
+        """Return the numbers (n_rows, n_numbers), imputed ones first: no copy where the study has them so."""
+        order = self.number_order
+        return rows.numbers if order == sorted(order) else np.take(rows.numbers, order, axis=1)
 
     def matrix(self, rows: Rows, fill: FloatArray, modes: tuple[int, ...]) -> FloatArray:
         """Build the design matrix on the reference scale.

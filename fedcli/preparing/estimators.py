@@ -28,17 +28,21 @@ from fedcli.models import (
     negative_binomial,
     ordinal,
     ridge,
+    selection,
     sparse,
     squared_hinge,
+    stepwise,
     tweedie,
 )
 from fedcli.models.batch import Family
 from fedcli.models.elsewhere import why_not
 from fedcli.models.registry import Estimator
 from fedcli.models.setting import Setting
+from fedcli.preparing import bins, encoders
+from fedcli.preparing.by_column import ByColumn, ColumnEstimator
 from fedcli.preparing.columns import Columns
 from fedcli.preparing.target import TargetScale
-from fedcli.study.document import ClassTarget, CountTarget, NumberTarget, Study, SurvivalTarget
+from fedcli.study.document import ClassTarget, CountTarget, Interaction, NumberTarget, Study, SurvivalTarget
 
 # Parameters that steer scikit-learn's own optimiser: here the optimum is reached whatever they say.
 _SOLVER_ONLY = {"tol", "solver", "max_iter", "warm_start", "verbose", "n_jobs", "random_state", "copy_X", "dual"}
@@ -48,11 +52,15 @@ ESTIMATORS: dict[str, Estimator] = {
     **ridge.ESTIMATORS,
     **sparse.ESTIMATORS,
     **greedy.ESTIMATORS,
+    **stepwise.ESTIMATORS,
     **bayesian.ESTIMATORS,
     **discriminant_analysis.ESTIMATORS,
     **naive_bayes.ESTIMATORS,
     **decomposition.ESTIMATORS,
     **covariance.ESTIMATORS,
+    **encoders.ESTIMATORS,
+    **bins.ESTIMATORS,
+    **selection.ESTIMATORS,
     **generalized.ESTIMATORS,
     **negative_binomial.ESTIMATORS,
     **ordinal.ESTIMATORS,
@@ -108,8 +116,9 @@ def parameters(study: Study) -> dict[str, Any]:
     if study.offset is not None and not known.offset:
         raise ContradictoryStudy(f"{name} takes no offset", hint="subtract it from the target before the study")
     if study.weight is not None and not known.weights:
+        whose = "" if not known.module or known.stands_for else "scikit-learn's "
         raise ContradictoryStudy(
-            f"scikit-learn's {name} takes no sample weights",
+            f"{whose}{name} takes no sample weights",
             hint="remove weight from study.yaml, or name another class",
         )
     if known.cv and study.model.cv is None:
@@ -225,6 +234,10 @@ def setting_of(study: Study, columns: Columns) -> Setting:
         dummies=columns.dummies_of,
         order=study.model.order or 2,
         target_range=target.range if isinstance(target, NumberTarget | CountTarget) else (0.0, 1.0),
+        wholes=columns.wholes,
+        interacting=any(isinstance(term, Interaction) for term in study.terms.values()),
+        within=columns.pieces_within,
+        squared=columns.expanded_numbers,
     )
 
 
@@ -236,7 +249,12 @@ def family_of(study: Study, columns: Columns) -> Family:
     ContradictoryStudy
         A closing trip is asked for, and this estimator's figures on held-out rows are no sums yet.
     """
-    family = estimator_of(study).build(setting_of(study, columns), parameters(study))
+    known, values = estimator_of(study), parameters(study)
+    family: Family
+    if isinstance(known, ColumnEstimator):
+        family = ByColumn(columns, known.over(columns, values))
+    else:
+        family = known.build(setting_of(study, columns), values)
     if not family.linear and study.evaluation.closing_trip:
         raise ContradictoryStudy(
             f"{study.model.estimator} has no figures of held-out rows to close with",

@@ -21,11 +21,13 @@ from fedcli.preparing.rows import Rows
 
 # Of a median that fills missing cells, in a study that names no number of its own.
 MEDIAN_BINS = 256
+# Estimators that take every number counted.
+COUNTING = frozenset({"KBinsDiscretizer"})
 
 
 @dataclass(frozen=True)
 class Grids:
-    """The numbers that are counted in bins: all with a profile, else those that a median fills.
+    """The numbers that are counted in bins: all with a profile or for some estimators, else those that a median fills.
 
     Parameters
     ----------
@@ -39,10 +41,11 @@ class Grids:
         """The grid of each counted number, by its position among the numbers in design order."""
         profile = self.columns.study.profile
         bins = profile.bins if profile is not None else MEDIAN_BINS
+        every = profile is not None or self.columns.study.model.estimator in COUNTING
         return {
             j: Grid.over(column.interval, bins, whole=column.whole)
             for j, (_, column) in enumerate(self.columns.numbers)
-            if profile is not None or column.impute == "median"
+            if every or column.impute == "median"
         }
 
     @property

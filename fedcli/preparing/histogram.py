@@ -284,10 +284,14 @@ class Bounds:
         """Bound a quantile as NumPy defines it by default (and R, as type 7); needs ``present`` of 1 at least."""
         place = (self.present - 1) * share
         rank = int(place)
-        one, part = self.ranked(rank + 1), place - rank
+        return self.between(rank + 1, place - rank)
+
+    def between(self, rank: int, part: float) -> Quantile:
+        """Bound what lies a ``part`` (0 to 1) of the way from the value of rank ``rank`` to the next one."""
+        one = self.ranked(rank)
         if not part:
             return one
-        two, whole = self.ranked(rank + 2), self.grid.whole
+        two, whole = self.ranked(rank + 1), self.grid.whole
         estimate, lower, upper = (
             a + (b - a) * part
             for a, b in ((one.estimate, two.estimate), (one.lower, two.lower), (one.upper, two.upper))

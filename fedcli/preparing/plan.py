@@ -6,6 +6,7 @@ where rows come from. Internal.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -21,6 +22,7 @@ from fedcli.models.losses import Logistic
 from fedcli.models.moments import Grouping
 from fedcli.models.nuisance import JointLoss
 from fedcli.models.objective import AnyLoss
+from fedcli.preparing.by_column import ByColumn
 from fedcli.preparing.columns import Columns
 from fedcli.preparing.estimators import estimator_of, family_of, parameters, scale_of
 from fedcli.preparing.evaluation import FIGURES, evaluation_layout, largest_deviance, pooled_figures
@@ -76,11 +78,26 @@ class Plan:
         return self.family.n_extra if isinstance(self.family, Cavity) else 0
 
     @property
+    def crosses(self) -> bool:
+        """Whether products of two columns leave, which show two-way cells; else each is summed alone, or by outcome."""
+        grouping = self.grouping
+        if self.profile.products:
+            return True
+        if isinstance(self.family, ByColumn):
+            return False
+        return grouping is None or (grouping.products and not grouping.squares)
+
+    @property
     def n_summed(self) -> int:
         """Columns whose products are summed, the intercept included: what the rule on rows per column counts.
 
         A parameter beside the coefficients counts as a column: curvature holds a sum of each column for it, too.
+        Fourth moments tell more of rows than products do. For them it counts so many that five rows for each hold ten
+        times as many numbers as are sent.
         """
+        if isinstance(self.family, Closed) and self.family.form.grouping.fourth:
+            sent = self.family.sums.layout().size
+            return max(self.family.sums.width, math.ceil(2 * sent / max(len(self.columns.expanded_names), 1)))
         expanded = self.family.expanded or self.profile.products
         return self.n_extra + (1 + len(self.columns.expanded_names) if expanded else self.columns.n_columns)
 

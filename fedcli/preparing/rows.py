@@ -6,7 +6,7 @@ Owns the dataclass. Knows nothing of files, local names or units: all that is be
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,11 +62,12 @@ class Rows:
 
     @classmethod
     def together(cls, batches: Sequence[Rows]) -> Rows:
-        """Return the rows of several batches as one."""
+        """Return the rows of several batches as one, row behind row in memory however they came."""
+        n_rows, n_numbers = sum(map(len, batches)), batches[0].numbers.shape[1]
         if len(batches) == 1:
-            return batches[0]
+            return replace(batches[0], numbers=np.ascontiguousarray(batches[0].numbers))
         return cls(
-            np.concatenate([rows.numbers for rows in batches]),
+            np.concatenate([rows.numbers for rows in batches], out=np.empty((n_rows, n_numbers))),
             np.concatenate([rows.codes for rows in batches]),
             np.concatenate([rows.target for rows in batches]),
             np.concatenate([rows.offset for rows in batches]),
@@ -74,10 +75,24 @@ class Rows:
             np.concatenate([rows.times for rows in batches]),
         )
 
+    @property
+    def width(self) -> int:
+        """How many columns the `table` has."""
+        return int(self.numbers.shape[1] + self.codes.shape[1] + 3 + self.times.shape[1])
+
     def table(self) -> FloatArray:
         """Return everything as float64 (n_rows, n): numbers, codes, target, offset, weight, times."""
-        beside = np.stack([self.target, self.offset, self.weight], axis=1)
-        return np.hstack([self.numbers, self.codes.astype(np.float64), beside, self.times])
+        table = np.empty((len(self), self.width))
+        self.into(table)
+        return table
+
+    def into(self, table: FloatArray) -> None:
+        """Write what `table` returns into ``table`` (n_rows, n)."""
+        n_numbers, at = self.numbers.shape[1], self.numbers.shape[1] + self.codes.shape[1]
+        table[:, :n_numbers] = self.numbers
+        table[:, n_numbers:at] = self.codes
+        table[:, at], table[:, at + 1], table[:, at + 2] = self.target, self.offset, self.weight
+        table[:, at + 3 :] = self.times
 
     @classmethod
     def from_table(cls, table: FloatArray, n_numbers: int, n_codes: int) -> Rows:

@@ -5,15 +5,18 @@ Owns the table that `export` writes. Knows nothing of disk. Stable: the JSON for
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from fedcli.fileformat.statistics import FloatArray, State
 from fedcli.models.closed import fitted_attributes
+from fedcli.models.nuisance import JointLoss
 from fedcli.models.one_baseline import OneBaseline
 from fedcli.models.ordinal import ProportionalOdds
 from fedcli.preparing.estimators import estimator_of
 from fedcli.preparing.plan import Plan
+from fedcli.report.by_column import in_words, input_names, learnt_in_words
 from fedcli.study.document import BinaryTarget, Category, CategoryTarget
 
 # By column; for several outputs by class first.
@@ -52,8 +55,10 @@ class CoefficientTable:
     columns: tuple[str, ...] = ()
     beside: tuple[tuple[str, float], ...] = ()
 
-    def lines(self) -> list[tuple[str, float]]:
+    def lines(self) -> list[tuple[str, float | str]]:
         """Return every number with its name: coefficients, the intercept first, else what the estimator has learnt.
+
+        Some of that are names: of levels, and of columns that are chosen.
 
         Of several outputs a coefficient is called ``class: name``; an entry of an attribute ``means_[0, 2]``.
         """
@@ -63,7 +68,7 @@ class CoefficientTable:
             return [*self.coefficients.items(), *self.beside]
         if not isinstance(self.intercept, dict):
             return [("intercept", self.intercept), *self.coefficients.items(), *self.beside]
-        found = []
+        found: list[tuple[str, float | str]] = []
         for label, own in self.coefficients.items():
             assert isinstance(own, dict)  # noqa: S101 - one per class, as the intercepts are
             named = {"intercept": self.intercept[label], **own}
@@ -76,10 +81,10 @@ def named_parameters(name: str, values: list[float]) -> list[tuple[str, float]]:
     return [(name, values[0])] if name == "alpha" else [(f"{name}[{k}]", value) for k, value in enumerate(values)]
 
 
-def _entries(name: str, value: Any) -> list[tuple[str, float]]:
+def _entries(name: str, value: Any) -> list[tuple[str, float | str]]:
     if not isinstance(value, list):
-        return [(name, float(value))]
-    flat: list[tuple[str, float]] = []
+        return [(name, "" if value is None else value if isinstance(value, str) else float(value))]
+    flat: list[tuple[str, float | str]] = []
     for place, part in enumerate(value):
         for inner, number in _entries("", part):
             flat.append((f"{place}{', ' + inner if inner else ''}", number))
@@ -99,16 +104,9 @@ def coefficient_table(plan: Plan, state: State) -> CoefficientTable:
         else:
             coefficients = {str(label): _ordered(plan, row) for label, row in zip(labels, values, strict=True)}
             intercept = {str(label): float(row[0]) for label, row in zip(labels, values, strict=True)}
-    attributes = {
-        name: [part.tolist() for part in value] if isinstance(value, list) else value.tolist()
-        for name, value in fitted_attributes(state).items()
-    }
-    if isinstance(plan.loss, ProportionalOdds):
-        # Beside coefficients per unit of each column they belong to columns that are not centred.
-        shift = plan.coefficients(state)[0]
-        attributes["thresholds"] = [value - shift for value in attributes["thresholds"]]
+    attributes = _attributes(plan, state)
     # Hazards are of intervals, which stand beside them among the attributes: alone they would say nothing.
-    apart = plan.family.linear and not estimator_of(plan.study).module and not isinstance(plan.family, OneBaseline)
+    own = isinstance(plan.loss, JointLoss) and not isinstance(plan.family, OneBaseline)
     return CoefficientTable(
         study=plan.study.study,
         estimator=plan.study.model.estimator,
@@ -118,11 +116,40 @@ def coefficient_table(plan: Plan, state: State) -> CoefficientTable:
         n_samples=plan.n_samples(state),
         trips=int(state.document["round"]),
         attributes=attributes,
-        columns=plan.columns.names if attributes else (),
-        beside=tuple(line for name, values in attributes.items() for line in named_parameters(name, values))
-        if apart
-        else (),
+        columns=input_names(plan) if attributes else (),
+        beside=()
+        if not own or estimator_of(plan.study).module
+        else tuple(line for name, values in attributes.items() for line in named_parameters(name, values)),
     )
+
+
+def _attributes(plan: Plan, state: State) -> dict[str, Any]:
+    if plan.study.model.estimator == "StepwiseRegression":
+        return _steps_in_words(plan, fitted_attributes(state))
+    if not in_words(plan):
+        attributes = {
+            name: [part.tolist() for part in value] if isinstance(value, list) else value.tolist()
+            for name, value in fitted_attributes(state).items()
+        }
+        if isinstance(plan.loss, ProportionalOdds):
+            # Beside coefficients per unit of each column they belong to columns that are not centred.
+            shift = plan.coefficients(state)[0]
+            attributes["thresholds"] = [value - shift for value in attributes["thresholds"]]
+        return attributes
+    # scikit-learn's own object names columns and levels; it is loaded for these few alone.
+    from fedcli.report.estimator import fitted_estimator
+
+    return learnt_in_words(plan, state, fitted_estimator(plan, state))
+
+
+def _steps_in_words(plan: Plan, learnt: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the steps by the names of what entered (+) and left (-), and what is chosen at the end."""
+    names = [name for name, _ in plan.columns.wholes]
+    return {
+        "criterion": learnt["criterion"].tolist(),
+        "steps": [f"{'+' if step > 0 else '-'} {names[abs(int(step)) - 1]}" for step in learnt["steps"]],
+        "selected": [name for name, chosen in zip(names, learnt["selected"], strict=True) if chosen],
+    }
 
 
 def _ordered(plan: Plan, values: FloatArray) -> Coefficients:

@@ -16,8 +16,10 @@ import numpy as np
 from fedcli.errors import UnsupportedModel
 from fedcli.fileformat.statistics import FloatArray, State
 from fedcli.models.closed import fitted_attributes
+from fedcli.preparing.by_column import ByColumn
 from fedcli.preparing.estimators import estimator_of, parameters
 from fedcli.preparing.plan import Plan
+from fedcli.report import by_column
 from fedcli.report.coefficients import class_labels
 from fedcli.study.document import Study
 
@@ -31,7 +33,17 @@ def fitted_estimator(plan: Plan, state: State) -> Any:
         The installed scikit-learn lacks the class.
     """
     labels = class_labels(plan)
-    estimator = new_estimator(plan.study, labels)
+    levels = by_column.spoken(plan)
+    estimator = new_estimator(plan.study, labels, **by_column.own_parameters(plan.study, levels))
+    if isinstance(plan.family, ByColumn):
+        learnt = fitted_attributes(state)
+        if plan.study.model.estimator == "OneHotEncoder":
+            by_column.fit_encoder(estimator, levels, learnt)
+        elif plan.study.model.estimator == "SimpleImputer":
+            by_column.fit_imputer(estimator, plan, levels, learnt)
+        else:
+            by_column.fit_bins(estimator, learnt)
+        return estimator
     _fit_on_made_up_rows(estimator, plan, labels)
     if plan.family.linear:
         _give_coefficients(estimator, *standardised_coefficients(plan, state), labels)
@@ -40,7 +52,7 @@ def fitted_estimator(plan: Plan, state: State) -> Any:
         # What the class is called in scikit-learn is the penalty's strength; the study calls that l2.
         estimator.set_params(alpha=parameters(plan.study)["l2"])
     by_class = known.by_class if labels else frozenset()
-    order = _sorted_classes(estimator, labels) if labels else []
+    order = _sorted_classes(estimator, labels) if by_class else []
     for name, value in fitted_attributes(state).items():
         if name in by_class:
             if isinstance(value, list):
@@ -90,10 +102,12 @@ def new_estimator(study: Study, labels: tuple[Any, ...] = (), **more: Any) -> An
             f"scikit-learn has no class for {name}, which is fedcli's own",
             hint="export what it has learnt: --format json or csv",
         )
-    cls = getattr(importlib.import_module(known.module), name, None)
+    cls = getattr(importlib.import_module(known.module), known.stands_for or name, None)
     if cls is None:
         raise UnsupportedModel(f"the installed scikit-learn has no {name}", hint="upgrade scikit-learn")
     given = {key: value for key, value in parameters(study).items() if key in study.model.params}
+    if known.stands_for:
+        given = {key: value for key, value in given.items() if key == "fit_intercept"}
     if name == "LogisticRegression" and given.pop("penalty", "l2") in (None, "none"):
         given["C"] = np.inf
     for key in ("priors", "class_prior"):

@@ -20,18 +20,21 @@ from numpy.typing import NDArray
 from fedcli.fileformat.statistics import FloatArray, State
 from fedcli.models.batch import Batch
 from fedcli.models.cavity import Cavity
-from fedcli.models.closed import fitted_attributes
+from fedcli.models.closed import Closed, fitted_attributes
 from fedcli.models.cox import ProportionalHazards
 from fedcli.models.life_table import LifeTable
 from fedcli.models.nuisance import JointLoss
 from fedcli.models.one_baseline import OneBaseline
 from fedcli.models.ordinal import ProportionalOdds
+from fedcli.models.stepwise import Stepwise
 from fedcli.preparing.estimators import estimator_of
 from fedcli.preparing.plan import Plan
 from fedcli.preparing.rows import Rows
+from fedcli.report.by_column import as_learnt, own_parameters
 from fedcli.report.coefficients import class_labels, coefficient_table, named_parameters
 from fedcli.report.estimator import new_estimator, standardised_coefficients
 from fedcli.report.pooled_joint import PooledJoint, pooled_joint
+from fedcli.report.pooled_stepwise import pooled_stepwise
 from fedcli.report.pooled_survival import PooledSurvival, grid_bias, pooled_hazards, pooled_on_a_grid
 from fedcli.report.transformers import Transformers
 from fedcli.study.document import ClassTarget, NoTarget
@@ -53,11 +56,14 @@ class Comparison:
     grid_bias : float, optional
         Where one baseline is on agreed intervals: by how many standard errors a coefficient differs at most from the
         pooled fit of the exact times.
+    within : bool, optional
+        Whether every pooled number lies within the bounds that the federated model states; None where it states none.
     """
 
     numbers: tuple[tuple[str, float, float], ...]
     relative_error: float
     grid_bias: float | None = None
+    within: bool | None = None
 
 
 def compare_pooled(
@@ -105,23 +111,34 @@ def compare_pooled(
         for name, own in pooled.beside.items():
             error = max(error, _relative(np.ravel(found[name]), own))
             by_name |= dict(named_parameters(name, (own - shift).tolist()))
-    numbers = tuple((name, value, by_name[name]) for name, value in table.lines())
+    numbers = tuple((name, float(value), by_name[name]) for name, value in table.lines())
     bias = grid_bias(X, rows, plan.family, own_slopes) if isinstance(plan.family, OneBaseline) else None
-    return Comparison(numbers, error, bias)
+    return Comparison(numbers, error, grid_bias=bias)
 
 
 def _attributes(plan: Plan, state: State, pooled: Any) -> Comparison:
     numbers: list[tuple[str, float, float]] = []
     worst, turning = 0.0, estimator_of(plan.study).up_to_sign
-    for attribute, value in fitted_attributes(state).items():
+    within: bool | None = None
+    learnt = fitted_attributes(state)
+    for attribute, value in learnt.items():
         name = f"{attribute}_"
         if not hasattr(pooled, name):
             continue
-        ours, theirs = (_flat(found, turning=attribute in turning) for found in (value, getattr(pooled, name)))
+        both = value, as_learnt(plan, attribute, getattr(pooled, name), value)
+        ours, theirs = (_flat(found, turning=attribute in turning) for found in both)
+        if ours.shape != theirs.shape:
+            # Other levels, or bins that one side leaves out: nothing stands beside each other.
+            worst = max(worst, 1.0)
+            continue
+        if f"{attribute}_lower" in learnt:
+            low, high = (_flat(learnt[f"{attribute}_{end}"], turning=False) for end in ("lower", "upper"))
+            slack = _NOTHING * np.abs(theirs)
+            within = within is not False and bool(((low - slack <= theirs) & (theirs <= high + slack)).all())
         named = [name] if len(ours) == 1 else [f"{name}[{i}]" for i in range(len(ours))]
         numbers += list(zip(named, ours.tolist(), theirs.tolist(), strict=True))
         worst = max(worst, _relative(ours, theirs))
-    return Comparison(tuple(numbers), worst)
+    return Comparison(tuple(numbers), worst, within=within)
 
 
 def _flat(value: Any, *, turning: bool) -> FloatArray:
@@ -150,6 +167,9 @@ def _prepared(plan: Plan, state: State, rows: list[Rows]) -> tuple[FloatArray, t
         scaler = fitted.named_steps.get("scale") if isinstance(fitted, Pipeline) else None
         centres.append(np.zeros(group.width) if scaler is None else scaler.mean_)
         units.append(np.ones(group.width) if scaler is None else scaler.scale_)
+    if estimator_of(plan.study).spelled:
+        gaps = np.array([[np.nan if cell is None else cell for cell in row] for row in np.asarray(X)], dtype=object)
+        return gaps, (np.concatenate(centres), np.concatenate(units))
     return np.asarray(X, dtype=np.float64), (np.concatenate(centres), np.concatenate(units))
 
 
@@ -181,7 +201,10 @@ def _fit(plan: Plan, X: FloatArray, rows: list[Rows], folds: NDArray[np.int64] |
     if isinstance(plan.family, Cavity) and isinstance(plan.loss, JointLoss) and not estimator_of(study).module:
         design = np.hstack([np.ones((len(X), 1)), X])
         return pooled_joint(Batch(design, plan.target.reference(y), offset, weight), plan.family)
-    estimator = new_estimator(study, **estimator_of(study).tight)
+    if isinstance(plan.family, Closed) and isinstance(plan.family.form, Stepwise):
+        return pooled_stepwise(X, y, plan.family.form.wholes, plan.parameters)
+    levels: list[list[Any]] = [list(column.levels) for _, column in plan.columns.categories]
+    estimator = new_estimator(study, **{**own_parameters(study, levels), **estimator_of(study).tight})
     if study.offset is not None:
         # With a log link an offset is scikit-learn's weighted fit of rates; its alpha is then per unit of that weight.
         exposure, power = np.exp(offset), getattr(plan.loss, "power", 1.0)

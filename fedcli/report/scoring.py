@@ -20,16 +20,17 @@ from fedcli.preparing.estimators import estimator_of
 from fedcli.preparing.plan import Plan
 from fedcli.preparing.preparation import Preparation
 from fedcli.preparing.rows import Rows
+from fedcli.report import by_column
 from fedcli.report.coefficients import class_labels
 
 Score = Callable[[Rows], list[list[object]]]
 
 
-def headings(plan: Plan) -> list[str]:
+def headings(plan: Plan, state: State) -> list[str]:
     """Return the names of a prediction's columns."""
     kind, labels = plan.study.target.type, class_labels(plan)
-    if kind == "none":
-        return [] if plan.family.linear else list(_output_names(plan))
+    if _makes_columns(plan):
+        return [] if plan.family.linear else list(_output_names(plan, state))
     if kind == "binary":
         return ["prediction", "probability"] if _has_probabilities(plan) else ["prediction"]
     if kind == "survival":
@@ -89,11 +90,15 @@ def _by_estimator(plan: Plan, state: State) -> Score:
     from fedcli.report.estimator import fitted_estimator
 
     estimator, preparation = fitted_estimator(plan, state), plan.preparation(state)
-    width = len(headings(plan))
+    width, levels = len(headings(plan, state)), by_column.spoken(plan)
 
     def score(rows: Rows) -> list[list[object]]:
-        X = prepared(plan, preparation, rows)
-        good = np.isfinite(X).all(axis=1)
+        if estimator_of(plan.study).spelled:
+            X, good = by_column.table_of(plan, preparation, rows, levels)
+            good &= by_column.known_levels(plan, X, estimator)
+        else:
+            X = prepared(plan, preparation, rows)
+            good = np.asarray(np.isfinite(X).all(axis=1))
         found = [[""] * width for _ in range(len(X))]
         if good.any():
             for at, line in zip(np.flatnonzero(good), _said(plan, estimator, X[good]), strict=True):
@@ -119,9 +124,9 @@ def prepared(plan: Plan, preparation: Preparation, rows: Rows) -> FloatArray:
 
 
 def _said(plan: Plan, estimator: Any, X: FloatArray) -> list[list[Any]]:
-    if plan.study.target.type == "none":
+    if _makes_columns(plan):
         made = estimator.transform(X) if hasattr(estimator, "transform") else estimator.mahalanobis(X)[:, None]
-        return [[repr(float(v)) for v in row] for row in np.asarray(made)]
+        return [[v if isinstance(v, str) else repr(float(v)) for v in row] for row in by_column.as_dense(made)]
     predicted = estimator.predict(X).tolist()
     labels = class_labels(plan)
     if not labels or not _has_probabilities(plan):
@@ -137,8 +142,18 @@ def _has_probabilities(plan: Plan) -> bool:
     return estimator_of(plan.study).probabilities
 
 
-def _output_names(plan: Plan) -> tuple[str, ...]:
-    """Return the names of what a model without an outcome makes of a row."""
+def _makes_columns(plan: Plan) -> bool:
+    """Return whether a model makes other columns of a row, and predicts nothing."""
+    return plan.study.target.type == "none" or plan.study.model.estimator == "SelectKBest"
+
+
+def _output_names(plan: Plan, state: State) -> tuple[str, ...]:
+    """Return the names of what a model makes of a row."""
     form = getattr(plan.family, "form", None)
     outputs = getattr(form, "outputs", None)
-    return tuple(outputs(plan.columns.names)) if outputs is not None else plan.columns.names
+    if outputs is not None:
+        return tuple(outputs(plan.columns.names))
+    from fedcli.report.estimator import fitted_estimator
+
+    names = by_column.input_names(plan)
+    return tuple(fitted_estimator(plan, state).get_feature_names_out(np.array(names, dtype=object)))

@@ -89,6 +89,7 @@ class Transformers:
         self._plan = plan
         self._raw = fills is None
         self._fills = fills or {}
+        self._estimator = estimator_of(plan.study)
         self.groups = tuple(self._groups())
 
     def column_transformer(self) -> Any:
@@ -118,7 +119,8 @@ class Transformers:
             found.append(Group(f"numbers_{number}", steps, [name for name, _ in chosen], len(chosen)))
         for name, category in columns.categories:
             # One step per category: levels that are numbers and levels that are text cannot share an encoder.
-            found.append(Group(f"category_{name}", self._category(category), [name], len(category.levels) - 1))
+            width = 1 if self._estimator.spelled else len(category.levels) - 1
+            found.append(Group(f"category_{name}", self._category(category), [name], width))
         flags = [*columns.numbers[: columns.n_imputed], *columns.categories[: columns.n_imputed_categories]]
         for place in columns.flagged:
             name, feature = flags[place]
@@ -132,7 +134,7 @@ class Transformers:
         clip = column.interval if column.outside == "clip" and self._raw else None
         # A date arrives as a number of years: what its codes are written like does not occur.
         codes = Codes.of(column.missing).numbers if self._raw and not isinstance(column, DateColumn) else ()
-        return _Treatment(column.impute, fill, tuple(sorted(codes)), clip)
+        return _Treatment(None if self._estimator.fills else column.impute, fill, tuple(sorted(codes)), clip)
 
     def _number(self, name: str, column: NumberFeature) -> tuple[tuple[str, Any], ...]:
         from sklearn.impute import SimpleImputer
@@ -160,14 +162,30 @@ class Transformers:
         from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
 
         steps: list[tuple[str, Any]] = []
+        if self._estimator.fills:
+            return self._one_gap(column) if self._raw else ()
         for i, gap in enumerate(self._gaps(column) if column.impute is not None else ()):
             constant = column.fill_value is not None and not self._raw
             strategy, fill = ("constant", column.fill_value) if constant else ("most_frequent", None)
             steps.append((f"impute_{i}", SimpleImputer(missing_values=gap, strategy=strategy, fill_value=fill)))
-        if estimator_of(self._plan.study).ordinal:
+        if self._estimator.spelled:
+            return tuple(steps)
+        if self._estimator.ordinal:
             return (*steps, ("encode", OrdinalEncoder(categories=[self.levels(column)])))
         encode = OneHotEncoder(categories=[self.levels(column)], drop="first", sparse_output=False)
         return (*steps, ("encode", encode))
+
+    def _one_gap(self, column: CategoryFeature) -> tuple[tuple[str, Any], ...]:
+        """Make every gap the one that the estimator itself knows: through a mark, since no step but the last may."""
+        from sklearn.impute import SimpleImputer
+
+        mark = marked(column)
+        steps: list[tuple[str, Any]] = [
+            (f"mark_{i}", SimpleImputer(missing_values=gap, strategy="most_frequent"))
+            for i, gap in enumerate(self._gaps(column))
+        ]
+        last = SimpleImputer(missing_values=mark, strategy="most_frequent", keep_empty_features=True)
+        return (*steps, ("gap", last))
 
     def _gaps(self, column: CategoryFeature) -> tuple[Any, ...]:
         """Return the values of a table that are none."""
@@ -277,7 +295,10 @@ def _settle(plan: Plan, preparation: Preparation, pipeline: Any, names: list[str
     from sklearn.pipeline import Pipeline
 
     for title, step in pipeline.steps:
-        if title.startswith("impute"):
+        if title == "gap":
+            text = isinstance(spoken_levels(plan.study.categories[names[0]])[0], str)
+            step.statistics_ = np.array([np.nan], dtype=object if text else None)
+        elif title.startswith("impute"):
             step.statistics_ = _imputed(plan, preparation, names)
         elif title.startswith("mark"):
             mark = marked(plan.study.features[names[0]])
@@ -304,7 +325,8 @@ def _imputed(plan: Plan, preparation: Preparation, names: list[str]) -> Any:
     own = {name: i for i, (name, _) in enumerate(columns.numbers)}
     index = [own[name] for name in names]
     fill = (preparation.fill * columns.half + columns.middle)[index]
-    return fill if columns.numbers[index[0]][1].impute is not None else np.full(len(index), np.nan)
+    filled = columns.numbers[index[0]][1].impute is not None and not estimator_of(plan.study).fills
+    return fill if filled else np.full(len(index), np.nan)
 
 
 def _made_up(plan: Plan) -> dict[str, list[Any]]:

@@ -6,6 +6,7 @@ nothing. Stable: part of the Python API.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from fedcli.preparing.holdout import folds_of, held_out
 from fedcli.preparing.plan import Plan
 from fedcli.privacy.differencing import too_few_differ
 from fedcli.privacy.disclosure import Disclosure
+from fedcli.study.document import Study
 from fedcli.workflow.limits import (
     examine_rows,
     least_difference,
@@ -138,30 +140,40 @@ def _rows(side: SiloSide, memory: SiloMemory, table: Table, asked: _Asked | None
         sets, misfits = [], [error]
     local = LocalRows(sets, others.secret, side.workspace.private, decimal_comma=table.decimal_comma)
     reader = RowReader(study, side.mapping, table, local=local)
-    with local, Spool(reader.batches(refuse=False), side.workspace.private) as spool:
+    spooled = Spool(reader.batches(None, refuse=False), side.workspace.private)
+    with local, spooled as spool, ThreadPoolExecutor(1, "looking") as beside:
         report = reader.report
         misfits += [*reader.errors, *spread_problems(study, report.extent)]
-        doubts = look(study, side.mapping, report, lambda: (rows for _, rows in spool.blocks()))
+        # Doubts and rules are two looks at the same rows, each as long as the other.
+        looking = beside.submit(look, study, side.mapping, report, spool.as_read)
+        disclosure = None
+        if not misfits:
+            disclosure, hashes, mask = _examined(study, memory, spool)
+            misfits += disclosure.problems
+            if asked is not None and hashes is not None:
+                digest = rows_digest(hashes, memory.secret())
+                misfits += _against_earlier(memory, asked, digest, hashes[~mask], least)
+            if asked is not None and sets and not misfits and memory.sent_after(asked.parent) is None:
+                problem = too_few_elsewhere(others.look(local, mask).summed, side.study.digest, least)
+                misfits += [problem] if problem is not None else []
+        doubts = looking.result()
         for doubt in doubts:
             if isinstance(doubt, Copied):
                 doubt.rows = f"see {reader.places(doubt.positions)}"
-        if misfits:
-            return _Found(report, tuple(misfits), doubts)
-        secret, hashes, mask = memory.secret(), None, np.zeros(len(spool), dtype=np.bool_)
-        # Hashing takes as long as reading: only where rows are held out, or compared with what has left.
-        if study.evaluation.holdout > 0 or study.model.cv or memory.rows_of_study() is not None:
-            hashes = hash_rows(spool, secret)
-            mask = held_out(hashes, study.evaluation.holdout, secret)
-        folds = folds_of(hashes, study.model.cv, secret) if study.model.cv and hashes is not None else None
-        disclosure = examine_rows(Plan(study), spool, mask, folds, memory.levels())
-        misfits += disclosure.problems
-        if asked is not None and hashes is not None:
-            digest = rows_digest(hashes, secret)
-            misfits += _against_earlier(memory, asked, digest, hashes[~mask], least)
-        if asked is not None and sets and not misfits and memory.sent_after(asked.parent) is None:
-            problem = too_few_elsewhere(others.look(local, mask).summed, side.study.digest, least)
-            misfits += [problem] if problem is not None else []
         return _Found(report, tuple(misfits), doubts, disclosure)
+
+
+def _examined(
+    study: Study, memory: SiloMemory, spool: Spool
+) -> tuple[Disclosure, NDArray[np.uint64] | None, NDArray[np.bool_]]:
+    """Test rows against the rules; return the rows' hashes too, where they are needed, and which are held out."""
+    secret, hashes, mask = memory.secret(), None, np.zeros(len(spool), dtype=np.bool_)
+    # Hashing takes as long as reading: only where rows are held out, or compared with what has left.
+    if study.evaluation.holdout > 0 or study.model.cv or memory.rows_of_study() is not None:
+        hashes = hash_rows(spool, secret)
+        mask = held_out(hashes, study.evaluation.holdout, secret)
+    folds = folds_of(hashes, study.model.cv, secret) if study.model.cv and hashes is not None else None
+    return examine_rows(Plan(study), spool, mask, folds, memory.levels()), hashes, mask
 
 
 @dataclass(frozen=True)

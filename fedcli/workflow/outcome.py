@@ -71,7 +71,7 @@ def predict(
     plan = Plan(study.study)
     mapping = replace(_mapping(study, Path(workspace)), query=read_query(query, Path()))
     reader = RowReader(study.study, mapping, opened_table(data, mapping), features_only=True)
-    header, rows = ["row", *scoring.headings(plan)], 0
+    header, rows = ["row", *scoring.headings(plan, opened.state)], 0
     target = Path(out) if out is not None else _beside(data)
     if target.exists() and not is_address(data) and not is_pattern(Path(data)) and target.samefile(data):
         raise OutputExists(f"'{target}' is the table itself", hint="name another file with --out")
@@ -152,7 +152,7 @@ def export(
             writer.writerows(survival_lines(plan, opened.state))
         else:
             writer.writerow(["name", "coefficient"])
-            writer.writerows([name, repr(value)] for name, value in table.lines())
+            writer.writerows([name, value if isinstance(value, str) else repr(value)] for name, value in table.lines())
         data, ending = text.getvalue().encode("utf-8"), ".csv"
     else:
         document = {

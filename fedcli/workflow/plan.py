@@ -70,14 +70,14 @@ class Planned:
     """Result of `plan`.
 
     ``trips`` are the typical and the largest number seen on the project's reference data; ``exact`` is within what the
-    result equals ``beside``, fitted on the pooled rows; ``least_rows`` is how many training rows each silo must have.
-    ``third`` are the typical trips where all silos send third derivatives, and how many rows each must have for that;
-    None where they cannot.
+    result equals ``beside``, fitted on the pooled rows, None where the result states its own bounds; ``least_rows`` is
+    how many training rows each silo must have. ``third`` are the typical trips where all silos send third derivatives,
+    and how many rows each must have for that; None where they cannot.
     """
 
     study: Study
     trips: tuple[int, int]
-    exact: float
+    exact: float | None
     beside: str
     each: tuple[TripPlan, ...]
     n_columns: int
@@ -115,13 +115,13 @@ def plan(path: Path | str | None = None, *, workspace: Path | str = ".") -> Plan
         later = State({"round": 1, "phase": "solving"}, {"candidates": np.zeros((1, n)), "coef": np.zeros(n)})
         each.append(_trip("each later trip", made.layout(later)))
     given = ", ".join(f"{key}={values[key]}" for key in study.model.params)
-    own = "scikit-learn's" if known.module else "a pooled"
+    own = "scikit-learn's" if known.module and not known.stands_for else "a pooled"
     rules = study.rules
     least = max(rules.min_rows, math.ceil(rules.rows_per_column * made.n_summed))
     return Planned(
         study=study,
         trips=trips,
-        exact=known.exact,
+        exact=None if known.stated(values) else known.exact,
         beside=f"{own} {study.model.estimator}({given})",
         each=tuple(each),
         n_columns=made.n_summed,

@@ -225,6 +225,7 @@ def _tests(found: Computed) -> tuple[SheetTest, ...]:
     rules, disclosure = found.plan.study.rules, found.disclosure
     smallest = disclosure.smallest
     per_column = disclosure.n_rows / disclosure.n_columns
+    pairs = "pairs of levels" if found.plan.crosses else "levels by outcome"
     tests = [
         SheetTest("rows in the sums", f"at least {rules.min_rows:,}", f"{disclosure.n_rows:,}"),
         SheetTest(
@@ -234,7 +235,7 @@ def _tests(found: Computed) -> tuple[SheetTest, ...]:
             "passed" if rules.rows_per_column else "no rule",
         ),
         SheetTest(
-            "smallest group of levels, pairs of levels and outcomes",
+            f"smallest group of levels, {pairs} and outcomes",
             f"none, or at least {number_of(rules.min_cell, 'row')}",
             f"{smallest.says}: {smallest.count:,}" if smallest else "there are no groups",
             "passed" if rules.min_cell > 1 else "no rule",

@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fedcli.errors import FedcliError
 from fedcli.errors.doubts import Doubt
-from fedcli.report.table_one import TableOne
-from fedcli.study.document import Study
 from fedcli.workflow.what_leaves import Release, RowsDropped
+
+if TYPE_CHECKING:
+    from fedcli.report.table_one import TableOne
+    from fedcli.study.document import Study
 
 
 @dataclass(frozen=True)
@@ -335,7 +337,8 @@ class Simulated:
     """Result of `simulate`; ``medians`` are those that fill missing cells, which both fits take from the federation.
 
     ``grid_bias``, where one baseline hazard is on agreed intervals, is by how many standard errors a coefficient
-    differs at most from the pooled fit of the exact times.
+    differs at most from the pooled fit of the exact times; ``within`` says whether pooled numbers lie within the bounds
+    that the model states, where it states some.
     """
 
     study: str
@@ -353,3 +356,4 @@ class Simulated:
     linear: bool = True
     medians: tuple[Compared, ...] = ()
     grid_bias: float | None = None
+    within: bool | None = None

@@ -108,7 +108,7 @@ def simulate(
         final, sent = _play(root, folder, tables, text, agreed, tell)
         opened, model = open_final(final.model)
         plan = Plan(opened.study)
-        own = not estimator_of(opened.study).module
+        own = not estimator_of(opened.study).module or bool(estimator_of(opened.study).stands_for)
         tell("fitting the pooled rows" if own else "fitting the pooled rows with scikit-learn", 0, 0)
         rows, folds = _pooled_rows(root, folder, tables, opened.study)
         found = compare_pooled(plan, model.state, rows, folds)
@@ -128,6 +128,7 @@ def simulate(
             model=final.model if keep is not None else None,
             linear=plan.family.linear,
             medians=tuple(Compared(*median) for median in compare_medians(plan, model.state, rows)),
+            within=found.within,
         )
 
 

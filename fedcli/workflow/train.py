@@ -140,7 +140,9 @@ def train(
     releases = Releases(side, releases_secret(secret), table.columns, least)
     with (
         releases.hasher(number, memory.rows_of_study(), decimal_comma=table.decimal_comma) as local,
-        Spool(reader := RowReader(plan.study, side.mapping, table, local=local), side.workspace.private) as spool,
+        Spool(
+            (reader := RowReader(plan.study, side.mapping, table, local=local)).batches(None), side.workspace.private
+        ) as spool,
     ):
         tell("testing what would leave")
         for problem in spread_problems(side.study.study, reader.report.extent):

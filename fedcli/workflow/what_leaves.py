@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from fedcli.report.sheet import SheetTest
 from fedcli.study.document import Study
+
+if TYPE_CHECKING:
+    from fedcli.report.sheet import SheetTest
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,8 @@ def lines() -> Iterator[str]:
         given = ", ".join(f"`{key}` ({_said(value)})" for key, value in known.defaults.items()) or "none"
         few, many = known.trips
         extra = "; `cv: K` beside them" if known.cv else ""
-        yield f"| {name} | {targets} | {given}{extra} | {few}, {many} | {known.exact:.0e} |".replace("e-0", "e-")
+        within = "bounds that it states" if known.stated(known.defaults) else f"{known.exact:.0e}"
+        yield f"| {name} | {targets} | {given}{extra} | {few}, {many} | {within} |".replace("e-0", "e-")
 
 
 def _said(value: object) -> str:

@@ -8,11 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.covariance import EmpiricalCovariance, GraphicalLasso
+from sklearn.covariance import OAS, EmpiricalCovariance, GraphicalLasso, LedoitWolf, ShrunkCovariance
 from sklearn.decomposition import PCA, FactorAnalysis, TruncatedSVD
 from sklearn.preprocessing import StandardScaler
 
-from tests.estimators.comparing import beside
+from fedcli.models.batch import empty_state
+from fedcli.preparing.plan import Plan
+from fedcli.study.reading import read_study
+from tests.estimators.comparing import agreement, beside
 from tests.estimators.worlds import SPLITS, World, classes
 
 
@@ -84,6 +87,51 @@ def test_covariances_are_the_pooled_ones(world: str, split: str, params: dict[st
         assert found.error(attribute) <= 1e-8, attribute
     # A condition of a million takes as many digits from the inverse, whoever forms it.
     assert found.error("precision_") <= 1e-7
+
+
+@pytest.mark.parametrize("split", SPLITS)
+@pytest.mark.parametrize("world", WORLDS)
+@pytest.mark.parametrize("params", [{}, {"assume_centered": True}], ids=str)
+@pytest.mark.parametrize("standardize", [True, False])
+def test_shrinkage_is_the_pooled_one(world: str, split: str, params: dict[str, Any], standardize: bool) -> None:
+    made = WORLDS[world]()
+    found = beside(made, SPLITS[split](made), "LedoitWolf", LedoitWolf, params, standardize=standardize)
+    assert found.federation.trips == 1
+    for attribute in ("shrinkage_", "covariance_", lambda e: e.mahalanobis(found.X)):
+        assert found.error(attribute) <= 1e-8, attribute
+
+
+def test_a_range_far_wider_than_the_values_costs_no_digit_of_shrinkage() -> None:
+    made = unlabelled("wine")
+    features = {c: {**column, "range": [-1e5, 1e5]} for c, column in made.features.items()}
+    wide = replace(made, features=features)
+    found = beside(wide, SPLITS["by label"](made), "LedoitWolf", LedoitWolf)
+    assert found.error("shrinkage_") <= 1e-8
+    assert found.error("covariance_") <= 1e-8
+
+
+def test_fourth_moments_ask_for_ten_times_as_many_numbers_as_are_sent() -> None:
+    made = unlabelled("wine")
+    plan = Plan(read_study(agreement(made, "LedoitWolf")))
+    (gram,) = (block for block in plan.layout(empty_state()) if block.name == "gram")
+    # 1, eight columns and their squares.
+    assert gram.size == 17 * 18 // 2
+    assert "the square of each number is one of the columns" in gram.says
+    assert 8 * 5 * plan.n_summed >= 10 * gram.size > 8 * 5 * (plan.n_summed - 1)
+    assert Plan(read_study(agreement(made, "OAS"))).n_summed == 9
+
+
+@pytest.mark.parametrize("split", SPLITS)
+@pytest.mark.parametrize("world", WORLDS)
+@pytest.mark.parametrize(("cls", "params"), [(OAS, {}), (ShrunkCovariance, {"shrinkage": 0.3})])
+def test_shrinkage_by_second_moments_is_the_pooled_one(
+    world: str, split: str, cls: type, params: dict[str, Any]
+) -> None:
+    made = WORLDS[world]()
+    found = beside(made, SPLITS[split](made), cls.__name__, cls, params)
+    assert found.federation.trips == 1
+    for attribute in ("covariance_", "precision_", *(["shrinkage_"] if cls is OAS else [])):
+        assert found.error(attribute) <= 1e-8, attribute
 
 
 @pytest.mark.parametrize("split", ["even", "by label", "pathological"])

@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from fedcli.compute.cells import count_cells, effective_rows, triple_cells
+from fedcli.compute import spool as spool_module
+from fedcli.compute.cells import count_cells, effective_rows, triple_cells, two_valued_columns
 from fedcli.compute.spool import BLOCK_ROWS, Spool
 from fedcli.preparing.plan import Plan
 from fedcli.preparing.rows import Rows
@@ -56,8 +59,10 @@ def counted(
     mask: np.ndarray | None = None,
     estimator: str = "LogisticRegression",
     terms: dict[str, Any] | None = None,
+    **parts: Any,
 ) -> dict:
-    text = agreement(TARGETS[estimator], FEATURES, estimator, terms=terms or {})
+    target = TARGETS.get(estimator, TARGETS["LogisticRegression"])
+    text = agreement(target, FEATURES, estimator, terms=terms or {}, **parts)
     plan = Plan(read_study(text))
     spool = Spool([rows_of(table)], Path())
     cells = count_cells(plan, spool, np.zeros(len(table), dtype=bool) if mask is None else mask)
@@ -121,6 +126,25 @@ def test_every_cell_of_every_three_features_is_counted_where_products_of_three_c
     assert {frozenset(says.split(" and ")): n for says, n in found.items() if n} == {
         frozenset(says.split(" and ")): n for says, n in expected.items() if n
     }
+
+
+@pytest.mark.parametrize(("estimator", "params"), [("GaussianNB", {}), ("SelectKBest", {"k": 2})])
+def test_where_no_products_leave_levels_are_counted_singly_and_by_outcome(
+    estimator: str, params: dict[str, Any]
+) -> None:
+    table = frame(300)
+    expected = {
+        says: n
+        for says, n in crosstabs(table).items()
+        if n and (" and " not in says or says.endswith(("binary positive", "binary negative")))
+    }
+    assert {says: n for says, n in counted(table, estimator=estimator, params=params).items() if n} == expected
+
+
+def test_where_products_leave_for_correlations_pairs_are_counted_too() -> None:
+    table = frame(300)
+    found = counted(table, estimator="GaussianNB", profile={"correlation": True})
+    assert {says: n for says, n in found.items() if n} == {says: n for says, n in crosstabs(table).items() if n}
 
 
 def test_rows_held_out_are_not_counted() -> None:
@@ -256,3 +280,22 @@ def test_tables_of_many_cells_are_counted_alike(monkeypatch: pytest.MonkeyPatch)
     dense = counted(frame(300), terms=terms)
     monkeypatch.setattr("fedcli.compute.cells._DENSE", 0)
     assert counted(frame(300), terms=terms) == {says: n for says, n in dense.items() if n}
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.integers(1, 3), st.booleans())
+def test_columns_of_two_values_are_found_wherever_the_third_stands(
+    seed: int, n: int, n_values: int, late: bool
+) -> None:
+    rng = np.random.default_rng(seed)
+    values = rng.choice([3.0, 7.0, 5.0][:n_values], (n, 3))
+    values[rng.random((n, 3)) < 0.2] = np.nan
+    if late:
+        values[-1, 0] = 4.0
+    mask = rng.random(n) < 0.2
+    rows = Rows(values, np.zeros((n, 2), dtype=np.int32), np.zeros(n), np.zeros(n), np.ones(n))
+    plan = Plan(read_study(agreement(TARGETS["LogisticRegression"], FEATURES, "LogisticRegression")))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(spool_module, "BLOCK_ROWS", 4)
+        found = two_valued_columns(plan, Spool([rows], Path()), mask)
+    distinct = [np.unique(column[~mask & ~np.isnan(column)]) for column in values.T]
+    assert found == {j: (each[0], each[-1]) for j, each in enumerate(distinct) if 1 <= len(each) <= 2}

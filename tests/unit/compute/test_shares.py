@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fedcli.compute.shares import SQUARES, SUM, largest_shares
+from fedcli.compute.shares import FOURTH, SQUARES, SUM, largest_shares
 from fedcli.compute.spool import BLOCK_ROWS, Spool
 from fedcli.models.moments import Grouping
 from fedcli.models.registry import Estimator, closed
@@ -285,3 +285,27 @@ def test_blocks_of_rows_make_no_difference():
     for part in apart:
         assert part.share == pytest.approx(together[part.of].share, rel=1e-12)
         assert part.column == together[part.of].column
+
+
+def test_fourth_powers_are_looked_at_where_they_leave() -> None:
+    rows = drawn(300)
+    rows.numbers[7, 0] = 900.0
+    plan = plan_of({"type": "none"}, "LedoitWolf")
+    (share,) = [one for one in found(plan, rows) if one.of == FOURTH]
+    values = (rows.numbers[:, 0] - 500.0) / 500.0
+    wanted = by_hand(values, [-1.0, 1.0, 0.0, float(values.mean())], [np.ones(300, dtype=bool)], power=4)
+    assert (share.column, share.among) == ("income", "")
+    assert share.share == pytest.approx(wanted, rel=1e-12)
+    assert share.share > max(one.share for one in found(plan, rows) if one.of != FOURTH)
+    assert not [one for one in found(plan_of({"type": "none"}, "OAS"), rows) if one.of == FOURTH]
+
+
+def test_squares_by_level_leave_with_fourth_moments() -> None:
+    rows = drawn(300)
+    rows.codes[:12, 0], rows.codes[12:, 0] = 0, 1
+    rows.numbers[:12, 0] = 500.0
+    rows.numbers[0, 0] = 900.0
+    rows.numbers[1, 0] = 510.0
+    among = [one for one in found(plan_of({"type": "none"}, "LedoitWolf"), rows) if one.among]
+    assert worst(among).of == SQUARES
+    assert worst(among).among == "area = town"

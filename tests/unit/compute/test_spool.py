@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,18 @@ def test_rows_come_back_as_they_went_in_any_number_of_times(tmp_path: Path, memo
             for field in ("numbers", "codes", "target", "offset", "weight"):
                 np.testing.assert_array_equal(getattr(found, field), getattr(rows, field))
                 assert getattr(found, field).dtype == getattr(rows, field).dtype
+
+
+@pytest.mark.parametrize("memory_bytes", [2**30, 1000, 0])
+def test_rows_that_lie_column_behind_column_in_memory_are_the_same_rows(tmp_path: Path, memory_bytes: int) -> None:
+    rows = replace(table(300), numbers=np.asfortranarray(table(300).numbers), times=np.ones((300, 2)))
+    beside = [part[:, None] for part in (rows.target, rows.offset, rows.weight)]
+    np.testing.assert_array_equal(rows.table(), np.hstack([rows.numbers, rows.codes, *beside, rows.times]))
+    with Spool([rows, rows], tmp_path, memory_bytes=memory_bytes) as spool:
+        np.testing.assert_array_equal(whole(spool).numbers, np.vstack([table(300).numbers] * 2))
+    for together in (Rows.together([rows]), Rows.together([rows, rows])):
+        # Sums over rows round by how these lie.
+        assert together.numbers.flags.c_contiguous
 
 
 @pytest.mark.parametrize("memory_bytes", [2**30, 0])

@@ -248,6 +248,14 @@ def test_batches_depend_on_the_rows_alone(long_table: Path) -> None:
     assert sizes == [[30, 30, 30, 10]] * 2
 
 
+def test_rows_as_the_file_was_read_are_those_of_the_batches(long_table: Path) -> None:
+    reader = RowReader(SMALL, Mapping.identity(), open_table(long_table))
+    (whole,) = reader.batches()
+    parts = list(reader.batches(None))
+    assert len(parts) > 10
+    np.testing.assert_array_equal(Rows.together(parts).table(), whole.table())
+
+
 def test_a_second_pass_counts_nothing_twice(long_table: Path) -> None:
     reader = RowReader(SMALL, Mapping.identity(), open_table(long_table))
     first = [rows.numbers.tolist() for rows in reader]

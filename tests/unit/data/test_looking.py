@@ -8,13 +8,16 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from fedcli.data import checking
+from fedcli.data.against_outcome import AgainstOutcome
 from fedcli.data.checking import RowReader
-from fedcli.data.copies import Copied
+from fedcli.data.copies import Copied, _may_be_copies
 from fedcli.data.looking import look
-from fedcli.data.mapping import read_mapping
+from fedcli.data.mapping import Mapping, read_mapping
 from fedcli.data.numbering import numbering
 from fedcli.data.reading import open_table
 from fedcli.data.thinned import Thinned
@@ -33,6 +36,7 @@ from fedcli.errors.doubts import (
     SameColumn,
     TellsOutcome,
 )
+from fedcli.preparing.rows import Rows
 from fedcli.study.reading import read_study
 
 SHARED = Path(__file__).resolve().parents[3] / ".." / "shared" / "data"
@@ -359,3 +363,40 @@ model: {estimator: LogisticRegression}
         "switzerland": {("W103", "chol"), ("W103", "ca")},
         "va": {("W103", "ca")},
     }
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(0, 6), st.integers(0, 60), st.integers(1, 60))
+def test_only_columns_that_do_not_tell_the_outcome_are_left_unranked(
+    seed: int, apart: float, n: int, distinct: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    study = read_study(
+        f"study: s\ntarget: {TARGETS['binary']}\nfeatures:{FEATURES}model: {{estimator: LinearRegression}}\n"
+    )
+    y = rng.integers(0, 2, n).astype(float)
+    numbers = np.floor((rng.normal(size=(n, len(study.numbers))) + apart * y[:, None]) * distinct)
+    numbers[rng.random(numbers.shape) < 0.1] = np.nan
+    codes = np.zeros((n, len(study.categories)), dtype=np.int32)
+    side = AgainstOutcome(study, Mapping.identity(), 1)
+    side.add(Rows(numbers, codes, y, np.zeros(n), np.ones(n)))
+    for j, plain in enumerate(side._plain()):
+        share = side._number(j)
+        assert not plain or share is None or share < 0.995
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(2, 50), st.integers(0, 4))
+def test_rows_that_are_alike_are_never_overlooked(seed: int, n: int, n_copies: int) -> None:
+    rng = np.random.default_rng(seed)
+    numbers = rng.normal(size=(n, 4))
+    numbers[:, 0] = np.arange(n)
+    numbers[:, 1] = np.nan
+    numbers[:, 2] = 0.0
+    source, place = rng.integers(0, n, n_copies), rng.permutation(n)
+    numbers = np.vstack([numbers, numbers[source]])
+    # A zero and no number are the same in all their spellings.
+    numbers[n:, 1], numbers[n:, 2] = -np.nan, -0.0
+    numbers = np.vstack([numbers[place], numbers[n:]])
+    rest = len(numbers)
+    rows = Rows(numbers, np.zeros((rest, 1), dtype=np.int32), np.zeros(rest), np.zeros(rest), np.ones(rest))
+    parts = [rows.take(slice(0, 7)), rows.take(slice(7, None))]
+    assert _may_be_copies(lambda: iter(parts)) == (n_copies > 0)

@@ -31,7 +31,8 @@ target: {type: survival, time: days, event: status, positive: died, negative: al
          unit: days, missing: [9999]}
 features:
   age: {type: number, range: [18, 110]}
-model: {estimator: LogisticRegression}
+model: {estimator: CoxPH}
+evaluation: {holdout: 0}
 """
 STUDY = read_study(AGREED)
 HEADER = "age,days,status,from\n"

@@ -43,9 +43,10 @@ STUDIES = {
     "poisson": (COUNT, "PoissonRegressor", "", ""),
     "third order": (BINARY, "LogisticRegression", ", order: 3", ""),
 }
-AS_THEY_ARE = ("MultinomialNB", "ComplementNB", "StandardScaler")
+AS_THEY_ARE = ("MultinomialNB", "ComplementNB", "StandardScaler", "SimpleImputer", "KBinsDiscretizer")
 GRID = ", params: {grid: [10, 20, 40]}"
-LEVELS_ALONE = ("BernoulliNB", "CategoricalNB")
+LEVELS_ALONE = ("BernoulliNB", "CategoricalNB", "OneHotEncoder")
+NUMBERS_ALONE = ("SimpleImputer", "KBinsDiscretizer")
 OUTCOMES = {
     "binary": BINARY,
     "count": COUNT,
@@ -58,6 +59,7 @@ for named, known in ESTIMATORS.items():
     # The last outcome is the widest that it takes.
     more = ", cv: 5" if known.cv else ", standardize: false" if named in AS_THEY_ARE else ""
     more = GRID if named == "KaplanMeier" else more
+    more = ", params: {score_func: f_regression}" if named == "SelectKBest" else more
     outcome = OUTCOMES[known.targets[-1]]
     # The logarithm of its mean is fitted.
     outcome = outcome.replace("[0, 10]", "[1, 10]") if named == "GammaRegressor" else outcome
@@ -68,6 +70,12 @@ def plan(target: str, estimator: str, model: str, extra: str) -> Plan:
     text = STUDY.format(target=target, estimator=estimator, model=model, extra=extra)
     if estimator in LEVELS_ALONE:
         text = re.sub(r"terms:.*?\n(?=\n)|  (age|chol|visits): .*?\n", "", text, flags=re.DOTALL)
+    if estimator == "StepwiseRegression":
+        text = re.sub(r"  both: .*?\n", "", text)
+    if estimator in NUMBERS_ALONE:
+        how = ", impute: mean" if estimator == "SimpleImputer" else ""
+        text = re.sub(r"terms:.*?\n(?=\n)|  (sex|pain): .*?\n", "", text, flags=re.DOTALL)
+        text = re.sub(r"(?m)^(  .*?)(, impute: \w+)?(, indicator: true)?\}$", rf"\1{how}}}", text)
     if "survival" in target:
         text = text.replace("holdout: 0.2", "holdout: 0")
     return Plan(read_study(text))
@@ -130,6 +138,8 @@ def test_shapes_are_said_as_people_read_them() -> None:
         (Grouping(folds=5, target=True), ["5 folds x 8 x 8 with each pair once"]),
         (Grouping(n_classes=3), ["7 x 7 with each pair once", "3 classes x 7 columns"]),
         (Grouping(n_classes=3, by_class=True, folds=5), ["5 folds x 3 classes x 7 x 7 with each pair once"]),
+        (Grouping(n_classes=3, by_class=True, squares=True), ["3 classes x 13 numbers"]),
+        (Grouping(target=True, squares=True), ["21 numbers"]),
         (Grouping(n_classes=3, folds=5, products=False), ["5 folds x 3 classes x 7 columns"]),
     ],
 )

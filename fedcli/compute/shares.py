@@ -39,18 +39,8 @@ MULTIPLIED = frozenset({"gram", "products", "correlation"})
 SUMMED = MULTIPLIED | {"sums", "squares", "positive.sums", "positive.squares", "target", "contrast", "class_sums"}
 # Blocks that count rows.
 COUNTED = frozenset(
-    {
-        "rows",
-        "third.without",
-        "present",
-        "levels",
-        "below",
-        "positive.rows",
-        "positive.present",
-        "positive.levels",
-        "positive.below",
-    }
-)
+    {"rows", "present", "levels", "below", "positive.rows", "positive.present", "positive.levels", "positive.below"}
+) | {"third.without"}
 # Shares that nobody needs to know exactly: a row that has no more shows nowhere.
 FLOOR = 0.05
 # Distances on the reference scale, where a range is -1 to 1: below this they are rounding.

@@ -228,9 +228,15 @@ def family_of(study: Study, columns: Columns) -> Family:
     Raises
     ------
     ContradictoryStudy
-        A closing trip is asked for, and this estimator's figures on held-out rows are no sums yet.
+        A closing trip is asked for, and this estimator's figures on held-out rows are no sums yet; or a map, and it
+        has no coefficients.
     """
     family = estimator_of(study).build(setting_of(study, columns), parameters(study))
+    if columns.mapped is not None and not family.linear:
+        raise ContradictoryStudy(
+            f"{study.model.estimator} has no coefficients, and takes no map",
+            hint="remove map from study.yaml under model:, or name a class with coefficients: Ridge, RidgeClassifier",
+        )
     if not family.linear and study.evaluation.closing_trip:
         raise ContradictoryStudy(
             f"{study.model.estimator} has no figures of held-out rows to close with",

@@ -6,6 +6,7 @@ where rows come from. Internal.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -70,8 +71,22 @@ class Plan:
         return self.family.form.grouping if isinstance(self.family, Closed) else None
 
     @property
+    def n_counted(self) -> int:
+        """Columns as the rule on rows per column counts them.
+
+        That rule asks for rows that hold twice ``rows_per_column`` times as many numbers as products of columns are
+        summed: a row holds a number for each column, p columns have half of p**2 products. Where a map makes p columns
+        of few, a row holds q numbers only, and the same demand counts p**2 / q.
+        """
+        p, mapped = self.n_summed, self.columns.mapped
+        if mapped is None:
+            return p
+        q = p - len(mapped.columns) + len(mapped.inputs)
+        return max(p, math.ceil(p * p / q))
+
+    @property
     def n_summed(self) -> int:
-        """Columns whose products are summed, the intercept included: what the rule on rows per column counts."""
+        """Columns whose products are summed, the intercept included."""
         expanded = self.family.expanded or self.profile.products
         return 1 + len(self.columns.expanded_names) if expanded else self.columns.n_columns
 

@@ -138,6 +138,7 @@ def examine_rows(
         n_rows=len(spool) - held_out,
         n_held_out=held_out,
         n_columns=plan.n_summed,
+        n_counted=plan.n_counted,
         effective_rows=effective_rows(spool, mask),
         min_rows=rules.min_rows,
         min_cell=rules.min_cell,

@@ -111,7 +111,7 @@ def plan(path: Path | str | None = None, *, workspace: Path | str = ".") -> Plan
     given = ", ".join(f"{key}={values[key]}" for key in study.model.params)
     own = "scikit-learn's" if known.module else "a pooled"
     rules = study.rules
-    least = max(rules.min_rows, math.ceil(rules.rows_per_column * made.n_summed))
+    least = max(rules.min_rows, math.ceil(rules.rows_per_column * made.n_counted))
     return Planned(
         study=study,
         trips=trips,

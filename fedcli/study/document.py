@@ -50,6 +50,7 @@ from fedcli.study.targets import (
 from fedcli.study.terms import Interaction, Log, Spline, Term, check_terms
 
 __all__ = [
+    "AnyMap",
     "BinaryTarget",
     "BooleanColumn",
     "Category",

@@ -19,6 +19,9 @@ from fedcli.study.part import Part, Placed
 # Products of pairs of so many columns are half a million numbers: 8 MB in a file, and 1 GB of memory while they are
 # whole numbers of Python.
 MOST_COLUMNS = 1000
+# Sums of products of cosines are a Fourier transform of the rows: of a narrower kernel it tells values apart that are a
+# hundredth of the range from each other, and with them single rows.
+LARGEST_GAMMA = 10.0
 Components = Annotated[int, Field(ge=1, le=MOST_COLUMNS)]
 
 
@@ -81,7 +84,7 @@ class RBFSampler(ScaledMap):
     """Random Fourier features of the Gaussian kernel, as scikit-learn's ``RBFSampler``."""
 
     type: Literal["RBFSampler"]
-    gamma: float = Field(default=1.0, gt=0, le=1e6)
+    gamma: float = Field(default=1.0, gt=0, le=LARGEST_GAMMA)
     n_components: Components = 100
 
     @field_validator("gamma", mode="before")

@@ -128,6 +128,7 @@ def test_no_column_leaves_its_bounds(kind: str, seed: int, edge: bool) -> None:
         ({"kind": "RBFSampler", "columns": ["ward"]}, "'ward' merges small levels"),
         ({"kind": "RBFSampler", "gamma": "scale"}, "needs the pooled variance"),
         ({"kind": "RBFSampler", "gamma": 0}, "must be above 0"),
+        ({"kind": "RBFSampler", "gamma": 10.5}, "must be at most 10"),
         ({"kind": "RBFSampler", "n_components": 1001}, "must be at most 1000"),
         ({"kind": "RBFSampler", "random_state": 3}, "'random_state' is not a key of model.map"),
         ({"kind": "RBFSampler", "typical": {"age": [50, 0]}}, "spread of 'age' must be above 0"),

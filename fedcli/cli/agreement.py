@@ -218,8 +218,9 @@ def _map(study: Study) -> list[str]:
     for name, (centre, spread) in chosen.centred.items():
         found.append(f"{name} enters it less {_exact(centre)}, divided by {_exact(spread)}")
     if chosen.type != "SplineTransformer":
-        found.append("other numbers enter it with their range from -1 to 1" if chosen.centred else "ranges are -1 to 1")
-    return found
+        which = "other numbers" if chosen.centred else "numbers"
+        found.append(f"{which} enter it with their range from -1 to 1")
+    return [*found, "its columns are never standardised"]
 
 
 def _made(chosen: AnyMap) -> str:
@@ -231,7 +232,8 @@ def _made(chosen: AnyMap) -> str:
         what = "products of different columns" if chosen.interaction_only else "products of columns and their powers"
         return f"PolynomialFeatures: {what} up to degree {chosen.degree}" + (", and a 1" if chosen.include_bias else "")
     last = "" if chosen.include_bias else ", the last of each left out"
+    knots = f"{chosen.n_knots} knots evenly over the range"
     return (
-        f"SplineTransformer: splines of degree {chosen.degree} with {chosen.n_knots} knots evenly over the range{last}; "
-        f"beyond it, exported: {chosen.extrapolation}"
+        f"SplineTransformer: splines of degree {chosen.degree} with {knots}{last}; beyond it, when exported: "
+        f"{chosen.extrapolation}"
     )

@@ -171,12 +171,13 @@ class Columns:
         each piece's values, then, but for the first piece, which rows are in it.
         """
         pieces: list[str] = []
-        for column in self.derived:
+        for column in self.terms:
             for number in range(len(column.patterns)):
                 pieces.append(f"{column.name}, piece {number + 1}")
                 pieces += [f"{column.name}, rows of piece {number + 1}"] if number else []
         basic = [*(self.numbers[i][0] for i in self.entering), *self.dummies]
-        return (*basic, *(f"{name} is missing" for name in self._flags), *pieces)
+        of_map = (column.name for column in self.mapped.columns) if self.mapped is not None else ()
+        return (*basic, *(f"{name} is missing" for name in self._flags), *pieces, *of_map)
 
     @property
     def n_columns(self) -> int:

@@ -166,6 +166,13 @@ class Mapped:
             for name, most in zip(self.map.names, largest, strict=True)
         )
 
+    @property
+    def range_name(self) -> str | None:
+        """One name for all columns of a map that only numbers them; None where each has a name that says something."""
+        first, last = self.columns[0].name, self.columns[-1].name
+        numbered = self.map.names == tuple(map(str, range(len(self.columns)))) and len(self.columns) > 1
+        return f"{first} to {last}, of {', '.join(self.features)}" if numbered else None
+
     def given(self, rows: Rows) -> FloatArray:
         """Return what the map is given (n_rows, n_inputs)."""
         return np.stack([one.values(rows) for one in self.inputs], axis=1)

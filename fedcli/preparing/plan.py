@@ -93,10 +93,15 @@ class Plan:
     @property
     def summed_names(self) -> tuple[str, ...]:
         """Names of the columns whose products are summed, after the intercept and before the outcome."""
-        if self.family.expanded:
-            return self.columns.expanded_names
-        more = self.columns.expanded_names if self.profile.products else ()
-        return tuple(dict.fromkeys((*self.columns.names, *more)))
+        names = () if self.family.expanded else self.columns.names
+        more = self.columns.expanded_names if self.family.expanded or self.profile.products else ()
+        found = tuple(dict.fromkeys((*names, *more)))
+        mapped = self.columns.mapped
+        if mapped is None or mapped.range_name is None:
+            return found
+        # A thousand numbered columns say no more than their first and their last.
+        of_map = {column.name for column in mapped.columns}
+        return (*(name for name in found if name not in of_map), mapped.range_name)
 
     @cached_property
     def target(self) -> TargetScale:

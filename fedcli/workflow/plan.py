@@ -27,6 +27,8 @@ from fedcli.workflow.workspace import find_workspace, need_file
 # Manifest, two signatures, the age header and the archive's padding, for one recipient: measured, and held by a test.
 _AROUND = 10_900
 _CHUNK = 65_536
+# Within what a model on a map's columns equals the pooled one: these are nearly collinear at times.
+_EXACT_ON_MAPS = 1e-7
 
 # The same question, or nearly the same, in fewer trips.
 _CHEAPER = {
@@ -67,7 +69,8 @@ class Planned:
     """Result of `plan`.
 
     ``trips`` are the typical and the largest number seen on the project's reference data; ``exact`` is within what the
-    result equals ``beside``, fitted on the pooled rows; ``least_rows`` is how many training rows each silo must have.
+    result equals ``beside``, fitted on the pooled rows; ``least_rows`` is how many training rows each silo must have;
+    ``n_counted`` are the columns as the rule on rows per column counts them.
     """
 
     study: Study
@@ -76,6 +79,7 @@ class Planned:
     beside: str
     each: tuple[TripPlan, ...]
     n_columns: int
+    n_counted: int
     least_rows: int
     aggregation: str
     cheaper: tuple[Alternative, ...]
@@ -115,10 +119,12 @@ def plan(path: Path | str | None = None, *, workspace: Path | str = ".") -> Plan
     return Planned(
         study=study,
         trips=trips,
-        exact=known.exact,
-        beside=f"{own} {study.model.estimator}({given})",
+        exact=known.exact if study.model.map is None else max(known.exact, _EXACT_ON_MAPS),
+        beside=f"{own} {study.model.estimator}({given})"
+        + (f" behind {study.model.map.type}" if study.model.map else ""),
         each=tuple(each),
         n_columns=made.n_summed,
+        n_counted=made.n_counted,
         least_rows=least,
         aggregation=rules.aggregation,
         cheaper=tuple(

@@ -18,6 +18,12 @@ from dataclasses import dataclass
 
 from fedcli.errors import CellTooSmall, DominantRow, RefusedError, TooFewRows, TooManyColumns
 
+# What helps where a column of a map singles rows out.
+_ANOTHER_MAP = (
+    "ask the coordinator for fewer columns of the map or for another map (model.map: an RBFSampler's columns mix all "
+    "rows everywhere), in a new study, without sending this screen"
+)
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -139,6 +145,7 @@ def examine(
     smallest_group: Cell | None = None,
     at_risk: int | None = None,
     n_counted: int | None = None,
+    of_map: str = "",
 ) -> Disclosure:
     """Test an update that the coordinator will be able to read singly.
 
@@ -168,6 +175,8 @@ def examine(
         Of a survival study: rows that were at risk at some event. The others are in no sum.
     n_counted : int, optional
         Columns as the rule on rows per column counts them: more than there are where a map makes many of few.
+    of_map : str
+        With what names of a map's columns begin, where the study has a map.
 
     Returns
     -------
@@ -241,7 +250,9 @@ def examine(
             DominantRow(
                 f"one row makes more than {largest_share:.0%} of {largest.says}, counted from an end, the middle or "
                 "the zero of the range, or from the mean; that is the most that the study allows",
-                hint=f"look for a mistake in the values of '{largest.column}' that lie far from all others; if they "
+                hint=_ANOTHER_MAP
+                if of_map and largest.column.startswith(of_map)
+                else f"look for a mistake in the values of '{largest.column}' that lie far from all others; if they "
                 "are right, ask the coordinator for a narrower range with outside: clip, in a new study",
             )
         )
@@ -254,7 +265,9 @@ def examine(
             CellTooSmall(
                 f"the group '{small[0].says}' has {small[0].count} {rows}, "
                 f"the study requires at least {min_cell}{others}",
-                hint="ask the coordinator to merge levels or to change rules.min_cell in a new study, "
+                hint=_ANOTHER_MAP
+                if of_map and of_map in small[0].says
+                else "ask the coordinator to merge levels or to change rules.min_cell in a new study, "
                 "without sending this screen",
             )
         )

@@ -114,6 +114,22 @@ def test_other_closed_forms_come_with_a_map_too(kind: str, theirs: Any, params: 
     assert error(ours, theirs, "intercept_") <= exact
 
 
+def test_weights_are_scikit_learns_sample_weights() -> None:
+    made = numbers("iris")
+    weighted = made.frame.assign(w=np.random.default_rng(3).integers(0, 4, len(made.frame)))
+    world, split = World(weighted, made.target, made.features), SPLITS["by covariate"](made)
+    text = json.loads(agreement(world, "Ridge", {"alpha": 0.3}, weight={"column": "w", "range": [0, 5]}))
+    text["model"]["map"] = {"type": "RBFSampler", **MAPS["RBFSampler"]}
+    found = federated(json.dumps(text), world, split)
+    pooled = weighted.iloc[np.concatenate(split)]
+    X = designed(found.plan.columns.mapped, "RBFSampler", MAPS["RBFSampler"], pooled, world)
+    theirs = Ridge(alpha=0.3).fit(X, pooled["y"], sample_weight=pooled["w"])
+    assert error(fitted_estimator(found.plan, found.state), theirs, "coef_") <= 1e-7
+    rows = pooled.loc[pooled.index.repeat(pooled["w"])]
+    X = designed(found.plan.columns.mapped, "RBFSampler", MAPS["RBFSampler"], rows, world)
+    assert error(fitted_estimator(found.plan, found.state), Ridge(alpha=0.3).fit(X, rows["y"]), "coef_") <= 1e-7
+
+
 @pytest.mark.parametrize("split", ["even", "by label"])
 def test_a_likelihood_takes_a_map_in_its_usual_trips(split: str) -> None:
     made = binary("breast_cancer", 6)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fedcli.study.document import Evaluation, Feature, Profile, Rules, Study, Target, Term
+    from fedcli.study.document import AnyMap, Evaluation, Feature, Profile, Rules, Study, Target, Term
 
 
 def plain_words(study: Study, trips: tuple[int, int]) -> list[tuple[str, str]]:
@@ -34,6 +34,7 @@ def plain_words(study: Study, trips: tuple[int, int]) -> list[tuple[str, str]]:
     scaled = "on standardised columns" if study.model.standardize else "on the columns as they are"
     folds = f", in {study.model.cv} folds" if study.model.cv else ""
     rows.append(("model", f"{study.model.estimator}({params}) {scaled}{folds}"))
+    rows += [("map" if number == 0 else "", said) for number, said in enumerate(_map(study))]
     if study.model.estimator == "CoxPH":
         rows.append(("", "each silo has a baseline hazard of its own: no time of an event leaves it"))
     if study.model.estimator == "OrdinalLogit" and study.target.type == "category":
@@ -205,3 +206,36 @@ def _term(term: Term) -> str:
         return f"the logarithm of {term.column}, {beside}"
     knots = ", ".join(map(_exact, term.knots))
     return f"a spline of {term.column} of degree {term.degree} with knots at {knots}, {beside}"
+
+
+def _map(study: Study) -> list[str]:
+    """Say what columns a map makes, of what, and on which scale."""
+    chosen = study.model.map
+    if chosen is None:
+        return []
+    taken = chosen.taken(study.features)
+    found = [f"{_made(chosen)}, in place of {', '.join(taken)}"]
+    if chosen.type in ("RBFSampler", "RandomReLU"):
+        found.append("its random weights follow from the study's id, so that everybody draws the same")
+    for name, (centre, spread) in chosen.centred.items():
+        found.append(f"{name} enters it less {_exact(centre)}, divided by {_exact(spread)}")
+    if chosen.type != "SplineTransformer":
+        which = "other numbers" if chosen.centred else "numbers"
+        found.append(f"{which} enter it with their range from -1 to 1")
+    return [*found, "its columns are never standardised"]
+
+
+def _made(chosen: AnyMap) -> str:
+    if chosen.type == "RBFSampler":
+        return f"RBFSampler: {chosen.n_components} random cosines, gamma {_exact(chosen.gamma)}"
+    if chosen.type == "RandomReLU":
+        return f"RandomReLU: {chosen.n_components} random units, each 0 on one side of a border and rising on the other"
+    if chosen.type == "PolynomialFeatures":
+        what = "products of different columns" if chosen.interaction_only else "products of columns and their powers"
+        return f"PolynomialFeatures: {what} up to degree {chosen.degree}" + (", and a 1" if chosen.include_bias else "")
+    last = "" if chosen.include_bias else ", the last of each left out"
+    knots = f"{chosen.n_knots} knots evenly over the range"
+    return (
+        f"SplineTransformer: splines of degree {chosen.degree} with {knots}{last}; beyond it, when exported: "
+        f"{chosen.extrapolation}"
+    )

@@ -52,6 +52,7 @@ def plan(
             for trip in planned.each
         ],
         columns=planned.n_columns,
+        columns_counted=planned.n_counted,
         least_rows=planned.least_rows,
         aggregation=planned.aggregation,
         cheaper=[vars(other) for other in planned.cheaper],
@@ -73,7 +74,9 @@ def _rows(planned: Planned) -> list[tuple[str, str]]:
         sends = f"{trip.which}: {trip.numbers:,} numbers, about {trip.size / 1000:,.0f} kB"
         rows.append(("a silo sends" if number == 0 else "", sends))
         rows += [("", f"  {block.name}: {how_many(block.size, block.form)}: {block.says}") for block in trip.blocks]
-    rows.append(("a silo needs", f"{planned.least_rows:,} training rows, for {planned.n_columns} summed columns"))
+    counted = f", which count as {planned.n_counted:,}" if planned.n_counted > planned.n_columns else ""
+    needs = f"{planned.least_rows:,} training rows, for {planned.n_columns} summed columns{counted}"
+    rows.append(("a silo needs", needs))
     seen = (
         "these sums of each silo singly, never a row"
         if planned.aggregation == "plain"

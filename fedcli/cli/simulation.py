@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from fedcli.workflow.results import Simulated
     from fedcli.workflow.simulate import Progress
 
+# A map of a thousand columns would scroll everything else away.
+_SHOWN = 100
+
 
 def play(screen: Screen, directory: Path, study: Path | None, keep: Path | None) -> None:
     """Run the simulation and print it."""
@@ -49,8 +52,10 @@ def _print(screen: Screen, found: Simulated) -> None:
     screen.result("")
     width = max((len(c.name) for c in found.coefficients), default=0)
     screen.result(f"{'':<{width}}  {'federated':>14}  {'pooled':>14}")
-    for c in found.coefficients:
+    for c in found.coefficients[:_SHOWN]:
         screen.result(f"{c.name:<{width}}  {c.federated:>14.8g}  {c.pooled:>14.8g}")
+    if len(found.coefficients) > _SHOWN:
+        screen.result(f"and {len(found.coefficients) - _SHOWN:,} more: fedcli simulate --json has them all")
     screen.result("")
     what = "the coefficients" if found.linear else "what was learnt, the largest"
     screen.result(f"relative difference of {what}: {found.relative_error:.1e}")

@@ -245,7 +245,8 @@ def family_of(study: Study, columns: Columns) -> Family:
     Raises
     ------
     ContradictoryStudy
-        A closing trip is asked for, and this estimator's figures on held-out rows are no sums yet.
+        A closing trip is asked for, and this estimator's figures on held-out rows are no sums yet; or a map, and it
+        has no coefficients.
     """
     known, values = estimator_of(study), parameters(study)
     family: Family
@@ -253,6 +254,11 @@ def family_of(study: Study, columns: Columns) -> Family:
         family = ByColumn(columns, known.over(columns, values))
     else:
         family = known.build(setting_of(study, columns), values)
+    if columns.mapped is not None and not family.linear:
+        raise ContradictoryStudy(
+            f"{study.model.estimator} has no coefficients, and takes no map",
+            hint="remove map from study.yaml under model:, or name a class with coefficients: Ridge, RidgeClassifier",
+        )
     if not family.linear and study.evaluation.closing_trip:
         raise ContradictoryStudy(
             f"{study.model.estimator} has no figures of held-out rows to close with",

@@ -88,26 +88,46 @@ class Plan:
         return grouping is None or (grouping.products and not grouping.squares)
 
     @property
-    def n_summed(self) -> int:
-        """Columns whose products are summed, the intercept included: what the rule on rows per column counts.
+    def n_counted(self) -> int:
+        """Columns as the rule on rows per column counts them.
 
-        A parameter beside the coefficients counts as a column: curvature holds a sum of each column for it, too.
-        Fourth moments tell more of rows than products do. For them it counts so many that five rows for each hold ten
-        times as many numbers as are sent.
+        That rule asks for rows that hold twice ``rows_per_column`` times as many numbers as products of columns are
+        summed: a row holds a number for each column, p columns have half of p**2 products. Where a map makes p columns
+        of few, a row holds q numbers only, and the same demand counts p**2 / q. Fourth moments tell more of rows than
+        products do: for them it counts so many that five rows for each hold ten times as many numbers as are sent.
         """
+        p, mapped = self.n_summed, self.columns.mapped
         if isinstance(self.family, Closed) and self.family.form.grouping.fourth:
             sent = self.family.sums.layout().size
-            return max(self.family.sums.width, math.ceil(2 * sent / max(len(self.columns.expanded_names), 1)))
+            return max(p, math.ceil(2 * sent / max(len(self.columns.expanded_names), 1)))
+        if mapped is None:
+            return p
+        q = p - len(mapped.columns) + len(mapped.inputs)
+        return max(p, math.ceil(p * p / q))
+
+    @property
+    def n_summed(self) -> int:
+        """Columns whose products are summed, the intercept and parameters beside the coefficients included.
+
+        Curvature holds a sum of each column for such a parameter, too. Of fourth moments squares are columns as well.
+        """
+        if isinstance(self.family, Closed) and self.family.form.grouping.fourth:
+            return self.family.sums.width
         expanded = self.family.expanded or self.profile.products
         return self.n_extra + (1 + len(self.columns.expanded_names) if expanded else self.columns.n_columns)
 
     @property
     def summed_names(self) -> tuple[str, ...]:
         """Names of the columns whose products are summed, after the intercept and before the outcome."""
-        if self.family.expanded:
-            return self.columns.expanded_names
-        more = self.columns.expanded_names if self.profile.products else ()
-        return tuple(dict.fromkeys((*self.columns.names, *more)))
+        names = () if self.family.expanded else self.columns.names
+        more = self.columns.expanded_names if self.family.expanded or self.profile.products else ()
+        found = tuple(dict.fromkeys((*names, *more)))
+        mapped = self.columns.mapped
+        if mapped is None or mapped.range_name is None:
+            return found
+        # A thousand numbered columns say no more than their first and their last.
+        of_map = {column.name for column in mapped.columns}
+        return (*(name for name in found if name not in of_map), mapped.range_name)
 
     @cached_property
     def target(self) -> TargetScale:

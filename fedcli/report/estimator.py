@@ -119,8 +119,8 @@ def new_estimator(study: Study, labels: tuple[Any, ...] = (), **more: Any) -> An
 
 def _fit_on_made_up_rows(estimator: Any, plan: Plan, labels: tuple[Any, ...]) -> None:
     n_columns = plan.columns.n_columns - 1
-    # Enough rows for a covariance of full rank in each class.
-    n = max(len(labels), 2) * (n_columns + 6)
+    # Enough rows for a covariance of full rank in each class; a map's many columns only feed coefficients.
+    n = max(len(labels), 2) * (6 if plan.columns.mapped is not None else n_columns + 6)
     if estimator_of(plan.study).ordinal:
         levels = np.array([len(column.levels) for _, column in plan.columns.categories])
         X = (np.arange(max(n, int(levels.max()) * max(len(labels), 1)))[:, None] // max(len(labels), 1)) % levels

@@ -32,6 +32,7 @@ from fedcli.preparing.rows import Rows
 from fedcli.report.by_column import as_learnt, own_parameters
 from fedcli.report.coefficients import class_labels, coefficient_table, named_parameters
 from fedcli.report.estimator import new_estimator, standardised_coefficients
+from fedcli.report.map_transformers import fitted_quietly, settle_agreed
 from fedcli.report.pooled_joint import PooledJoint, pooled_joint
 from fedcli.report.pooled_stepwise import pooled_stepwise
 from fedcli.report.pooled_survival import PooledSurvival, pooled_hazards
@@ -154,8 +155,10 @@ def _prepared(plan: Plan, state: State, rows: list[Rows]) -> tuple[FloatArray, t
     filled = plan.preparation(state).fill * plan.columns.half + plan.columns.middle
     medians = {plan.columns.numbers[j][0]: float(filled[j]) for j in plan.profile.grids.medians}
     maker = Transformers(plan, fills=medians)
-    transformer = maker.column_transformer()
-    X = transformer.fit_transform(_frame(plan, rows))
+    frame = _frame(plan, rows)
+    transformer = fitted_quietly(maker.column_transformer(), frame)
+    settle_agreed(plan.columns.mapped, transformer)
+    X = transformer.transform(frame)
     centres, units = [], []
     for group, (_, fitted, _) in zip(maker.groups, transformer.transformers_, strict=True):
         scaler = fitted.named_steps.get("scale") if isinstance(fitted, Pipeline) else None

@@ -27,6 +27,8 @@ from fedcli.workflow.workspace import find_workspace, need_file
 # Manifest, two signatures, the age header and the archive's padding, for one recipient: measured, and held by a test.
 _AROUND = 10_900
 _CHUNK = 65_536
+# Within what a model on a map's columns equals the pooled one: these are nearly collinear at times.
+_EXACT_ON_MAPS = 1e-7
 
 # The same question, or nearly the same, in fewer trips.
 _CHEAPER = {
@@ -69,7 +71,7 @@ class Planned:
 
     ``trips`` are the typical and the largest number seen on the project's reference data; ``exact`` is within what the
     result equals ``beside``, fitted on the pooled rows, None where the result states its own bounds; ``least_rows`` is
-    how many training rows each silo must have.
+    how many training rows each silo must have; ``n_counted`` are the columns as the rule on rows for each counts them.
     """
 
     study: Study
@@ -78,6 +80,7 @@ class Planned:
     beside: str
     each: tuple[TripPlan, ...]
     n_columns: int
+    n_counted: int
     least_rows: int
     aggregation: str
     cheaper: tuple[Alternative, ...]
@@ -113,14 +116,20 @@ def plan(path: Path | str | None = None, *, workspace: Path | str = ".") -> Plan
     given = ", ".join(f"{key}={values[key]}" for key in study.model.params)
     own = "scikit-learn's" if known.module and not known.stands_for else "a pooled"
     rules = study.rules
-    least = max(rules.min_rows, math.ceil(rules.rows_per_column * made.n_summed))
+    least = max(rules.min_rows, math.ceil(rules.rows_per_column * made.n_counted))
     return Planned(
         study=study,
         trips=trips,
-        exact=None if known.stated(values) else known.exact,
-        beside=f"{own} {study.model.estimator}({given})",
+        exact=None
+        if known.stated(values)
+        else known.exact
+        if study.model.map is None
+        else max(known.exact, _EXACT_ON_MAPS),
+        beside=f"{own} {study.model.estimator}({given})"
+        + (f" behind {study.model.map.type}" if study.model.map else ""),
         each=tuple(each),
         n_columns=made.n_summed,
+        n_counted=made.n_counted,
         least_rows=least,
         aggregation=rules.aggregation,
         cheaper=tuple(

@@ -219,13 +219,15 @@ def _tests(found: Computed) -> tuple[SheetTest, ...]:
     """Return every rule that this release was held to. One that failed ended the run before there was a release."""
     rules, disclosure = found.plan.study.rules, found.disclosure
     smallest = disclosure.smallest
-    per_column = disclosure.n_rows / disclosure.n_columns
+    per_column = disclosure.n_rows / disclosure.n_counted
+    count = f"{disclosure.n_columns} multiplied columns"
+    count += f", which count as {disclosure.n_counted:,}" if disclosure.n_counted > disclosure.n_columns else ""
     pairs = "pairs of levels" if found.plan.crosses else "levels by outcome"
     tests = [
         SheetTest("rows in the sums", f"at least {rules.min_rows:,}", f"{disclosure.n_rows:,}"),
         SheetTest(
             "rows per column",
-            f"at least {rules.rows_per_column:g} for each of {disclosure.n_columns} multiplied columns",
+            f"at least {rules.rows_per_column:g} for each of {count}",
             f"{per_column:.1f}",
             "passed" if rules.rows_per_column else "no rule",
         ),

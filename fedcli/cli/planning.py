@@ -59,6 +59,12 @@ def plan(
     screen.table(_rows(planned))
 
 
+def _how_near(planned: Planned) -> str:
+    if planned.exact is not None:
+        return f", within {planned.exact:.0e} (relative)"
+    return ": near it, not equal to it, and nothing says how near; fedcli simulate does on a table of your own"
+
+
 def _rows(planned: Planned) -> list[tuple[str, str]]:
     from fedcli.report.sheet import how_many
 
@@ -66,18 +72,15 @@ def _rows(planned: Planned) -> list[tuple[str, str]]:
     rows = [
         ("study", planned.study.title or planned.study.study),
         ("trips", str(few) if few == many else f"typically {few}, at most {many} on the studies measured"),
-        ("result", f"{planned.beside} on the pooled rows, within {planned.exact:.0e} (relative)"),
+        ("result", f"{planned.beside} on the pooled rows{_how_near(planned)}"),
     ]
     for number, trip in enumerate(planned.each):
         sends = f"{trip.which}: {trip.numbers:,} numbers, about {trip.size / 1000:,.0f} kB"
         rows.append(("a silo sends" if number == 0 else "", sends))
         rows += [("", f"  {block.name}: {how_many(block.size, block.form)}: {block.says}") for block in trip.blocks]
     rows.append(("a silo needs", f"{planned.least_rows:,} training rows, for {planned.n_columns} summed columns"))
-    seen = (
-        "these sums of each silo singly, never a row"
-        if planned.aggregation == "plain"
-        else "these sums added over all silos"
-    )
+    each = "this model of each silo alone" if planned.exact is None else "these sums of each silo singly"
+    seen = f"{each}, never a row" if planned.aggregation == "plain" else "these sums added over all silos"
     rows.append(("coordinator", f"sees {seen}"))
     for number, other in enumerate(planned.cheaper):
         trips = f"{other.trips} trip{'' if other.trips == 1 else 's'}"

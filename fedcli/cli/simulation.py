@@ -33,6 +33,7 @@ def play(screen: Screen, directory: Path, study: Path | None, keep: Path | None)
         evaluation=dict(found.evaluation),
         seconds=round(found.seconds, 2),
         medians=[vars(median) for median in found.medians],
+        scores=[vars(score) for score in found.scores],
         kept=found.kept,
         model=found.model,
     )
@@ -46,13 +47,17 @@ def _print(screen: Screen, found: Simulated) -> None:
     trips = "1 trip" if found.trips == 1 else f"{found.trips} trips"
     screen.result(f"finished after {trips}; {found.bytes_sent / 1000:,.0f} kB sent in all")
     screen.result("")
-    width = max(len(c.name) for c in found.coefficients)
+    compared = found.scores or found.coefficients
+    width, digits = max(len(c.name) for c in compared), 4 if found.scores else 8
     screen.result(f"{'':<{width}}  {'federated':>14}  {'pooled':>14}")
-    for c in found.coefficients:
-        screen.result(f"{c.name:<{width}}  {c.federated:>14.8g}  {c.pooled:>14.8g}")
+    for c in compared:
+        screen.result(f"{c.name:<{width}}  {c.federated:>14.{digits}g}  {c.pooled:>14.{digits}g}")
     screen.result("")
-    what = "the coefficients" if found.linear else "what was learnt, the largest"
-    screen.result(f"relative difference of {what}: {found.relative_error:.1e}")
+    if found.relative_error is None:
+        screen.result("trained at each silo and averaged: near the pooled fit, not equal to it")
+    else:
+        what = "the coefficients" if found.linear else "what was learnt, the largest"
+        screen.result(f"relative difference of {what}: {found.relative_error:.1e}")
     for median in found.medians:
         # Both fits are filled with the first: their difference says nothing of it.
         screen.result(f"{median.name} was filled with {median.federated:.6g}, the pooled median is {median.pooled:.6g}")

@@ -51,11 +51,11 @@ class Estimator:
     cv : bool
         Whether it chooses something by cross-validation: then a study must say ``model: cv: K``, and no other may.
     exact : float
-        Within what it equals the pooled fit.
+        Within what it equals the pooled fit; infinity where it does not.
     ordinal : bool
         Whether it takes categories as numbers of levels, one column each, instead of a column per level.
-    probabilities : bool
-        Whether a classifier gives probabilities.
+    probabilities : bool or callable
+        Whether a classifier gives probabilities; from its parameters where they decide it.
     intercept : bool
         Whether a linear model can have an intercept.
     deviance : callable
@@ -64,6 +64,8 @@ class Estimator:
         kind of outcome says it all.
     advice : str
         What to know before a study is frozen.
+    averaged : bool
+        Whether scikit-learn trains it at each silo, and the study says in how many trips: ``model: averaging:``.
     tight : mapping of str to object
         Parameters with which scikit-learn's own class runs to its optimum, for comparisons.
     """
@@ -82,10 +84,11 @@ class Estimator:
     cv: bool = False
     exact: float = 1e-8
     ordinal: bool = False
-    probabilities: bool = False
+    probabilities: bool | Callable[[Parameters], bool] = False
     intercept: bool = True
     deviance: Callable[[Parameters], str] = lambda params: ""
     advice: str = ""
+    averaged: bool = False
     tight: Mapping[str, Any] = field(default_factory=dict)
 
 

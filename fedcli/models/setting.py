@@ -10,6 +10,31 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
+class LocalTraining:
+    """How a model that is trained at each silo becomes one.
+
+    Parameters
+    ----------
+    rule : str
+        ``FedAvg``, ``FedProx`` or ``SCAFFOLD``.
+    local_epochs : int
+        Passes over a silo's rows in each trip.
+    rounds : int
+        Trips that train.
+    proximal : float
+        FedProx's strength; 0 for other rules.
+    study : str
+        The study's id: what is random follows from it and the round alone.
+    """
+
+    rule: str
+    local_epochs: int
+    rounds: int
+    proximal: float
+    study: str
+
+
+@dataclass(frozen=True)
 class Setting:
     """Everything that a family may have to know of the agreement.
 
@@ -51,6 +76,10 @@ class Setting:
         By category: the design's columns of its levels after the first.
     target_range : (float, float)
         Of a number or count target, in its own unit; 0 to 1 for others.
+    scaled : tuple of bool
+        Which of the design's columns after the intercept are standardised.
+    local : LocalTraining, optional
+        Of an estimator that is trained at each silo.
     """
 
     names: tuple[str, ...]
@@ -77,6 +106,8 @@ class Setting:
     first_time: float = 0.0
     dummies: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     target_range: tuple[float, float] = (0.0, 1.0)
+    scaled: tuple[bool, ...] = ()
+    local: LocalTraining | None = None
 
     @property
     def n_columns(self) -> int:

@@ -15,7 +15,7 @@ import numpy as np
 from fedcli.fileformat.statistics import Block, Layout, State
 from fedcli.fileformat.tensors import TensorFile
 from fedcli.models.batch import empty_state
-from fedcli.preparing.estimators import ESTIMATORS, estimator_of, parameters
+from fedcli.preparing.estimators import ESTIMATORS, estimator_of, parameters, trips_of
 from fedcli.preparing.plan import Plan
 from fedcli.study.document import Study
 from fedcli.study.reading import read_study
@@ -28,6 +28,9 @@ from fedcli.workflow.workspace import find_workspace, need_file
 _AROUND = 10_900
 _CHUNK = 65_536
 
+_LOGISTIC = ("LogisticRegression", "a linear border with probabilities, equal to the pooled fit")
+_SQUARES = ("RidgeClassifier", "a linear border by squares, equal to the pooled fit")
+_BENT_CLASSES = ("RidgeClassifier", "on terms of type spline and interaction, which bend too; equal to the pooled fit")
 # The same question, or nearly the same, in fewer trips.
 _CHEAPER = {
     "LogisticRegression": (
@@ -40,6 +43,11 @@ _CHEAPER = {
     "TweedieRegressor": (("Ridge", "of the target's logarithm, where it is above 0"),),
     "NegativeBinomial": (("Ridge", "of the count's logarithm, which each silo adds as a column"),),
     "HuberRegressor": (("LinearRegression", "with outside: clip, which bounds a row's pull as well"),),
+    "SGDClassifier": (_LOGISTIC, _SQUARES),
+    "Perceptron": (_LOGISTIC, _SQUARES),
+    "MLPClassifier": (_BENT_CLASSES, _LOGISTIC),
+    "SGDRegressor": (("Ridge", "the fit that SGD's steps wander about, equal to the pooled one"),),
+    "MLPRegressor": (("Ridge", "on terms of type spline and interaction, which bend too; equal to the pooled fit"),),
 }
 
 
@@ -67,12 +75,13 @@ class Planned:
     """Result of `plan`.
 
     ``trips`` are the typical and the largest number seen on the project's reference data; ``exact`` is within what the
-    result equals ``beside``, fitted on the pooled rows; ``least_rows`` is how many training rows each silo must have.
+    result equals ``beside``, fitted on the pooled rows, None where it does not; ``least_rows`` is how many training
+    rows each silo must have.
     """
 
     study: Study
     trips: tuple[int, int]
-    exact: float
+    exact: float | None
     beside: str
     each: tuple[TripPlan, ...]
     n_columns: int
@@ -98,8 +107,7 @@ def plan(path: Path | str | None = None, *, workspace: Path | str = ".") -> Plan
     study = _study(path, workspace)
     cross_check(study)
     known, made = estimator_of(study), Plan(study)
-    closing = int(study.evaluation.closing_trip)
-    trips = known.trips[0] + closing, known.trips[1] + closing
+    trips = trips_of(study)
     first = made.layout(empty_state())
     each = [_trip("trip 1", first)]
     if trips[1] > 1:
@@ -115,7 +123,7 @@ def plan(path: Path | str | None = None, *, workspace: Path | str = ".") -> Plan
     return Planned(
         study=study,
         trips=trips,
-        exact=known.exact,
+        exact=None if known.averaged else known.exact,
         beside=f"{own} {study.model.estimator}({given})",
         each=tuple(each),
         n_columns=made.n_summed,

@@ -15,6 +15,8 @@ from typing import Any
 from fedcli.compute.update import Sums
 from fedcli.crypto.keys import PublicKey
 from fedcli.data.reading_report import ReadingReport
+from fedcli.models.averaging import Averaging
+from fedcli.preparing.estimators import most_rounds
 from fedcli.preparing.plan import Plan
 from fedcli.privacy.differencing import Difference
 from fedcli.privacy.disclosure import Disclosure
@@ -24,6 +26,7 @@ from fedcli.workflow.approve import PAGE_ENDING, SHEET_ENDING
 from fedcli.workflow.files import SOFTWARE
 from fedcli.workflow.held_to import EVALUATION, held_out_tests, histogram_tests
 from fedcli.workflow.release_rules import (
+    TRAINED,
     not_covered,
     rows_that_differ,
     share_of_one_row,
@@ -46,6 +49,13 @@ INTERRUPTED_WARNING = (
 RESUMED_WARNING = (
     "an earlier run recorded this update in ledger.jsonl and stopped before it was finished: this one finishes it, and "
     "nothing is recorded again"
+)
+
+
+AVERAGING_WARNING = (
+    "what leaves is a model trained on this silo's rows alone: it can be asked whether it has seen a row, and less the "
+    "model that it began at it shows where these rows pull. No test says how few rows do; a model made to find out can "
+    "let it be one"
 )
 
 
@@ -123,6 +133,8 @@ def release_of(side: SiloSide, found: Computed, target: Path, *, again: bool) ->
     """
     coordinator, disclosure, sums = side.study.roster.coordinator, found.disclosure, found.sums
     warnings = [PLAIN_WARNING]
+    if isinstance(found.plan.family, Averaging) and TRAINED in sums.total:
+        warnings.append(AVERAGING_WARNING)
     if sums.silent_holdout:
         warnings.append(
             f"of {number_of(disclosure.n_held_out, 'row')} held out, fewer than {found.plan.study.rules.min_cell} "
@@ -238,7 +250,7 @@ def _tests(found: Computed) -> tuple[SheetTest, ...]:
         share_of_one_row(rules, disclosure),
         *not_covered(found.sums, rules),
         *rows_that_differ(found.differs, found.elsewhere, found.least),
-        SheetTest("round", f"at most {rules.max_rounds}", str(found.round)),
+        SheetTest("round", f"at most {most_rounds(found.plan.study)}", str(found.round)),
         *_agreed_tests(found),
         *histogram_tests(found.plan, found.sums),
         *held_out_tests(
@@ -258,7 +270,7 @@ def _agreed_tests(found: Computed) -> list[SheetTest]:
     rules, disclosure, study = found.plan.study.rules, found.disclosure, found.plan.study
     tests = []
     if rules.parameters_per_row is not None:
-        n = found.plan.columns.n_columns
+        n = found.plan.n_coefficients
         required = f"at most {rules.parameters_per_row:g} for each row"
         tests.append(SheetTest("coefficients per row", required, f"{n / disclosure.n_rows:.2g}"))
     most = max((len(column.agreed) for column in study.categories.values()), default=0)

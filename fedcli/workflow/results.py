@@ -331,14 +331,17 @@ class Compared:
 
 @dataclass(frozen=True)
 class Simulated:
-    """Result of `simulate`; ``medians`` are those that fill missing cells, which both fits take from the federation."""
+    """Result of `simulate`; ``medians`` are those that fill missing cells, which both fits take from the federation.
+
+    ``scores`` are figures of how well a model that is trained at each silo predicts; its ``relative_error`` is None.
+    """
 
     study: str
     estimator: str
     silos: Mapping[str, int]
     trips: int
     coefficients: tuple[Compared, ...]
-    relative_error: float
+    relative_error: float | None
     steps: tuple[float, ...]
     bytes_sent: int
     seconds: float
@@ -347,3 +350,4 @@ class Simulated:
     model: Path | None = None
     linear: bool = True
     medians: tuple[Compared, ...] = ()
+    scores: tuple[Compared, ...] = ()

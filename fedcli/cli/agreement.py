@@ -41,7 +41,7 @@ def plain_words(study: Study, trips: tuple[int, int]) -> list[tuple[str, str]]:
     rows += [("", sentence) for sentence in _averaging(study)]
     few, many = trips
     typical = f"{few}" if few == many else f"typically {few}, at most {many} on the studies measured"
-    rows.append(("trips", f"{typical}; never more than {rules.max_rounds}"))
+    rows.append(("trips", typical if trained else f"{typical}; never more than {rules.max_rounds}"))
     ends = "" if trained else f"finished at a relative error of the coefficients of {_exact(rules.tolerance)}"
     rows.append(("", ends or "finished after these trips, however near the pooled fit is"))
     rows.append(("evaluation", _evaluation(study.evaluation)))

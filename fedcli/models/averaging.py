@@ -43,12 +43,12 @@ LARGEST_GRADIENT = 2.0**20
 # The trips are done, and nothing is claimed of how near the pooled fit is.
 DONE = "averaged"
 _PARAMETERS = (
-    "each parameter of the model that scikit-learn trained at this silo, times the number of its rows: this silo's own "
-    "model, as far as its training went"
+    "each parameter of the model that scikit-learn trained at this silo, on standardised columns, times the number of "
+    "its rows: this silo's own model, as far as its training went"
 )
 _CONTROL = (
-    "the mean gradient of this silo's own loss on the way there, one for each parameter, times the number of its rows: "
-    "where its rows alone would pull the model"
+    "by parameter the mean gradient of this silo's own loss on the way there, times the number of its rows: where its "
+    "rows alone would pull the model"
 )
 
 
@@ -117,10 +117,10 @@ class Averaging:
         if _closing(state):
             return Layout(())
         n, most = self.n_parameters, self.max_rows * self.largest_weight
-        form = " + ".join(" x ".join(map(str, shape)) for shape in self.trainer.shapes)
-        blocks = [Block("parameters", (n,), most * self.max_coefficient, _PARAMETERS, f"layers of {form}")]
+        form = self.trainer.arrangement
+        blocks = [Block("parameters", (n,), most * self.max_coefficient, _PARAMETERS, form)]
         if self._controlled(state):
-            blocks.append(Block("control", (n,), most * LARGEST_GRADIENT, _CONTROL, "one for each parameter"))
+            blocks.append(Block("control", (n,), most * LARGEST_GRADIENT, _CONTROL, form))
         if self.weighted:
             blocks.insert(0, Block("weight", (1,), most, "the sum of the rows' weights"))
         if state.document["round"] > 0:
@@ -176,12 +176,12 @@ class Averaging:
         if _closing(state):
             return total
         integers, n = dict(total.integers), self.n_parameters
-        weight = _exact(total, self._weight)
+        weight, bits = int(total.integers[self._weight].ravel()[0]), total.fraction_bits
         for name, values in (("parameters", point.coef[:n]), ("control", point.coef[n:])):
             if name in total:
-                bits = total.fraction_bits[name]
-                carried = [round(Fraction(value) * weight * 2**bits) for value in values.tolist()]
-                integers[name] = total.integers[name] + np.array(carried, dtype=object)
+                grid = bits[name] - bits[self._weight]
+                carried = np.array([_on_grid(value, weight, grid) for value in values.tolist()], dtype=object)
+                integers[name] = total.integers[name] + carried
         return Total(integers, total.fraction_bits)
 
     # ---- at the coordinator ----------------------------------------------------------------------------------------
@@ -197,12 +197,12 @@ class Averaging:
         number = int(state.document["round"]) + 1
         if _closing(state):
             return State(document(state, round=number, phase="closed"), state.arrays)
-        weight = _exact(total, self._weight)
+        weight, bits = int(total.integers[self._weight].ravel()[0]), total.fraction_bits
         if weight <= 0:
             raise SingularHessian("the weights of all rows are 0", hint="check the weight column at the silos")
-        # Fractions divided once: of one silo these are its own parameters, to the bit.
-        unit = weight * 2 ** total.fraction_bits["parameters"]
-        parameters = np.array([float(Fraction(int(q)) / unit) for q in total.integers["parameters"]])
+        # Integers divided once: of one silo these are its own parameters, to the bit.
+        above, below = 1 << bits[self._weight], weight << bits["parameters"]
+        parameters = np.array([int(q) * above / below for q in total.integers["parameters"]])
         arrays = {name: array for name, array in state.arrays.items() if name != "control"}
         arrays["parameters"] = parameters
         if "control" in total:
@@ -296,8 +296,13 @@ def _closing(state: State) -> bool:
     return state.document.get("phase") == "closing"
 
 
-def _exact(total: Total, name: str) -> Fraction:
-    return Fraction(int(total.integers[name].ravel()[0])) / Fraction(2) ** total.fraction_bits[name]
+def _on_grid(value: float, weight: int, grid: int) -> int:
+    """Return ``value * weight * 2**grid`` as a whole number, ties to even."""
+    numerator, denominator = value.as_integer_ratio()
+    # Both are powers of 2: what lies on the grid, as nearly all do, needs no rounding.
+    shift = grid + 1 - denominator.bit_length()
+    product = numerator * weight
+    return product << shift if shift >= 0 else round(Fraction(product, 1 << -shift))
 
 
 def _mean(sums: FloatArray, weight: FloatArray) -> FloatArray:

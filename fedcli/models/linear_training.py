@@ -67,6 +67,12 @@ class LinearTrainer:
         n_outputs = self.n_classes if self.n_classes > 2 else 1
         return (n_outputs, self.n_features), (n_outputs,)
 
+    @property
+    def arrangement(self) -> str:
+        """See `Trainer.arrangement`."""
+        n_outputs, n_columns = self.shapes[0][0], self.n_features + 1
+        return f"{n_outputs} classes x {n_columns} columns" if n_outputs > 1 else "one per column"
+
     def new(self, **more: Any) -> Any:
         """See `Trainer.new`."""
         from sklearn import linear_model

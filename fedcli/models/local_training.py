@@ -71,6 +71,10 @@ class Trainer(Protocol):
         """Shapes of its arrays, in the order in which they are laid side by side as parameters."""
 
     @property
+    def arrangement(self) -> str:
+        """How parameters are arranged, as people read it."""
+
+    @property
     def linear(self) -> bool:
         """Whether its arrays are slopes (n_outputs, n_features) and intercepts (n_outputs,)."""
 

@@ -59,10 +59,20 @@ class NetworkTrainer:
     @property
     def shapes(self) -> tuple[tuple[int, ...], ...]:
         """See `Trainer.shapes`: the weights of each layer, then the intercepts of each."""
-        hidden = self.params["hidden_layer_sizes"]
-        sizes = [self.n_features, *(hidden if isinstance(hidden, tuple) else (hidden,))]
-        sizes.append(self.n_classes if self.n_classes > 2 else 1)
+        sizes = self._units
         return (*itertools.pairwise(sizes), *((size,) for size in sizes[1:]))
+
+    @property
+    def arrangement(self) -> str:
+        """See `Trainer.arrangement`."""
+        *first, last = map(str, self._units)
+        return f"weights and intercepts between layers of {', '.join(first)} and {last} units"
+
+    @property
+    def _units(self) -> list[int]:
+        hidden = self.params["hidden_layer_sizes"]
+        several = hidden if isinstance(hidden, tuple) else (hidden,)
+        return [self.n_features, *several, self.n_classes if self.n_classes > 2 else 1]
 
     def new(self, **more: Any) -> Any:
         """See `Trainer.new`."""

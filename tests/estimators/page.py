@@ -25,7 +25,9 @@ def lines() -> Iterator[str]:
         given = ", ".join(f"`{key}` ({_said(value)})" for key, value in known.defaults.items()) or "none"
         few, many = known.trips
         extra = "; `cv: K` beside them" if known.cv else ""
-        yield f"| {name} | {targets} | {given}{extra} | {few}, {many} | {known.exact:.0e} |".replace("e-0", "e-")
+        extra += "; `averaging` beside them" if known.averaged else ""
+        within = "not equal" if known.averaged else f"{known.exact:.0e}".replace("e-0", "e-")
+        yield f"| {name} | {targets} | {given}{extra} | {few}, {many} | {within} |"
 
 
 def _said(value: object) -> str:

@@ -39,6 +39,6 @@ class GarbageSum(NumericError):
 
 
 class Diverged(NumericError):
-    """Training at a silo left the finite numbers."""
+    """Training at a silo grew without end."""
 
     code = "E706"

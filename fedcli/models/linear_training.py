@@ -29,6 +29,7 @@ from fedcli.models.local_training import (
     Task,
     Trained,
     apart,
+    check_trained,
     classes_of,
     diverged,
     side_by_side,
@@ -99,6 +100,7 @@ class LinearTrainer:
                     if task.steered:
                         self._steer(model, task, start, length)
         end = side_by_side([model.coef_, model.intercept_])
+        check_trained(end)
         correction = task.correction if task.correction is not None else 0.0
         # What the rows did is the way, less what the corrections did.
         return Trained(end, (start - end) / travelled - correction)

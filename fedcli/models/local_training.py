@@ -19,6 +19,8 @@ from fedcli.models.batch import Batch, Source
 
 # Below this, on a scale that the agreed range gives, a column counts as constant at a silo.
 _CONSTANT = 1e-8
+# The largest `max_coefficient` that an agreement can have.
+LARGEST_TRAINED = 2.0**20
 
 
 @dataclass(frozen=True)
@@ -164,21 +166,21 @@ def apart(parameters: FloatArray, shapes: Sequence[tuple[int, ...]]) -> list[Flo
     return found
 
 
-def check_finite(parameters: FloatArray) -> None:
-    """Refuse parameters that are no numbers.
+def check_trained(parameters: FloatArray) -> None:
+    """Refuse parameters that are no numbers, or larger than any agreement allows: no direction is left in them.
 
     Raises
     ------
     Diverged
     """
-    if not np.isfinite(parameters).all():
+    if not (np.abs(parameters) <= LARGEST_TRAINED).all():
         raise diverged()
 
 
 def diverged() -> Diverged:
     """Return the error."""
     return Diverged(
-        "training at this silo left the finite numbers: its steps grew without end",
+        "training at this silo grew without end: its steps overshoot, each farther than the last",
         hint="ask the coordinator for a smaller learning rate (eta0 or learning_rate_init), in a new study",
     )
 

@@ -28,8 +28,9 @@ from fedcli.models.local_training import (
     Task,
     Trained,
     apart,
-    check_finite,
+    check_trained,
     classes_of,
+    diverged,
     side_by_side,
     targets_of,
 )
@@ -91,9 +92,9 @@ class NetworkTrainer:
             for _ in range(task.epochs):
                 for batch in rows:
                     y, told = targets_of(batch.y, self.n_classes), classes_of(self.n_classes)
-                    model.partial_fit(batch.X, y, **told)
+                    self._fit(model, batch.X, y, told)
         end = side_by_side([*model.coefs_, *model.intercepts_])
-        check_finite(end)
+        check_trained(end)
         return Trained(end, side_by_side(steps.gradients) / steps.taken)
 
     def scores(self, parameters: FloatArray, Z: FloatArray) -> FloatArray:
@@ -107,6 +108,14 @@ class NetworkTrainer:
             if number < n_layers - 1:
                 here = bend(here)
         return np.asarray(here if self.n_classes > 2 else here[:, 0])
+
+    def _fit(self, model: Any, X: FloatArray, y: Any, told: Mapping[str, Any]) -> None:
+        try:
+            model.partial_fit(X, y, **told)
+        except ValueError as exc:
+            if "non-finite" in str(exc):
+                raise diverged() from exc
+            raise
 
     def _begin(self, model: Any, task: Task) -> None:
         """Let scikit-learn lay out its arrays on made-up rows, and put the parameters that were received into them."""

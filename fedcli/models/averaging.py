@@ -25,7 +25,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -300,10 +299,15 @@ def _closing(state: State) -> bool:
 def _on_grid(value: float, weight: int, grid: int) -> int:
     """Return ``value * weight * 2**grid`` as a whole number, ties to even."""
     numerator, denominator = value.as_integer_ratio()
-    # Both are powers of 2: what lies on the grid, as nearly all do, needs no rounding.
+    # The denominator is a power of 2, so that all is shifting; a network has many numbers, and fractions are slow.
     shift = grid + 1 - denominator.bit_length()
     product = numerator * weight
-    return product << shift if shift >= 0 else round(Fraction(product, 1 << -shift))
+    if shift >= 0:
+        return product << shift
+    below = product >> -shift
+    twice = (product - (below << -shift)) << 1
+    one = 1 << -shift
+    return below + (twice > one or (twice == one and below & 1 == 1))
 
 
 def _mean(sums: FloatArray, weight: FloatArray) -> FloatArray:

@@ -84,11 +84,12 @@ class NetworkTrainer:
     def train(self, rows: Source, task: Task) -> Trained:
         """See `Trainer.train`."""
         model = self.new(random_state=np.random.RandomState(task.seed))
-        if task.start is not None:
-            self._begin(model, task)
-        model._optimizer = steps = _Steps(model, self.shapes, task)
+        steps = _Steps(model, self.shapes, task)
         with warnings.catch_warnings(), np.errstate(over="ignore", invalid="ignore"):
             warnings.simplefilter("ignore")  # of batches larger than a silo, which are cut to its rows
+            if task.start is not None:
+                self._begin(model, task)
+            model._optimizer = steps
             for _ in range(task.epochs):
                 for batch in rows:
                     y, told = targets_of(batch.y, self.n_classes), classes_of(self.n_classes)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from sklearn import linear_model, metrics
 
 from fedcli.errors import BadStudy, BadTensors, ContradictoryStudy, Diverged, UnsupportedModel
 from fedcli.fileformat.statistics import State
+from fedcli.models.averaging import _on_grid
 from fedcli.models.batch import Batch, Memory, empty_state
 from fedcli.models.linear_training import LinearTrainer
 from fedcli.models.local_training import Standardised, own_scale, seed_of
@@ -91,6 +93,17 @@ def test_a_way_that_leads_beyond_the_bound_is_gone_as_far_as_it(start: list[floa
         gone = (found - begin) / np.where(end == begin, 1.0, end - begin)
         assert np.allclose(gone[end != begin], gone[end != begin][0], atol=1e-6)
         assert np.isclose(np.abs(found).max(), bound, rtol=1e-12)
+
+
+@settings(deadline=None)
+@given(st.floats(-1e6, 1e6), st.integers(1, 2**40), st.integers(-80, 90))
+def test_parameters_times_rows_are_rounded_once_ties_to_even(value: float, weight: int, grid: int) -> None:
+    assert _on_grid(value, weight, grid) == round(Fraction(value) * weight * Fraction(2) ** grid)
+
+
+def test_ties_go_to_the_even_number() -> None:
+    found = [_on_grid(value, 1, 0) for value in (0.5, 1.5, 2.5, -0.5, -1.5, 0.75, -0.25)]
+    assert found == [0, 2, 2, 0, -2, 1, 0]
 
 
 def test_rows_of_weight_0_are_none_and_others_count_by_their_weight() -> None:

@@ -56,8 +56,10 @@ def fitted_estimator(plan: Plan, state: State) -> Any:
                 value = value[order]
         scalar = not isinstance(value, list) and np.ndim(getattr(estimator, f"{name}_", value)) == 0
         setattr(estimator, f"{name}_", float(np.ravel(value)[0]) if scalar else value)
-    if isinstance(plan.family, Averaging) and not plan.family.linear and labels:
-        _order_outputs(estimator, labels)
+    if isinstance(plan.family, Averaging):
+        _as_if_begun(estimator, linear=plan.family.linear)
+        if labels and not plan.family.linear:
+            _order_outputs(estimator, labels)
     return estimator
 
 
@@ -143,6 +145,14 @@ def _give_coefficients(estimator: Any, slopes: FloatArray, intercept: FloatArray
     estimator.coef_ = slopes.reshape(np.shape(estimator.coef_))
     form = np.shape(estimator.intercept_)
     estimator.intercept_ = intercept.reshape(form) if form else float(np.ravel(intercept)[0])
+
+
+def _as_if_begun(estimator: Any, *, linear: bool) -> None:
+    """Let ``partial_fit`` go on from the pooled values, with no memory of the made-up fit."""
+    if linear:
+        estimator.t_ = 1.0
+        return
+    estimator.t_, estimator.loss_curve_, estimator.best_loss_, estimator._no_improvement_count = 0, [], np.inf, 0
 
 
 def _order_outputs(estimator: Any, labels: tuple[Any, ...]) -> None:

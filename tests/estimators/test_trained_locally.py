@@ -29,7 +29,7 @@ from fedcli.preparing.state_check import check_state
 from fedcli.report.estimator import fitted_estimator
 from fedcli.study.reading import read_study
 from tests.equivalence.federation import enrolled, federate, spool_of
-from tests.estimators.training import CASES, SMALL, Floats, family_of, linear_task, play, text_of, theirs
+from tests.estimators.training import CASES, SMALL, Floats, family_of, linear_task, play, read, text_of, theirs
 from tests.estimators.worlds import SPLITS, World, binary, classes, even, numbers
 
 # ---- what is merged ------------------------------------------------------------------------------------------------
@@ -58,6 +58,16 @@ def test_a_silo_may_stay_away_for_a_round_and_come_back() -> None:
     assert found.trips == 4
     assert [found.plan.n_samples(state) for state in found.states] == [150, 100, 150, 150]
     assert fitted_estimator(found.plan, found.state).coef_.shape == (3, 4)
+
+
+@pytest.mark.parametrize("case", ["hinge", "network of three classes", "network of a number", "squares"])
+def test_what_is_exported_can_be_trained_further(case: str) -> None:
+    estimator, params, world = CASES[case]
+    found = play(text_of(world, estimator, params, averaging={"rounds": 1, "local_epochs": 3}), world, even(world, 2))
+    model = fitted_estimator(found.plan, found.state)
+    X, y = world.frame[list(world.features)].to_numpy(float), world.frame["y"].to_numpy()
+    X, before = (X - X.mean(axis=0)) / X.std(axis=0), read(model)
+    assert not np.array_equal(read(model.partial_fit(X, y)), before)
 
 
 def test_the_last_trip_carries_no_gradient_and_one_that_closes_no_parameters() -> None:

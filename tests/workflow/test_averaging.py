@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+import skops.io
 
 from fedcli.errors import OtherRound
 from fedcli.fileformat.statistics import State
@@ -98,6 +99,9 @@ def test_a_round_without_a_silo_goes_on_and_says_so(town):
     assert command("export", last.model, "-o", exported).status == 0
     found = json.loads(exported.read_text())
     assert [np.shape(layer) for layer in found["attributes"]["coefs"]] == [(3, 4), (4, 1)]
+    pipeline = place.root / "model.skops"
+    assert command("export", last.model, "--format", "sklearn", "-o", pipeline).status == 0
+    assert skops.io.get_untrusted_types(file=pipeline) == []
     assert command("verify", last.model).status == 0
 
 

@@ -112,7 +112,8 @@ class Plan:
         """
         if isinstance(self.family, Averaging):
             return self.family.scores(rows.X, state)
-        return np.asarray(rows.X @ self.family.coefficients(state) + rows.offset)
+        # Transposed, so that the offset is added to every output.
+        return np.asarray((rows.X @ self.family.coefficients(state).T).T + rows.offset).T
 
     @property
     def n_coefficients(self) -> int:

@@ -97,7 +97,7 @@ def statistics_of(estimator: str, rows: Rows, trip: int) -> Statistics:
     batch = plan.later_batch(rows, plan.preparation(state))
     coef = np.linspace(-0.5, 0.5, plan.columns.n_columns)
     own = plan.family.statistics(batch, Point(coef), state)
-    return Statistics({**own.arrays, **evaluate(plan.measured, batch, coef, plan.loss).arrays})
+    return Statistics({**own.arrays, **evaluate(plan.measured, batch, batch.X @ coef + batch.offset, plan.loss).arrays})
 
 
 def assert_equal(a: Statistics, b: Statistics, *, skip: tuple[str, ...] = ()) -> None:

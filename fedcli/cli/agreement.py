@@ -18,6 +18,8 @@ def plain_words(study: Study, trips: tuple[int, int]) -> list[tuple[str, str]]:
 
     rules = study.rules
     target = study.target
+    trained = bool(_averaging(study))
+    scale = "standardised columns" if trained else "columns that run from -1 to 1"
     named = f"{study.title} ({study.study})" if study.title else study.study
     rows = [("study", named), ("outcome", _outcome(target) + _codes(target))]
     for number, (name, column) in enumerate(study.features.items()):
@@ -39,10 +41,12 @@ def plain_words(study: Study, trips: tuple[int, int]) -> list[tuple[str, str]]:
         rows.append(("", "each silo has a baseline hazard of its own: no time of an event leaves it"))
     if study.model.estimator == "OrdinalLogit" and study.target.type == "category":
         rows.append(("", f"the outcome's levels are in this order: {' < '.join(study.target.levels)}"))
+    rows += [("", sentence) for sentence in _averaging(study)]
     few, many = trips
     typical = f"{few}" if few == many else f"typically {few}, at most {many} on the studies measured"
-    rows.append(("trips", f"{typical}; never more than {rules.max_rounds}"))
-    rows.append(("", f"finished at a relative error of the coefficients of {_exact(rules.tolerance)}"))
+    rows.append(("trips", typical if trained else f"{typical}; never more than {rules.max_rounds}"))
+    ends = "" if trained else f"finished at a relative error of the coefficients of {_exact(rules.tolerance)}"
+    rows.append(("", ends or "finished after these trips, however near the pooled fit is"))
     rows.append(("evaluation", _evaluation(study.evaluation)))
     if study.profile is not None:
         rows.append(("profile", _profile(study.profile, study.target)))
@@ -57,7 +61,7 @@ def plain_words(study: Study, trips: tuple[int, int]) -> list[tuple[str, str]]:
         (
             "",
             f"at most {number_of(rules.max_rows, 'row')} at a silo, coefficients up to "
-            f"{_exact(rules.max_coefficient)} on columns that run from -1 to 1",
+            f"{_exact(rules.max_coefficient)} on {scale}",
         )
     )
     rows += [("", sentence) for sentence in _further(rules)]
@@ -70,6 +74,24 @@ def plain_words(study: Study, trips: tuple[int, int]) -> list[tuple[str, str]]:
     if study.coordinator:
         rows.append(("coordinator", f"{study.coordinator.name}, fingerprint {study.coordinator.fingerprint}"))
     return rows
+
+
+def _averaging(study: Study) -> list[str]:
+    """Say how a model that is trained at each silo is merged; nothing of others."""
+    from fedcli.preparing.estimators import ESTIMATORS, PROXIMAL, averaging_of
+
+    known = ESTIMATORS.get(study.model.estimator)
+    if study.model.averaging is None and not (known and known.averaged):
+        return []
+    rule = averaging_of(study)
+    strength = PROXIMAL if rule.proximal is None else rule.proximal
+    held = f", held to the model received with strength {_exact(strength)}" if rule.rule == "FedProx" else ""
+    epochs = f"{rule.local_epochs} {'epoch' if rule.local_epochs == 1 else 'epochs'}"
+    trips = f"{rule.rounds} {'trip' if rule.rounds == 1 else 'trips'}"
+    return [
+        f"trained at each silo by scikit-learn, {epochs} in a trip{held}, and averaged by {rule.rule} over {trips}",
+        "what leaves a silo is its own model: this is near the pooled fit, not equal to it",
+    ]
 
 
 def _further(rules: Rules) -> list[str]:

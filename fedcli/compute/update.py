@@ -180,7 +180,6 @@ def _later(
     if guard is not None and (state.document["phase"] != "closing" or isinstance(plan.loss, JointLoss)):
         point = guard.settle(source, point, state)
     point = _surrounded(plan, source, point, state)
-    incoming = state.arrays["coef"] if plan.loss is not None else plan.family.coefficients(state)
     nobody = np.zeros(BLOCK_ROWS, dtype=np.bool_)
 
     def parts() -> Iterator[Statistics]:
@@ -189,7 +188,8 @@ def _later(
             arrays = dict(plan.family.statistics(design, point, state).arrays)
             if plan.evaluated:
                 held = batch(rows.take(nobody[: len(rows)] if silent else out), None)
-                arrays |= evaluate(plan.measured, held, incoming, plan.loss).arrays
+                scores, beside = plan.scores(held, state), plan.extras(state)
+                arrays |= evaluate(plan.measured, held, scores, plan.loss, beside).arrays
             yield Statistics(arrays)
 
     total = plan.family.settle(_accumulate(plan, state, parts()), point, state)

@@ -14,7 +14,7 @@ from fedcli.fileformat.statistics import Block, FloatArray, Layout, Statistics, 
 from fedcli.models.batch import Batch
 from fedcli.models.losses import Logistic, Poisson
 from fedcli.models.negative_binomial import NegativeBinomialLoss
-from fedcli.models.objective import AnyLoss, split
+from fedcli.models.objective import AnyLoss
 from fedcli.models.ordinal import ProportionalOdds
 from fedcli.models.tweedie import Tweedie
 
@@ -23,6 +23,7 @@ KINDS = {
     "number": ("n_samples", "sum", "sum_squares", "squared_error"),
     "count": ("n_samples", "sum", "deviance"),
     "accuracy": ("n_samples", "n_positive", "correct"),
+    "classes": ("n_samples", "correct"),
     "gamma": ("n_samples", "sum", "deviance"),
     "tweedie": ("n_samples", "sum", "deviance"),
     "negative binomial": ("n_samples", "sum", "deviance"),
@@ -37,6 +38,7 @@ _SAYS = {
     "number": _HOW_WELL + "the sum of the outcome, of its squares, and of squared errors",
     "count": _HOW_WELL + "the sum of the outcome, and of the Poisson deviance",
     "accuracy": _HOW_WELL + "how many are positive, and how many are predicted in their own class",
+    "classes": _HOW_WELL + "and how many are predicted in their own class",
     "gamma": _HOW_WELL + "the sum of the outcome, and of the gamma deviance",
     "tweedie": _HOW_WELL + "the sum of the outcome, and of the Tweedie deviance",
     "negative binomial": _HOW_WELL + "the sum of the outcome, and of the negative binomial deviance",
@@ -49,6 +51,7 @@ FIGURES = {
     "number": ("n_samples", "rmse", "r2"),
     "count": ("n_samples", "mean_poisson_deviance"),
     "accuracy": ("n_samples", "accuracy"),
+    "classes": ("n_samples", "accuracy"),
     "gamma": ("n_samples", "mean_gamma_deviance"),
     "tweedie": ("n_samples", "mean_tweedie_deviance"),
     "negative binomial": ("n_samples", "mean_negative_binomial_deviance"),
@@ -61,22 +64,25 @@ def evaluation_layout(kind: str, max_rows: float, largest: float) -> Layout:
     return Layout((Block("evaluation", (len(KINDS[kind]),), max_rows * largest, _SAYS[kind]),))
 
 
-def evaluate(kind: str, rows: Batch, point: FloatArray, loss: AnyLoss | None) -> Statistics:
+def evaluate(
+    kind: str, rows: Batch, eta: FloatArray, loss: AnyLoss | None, extras: FloatArray | None = None
+) -> Statistics:
     """Sum the figures of ``kind`` over rows held out.
 
     Parameters
     ----------
     kind : str
-        ``binary``, ``number``, ``count``, or the name of a deviance.
+        ``binary``, ``number``, ``count``, ``classes``, or the name of a deviance.
     rows : Batch
         On the reference scale.
-    point : ndarray of shape (n_parameters,)
-        Coefficients on the reference scale, then the loss's other parameters.
+    eta : ndarray of shape (n_samples,), or (n_samples, n_classes)
+        What the model says of them, see `Plan.scores`.
     loss : Loss or None
         The model's own; used where a deviance measures it.
+    extras : ndarray of shape (n_extra,), optional
+        The loss's parameters beside the coefficients.
     """
-    coef, extras = split(loss, point) if loss is not None else (point, point[:0])
-    eta = rows.X @ coef + rows.offset
+    extras = np.empty(0) if extras is None else extras
     n = float(len(rows.y))
     if kind == "binary":
         logistic = Logistic()
@@ -84,6 +90,8 @@ def evaluate(kind: str, rows: Batch, point: FloatArray, loss: AnyLoss | None) ->
         figures = [n, rows.y.sum(), logistic.value(eta, rows.y).sum(), ((p - rows.y) ** 2).sum()]
     elif kind == "accuracy":
         figures = [n, rows.y.sum(), ((eta > 0) == (rows.y > 0)).sum()]
+    elif kind == "classes":
+        figures = [n, (np.argmax(eta, axis=1) == rows.y).sum()]
     elif kind == "number":
         figures = [n, rows.y.sum(), (rows.y**2).sum(), ((rows.y - eta) ** 2).sum()]
     elif isinstance(loss, ProportionalOdds):
@@ -122,7 +130,7 @@ def pooled_figures(kind: str, total: Total, half: float) -> dict[str, float]:
         return {"n_samples": n, "log_loss": sums["log_loss"] / n, "brier": sums["brier"] / n}
     if kind == "ordinal":
         return {"n_samples": n, "log_loss": sums["log_loss"] / n, "accuracy": sums["correct"] / n}
-    if kind == "accuracy":
+    if kind in ("accuracy", "classes"):
         return {"n_samples": n, "accuracy": sums["correct"] / n}
     if "deviance" in sums:
         return {"n_samples": n, FIGURES[kind][-1]: sums["deviance"] / n}

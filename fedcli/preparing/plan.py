@@ -15,13 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedcli.fileformat.statistics import FloatArray, Layout, State, Total
+from fedcli.models.averaging import LARGEST_SCORE, Averaging
 from fedcli.models.batch import Batch, Family, Reason
 from fedcli.models.cavity import Cavity
 from fedcli.models.closed import Closed
 from fedcli.models.losses import Logistic
 from fedcli.models.moments import Grouping
 from fedcli.models.nuisance import JointLoss
-from fedcli.models.objective import AnyLoss
+from fedcli.models.objective import AnyLoss, split
 from fedcli.preparing.by_column import ByColumn
 from fedcli.preparing.columns import Columns
 from fedcli.preparing.estimators import estimator_of, family_of, parameters, scale_of
@@ -142,11 +143,32 @@ class Plan:
     @property
     def measured(self) -> str:
         """The kind of figures that measure a model on rows held out: that of the outcome, or a deviance's name."""
+        if isinstance(self.family, Averaging):
+            return self.family.measured
         return estimator_of(self.study).deviance(parameters(self.study)) or self.study.target.type
 
     def predicted(self, eta: FloatArray) -> FloatArray:
         """Return what is predicted of an outcome that is a number, in its own unit, from linear predictors."""
         return self.target.middle + self.target.half * (eta if self.loss is None else self.loss.mean(eta))
+
+    def scores(self, rows: Batch, state: State) -> FloatArray:
+        """Return what the model of a state says of rows, on the target's reference scale.
+
+        The linear predictor (n_samples,), the logarithm of a network's odds, or one number for each of several classes.
+        """
+        if isinstance(self.family, Averaging):
+            return self.family.scores(rows.X, state)
+        # Transposed, so that the offset is added to every output.
+        return np.asarray((rows.X @ self.family.coefficients(state).T).T + rows.offset).T
+
+    def extras(self, state: State) -> FloatArray:
+        """Return the parameters of a state beside the coefficients, shape (n_extra,)."""
+        return split(self.loss, state.arrays["coef"])[1] if self.loss is not None else np.empty(0)
+
+    @property
+    def n_coefficients(self) -> int:
+        """Numbers that are learnt from the rows: what the rule on coefficients per row counts."""
+        return self.family.n_parameters if isinstance(self.family, Averaging) else self.columns.n_columns + self.n_extra
 
     def layout(self, state: State) -> Layout:
         """Lay down the update that continues ``state``."""
@@ -169,18 +191,21 @@ class Plan:
     @property
     def evaluated(self) -> bool:
         """Whether later trips measure the incoming model on rows held out."""
-        return self.study.evaluation.holdout > 0 and self.family.linear and self.measured in FIGURES
+        measurable = self.family.linear or isinstance(self.family, Averaging)
+        return self.study.evaluation.holdout > 0 and measurable and self.measured in FIGURES
 
     @property
     def _largest_term(self) -> float:
         offset = max(map(abs, self.study.offset.interval)) if self.study.offset else 0.0
         eta = 2 * self.columns.n_columns * self.study.rules.max_coefficient + offset
         kind = self.measured
+        if isinstance(self.family, Averaging):
+            eta = LARGEST_SCORE
         if kind == "binary":
             return Logistic().bounds(eta)[0]
         if kind == "number":
             return (1.0 + eta) ** 2
-        if kind == "accuracy":
+        if kind in ("accuracy", "classes"):
             return 1.0
         if isinstance(self.family, Cavity) and isinstance(self.loss, JointLoss):
             # Thresholds stand beside the predictor.
@@ -235,7 +260,8 @@ class Plan:
             arrays |= profile_arrays(self.profile, total, preparation, constant)
             return self.family.advance(total, State(state.document, arrays))
         advanced = self.family.advance(total, state)
-        if isinstance(self.family, Cavity):
+        fitted_anew = isinstance(self.family, Averaging) and "rows" in total
+        if isinstance(self.family, Cavity) or fitted_anew:
             # Each trip is fitted anew on whoever sent it; a closed form stays that of the rows of trip 1.
             rows = total["rows"] if "rows" in total else total["target"][:1]
             advanced = State(advanced.document, {**advanced.arrays, "n_samples": np.round(rows)})

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedcli.fileformat.statistics import FloatArray, State
+from fedcli.models.averaging import Averaging
 from fedcli.models.batch import Batch
 from fedcli.models.cavity import Cavity
 from fedcli.models.closed import Closed, fitted_attributes
@@ -52,13 +53,13 @@ class Comparison:
         Name, federated and pooled: coefficients on the columns' own scale, or what else the estimator has learnt.
     relative_error : float
         ``norm(federated - pooled) / norm(pooled)`` over all coefficients on the scale of the fit; of attributes the
-        largest such figure.
+        largest such figure. None of models that are trained at each silo, which `compare_scores` compares.
     within : bool, optional
         Whether every pooled number lies within the bounds that the federated model states; None where it states none.
     """
 
     numbers: tuple[tuple[str, float, float], ...]
-    relative_error: float
+    relative_error: float | None
     within: bool | None = None
 
 
@@ -78,6 +79,8 @@ def compare_pooled(
         Of each pooled row, where the study has a cross-validation.
     """
     rows = [silos[name] for name in silos]
+    if isinstance(plan.family, Averaging):
+        return Comparison((), None)
     X, (centre, unit) = _prepared(plan, state, rows)
     pooled = _fit(plan, X, rows, folds)
     if not plan.family.linear:

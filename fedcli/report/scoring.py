@@ -16,7 +16,7 @@ from fedcli.fileformat.statistics import FloatArray, State
 from fedcli.models.losses import Logistic
 from fedcli.models.objective import split
 from fedcli.models.ordinal import ProportionalOdds
-from fedcli.preparing.estimators import estimator_of
+from fedcli.preparing.estimators import estimator_of, has_probabilities
 from fedcli.preparing.plan import Plan
 from fedcli.preparing.preparation import Preparation
 from fedcli.preparing.rows import Rows
@@ -139,7 +139,7 @@ def _said(plan: Plan, estimator: Any, X: FloatArray) -> list[list[Any]]:
 
 
 def _has_probabilities(plan: Plan) -> bool:
-    return estimator_of(plan.study).probabilities
+    return has_probabilities(plan.study)
 
 
 def _makes_columns(plan: Plan) -> bool:

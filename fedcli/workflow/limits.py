@@ -149,7 +149,7 @@ def examine_rows(
         min_cell=rules.min_cell,
         rows_per_column=rules.rows_per_column,
         parameters_per_row=rules.parameters_per_row,
-        n_coefficients=plan.columns.n_columns + plan.n_extra,
+        n_coefficients=plan.n_coefficients,
         levels=_levels(plan.study),
         max_levels=rules.max_levels,
         levels_per_row=rules.levels_per_row,

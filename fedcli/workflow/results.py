@@ -335,7 +335,8 @@ class Compared:
 class Simulated:
     """Result of `simulate`; ``medians`` are those that fill missing cells, which both fits take from the federation.
 
-    ``within`` says whether pooled numbers lie within the bounds that the model states, where it states some.
+    ``within`` says whether pooled numbers lie within the bounds that the model states, where it states some. ``scores``
+    are figures of how well a model that is trained at each silo predicts; its ``relative_error`` is None.
     """
 
     study: str
@@ -343,7 +344,7 @@ class Simulated:
     silos: Mapping[str, int]
     trips: int
     coefficients: tuple[Compared, ...]
-    relative_error: float
+    relative_error: float | None
     steps: tuple[float, ...]
     bytes_sent: int
     seconds: float
@@ -353,3 +354,4 @@ class Simulated:
     linear: bool = True
     medians: tuple[Compared, ...] = ()
     within: bool | None = None
+    scores: tuple[Compared, ...] = ()

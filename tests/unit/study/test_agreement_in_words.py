@@ -88,6 +88,11 @@ OTHER: dict[str, Any] = {
     "params": {"C": 2.0},
     "standardize": False,
     "cv": 7,
+    "averaging": {"rule": "FedAvg"},
+    "rule": "FedAvg",
+    "local_epochs": 3,
+    "rounds": 4,
+    "proximal": 0.0123456789,
     "aggregation": "masked",
     "min_rows": 11,
     "min_cell": 6,
@@ -176,6 +181,9 @@ def place(kind: type[Part], agreement: dict[str, Any]) -> dict[str, Any]:
     if kind in TARGETS:
         agreement["target"] = copy.deepcopy(TARGETS[kind])
         return agreement["target"]
+    if kind is document.AveragingRule:
+        agreement["model"].setdefault("averaging", {"rule": "FedProx"})
+        return agreement["model"]["averaging"]
     if kind is document.Member:
         return agreement["silos"][1]
     return agreement if kind is Study else agreement[PARTS[kind]]

@@ -39,6 +39,8 @@ class Setting:
     weighted : bool
         Whether rows carry weights of their own.
     n_silos : int
+    min_cell : float
+        Smallest number of equal rows that a sum at a point may be worth.
     max_coefficient, tolerance : float
     max_rounds : int
     closing_trip : bool
@@ -77,6 +79,7 @@ class Setting:
     first_time: float = 0.0
     dummies: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     target_range: tuple[float, float] = (0.0, 1.0)
+    min_cell: float = 0.0
 
     @property
     def n_columns(self) -> int:

@@ -36,7 +36,7 @@ from fedcli.models.registry import Estimator
 from fedcli.models.setting import Setting
 from fedcli.preparing.columns import Columns
 from fedcli.preparing.target import TargetScale
-from fedcli.study.document import ClassTarget, CountTarget, NumberTarget, Study, SurvivalTarget
+from fedcli.study.document import CategoryTarget, ClassTarget, CountTarget, NumberTarget, Study, SurvivalTarget
 
 # Parameters that steer scikit-learn's own optimiser: here the optimum is reached whatever they say.
 _SOLVER_ONLY = {"tol", "solver", "max_iter", "warm_start", "verbose", "n_jobs", "random_state", "copy_X", "dual"}
@@ -82,6 +82,18 @@ def estimator_of(study: Study) -> Estimator:
     return ESTIMATORS[name]
 
 
+def trips_of(study: Study, known: Estimator) -> tuple[int, int]:
+    """Return the typical and the largest number of trips of an estimator for the study's outcome.
+
+    Parameters
+    ----------
+    study : Study
+    known : Estimator
+    """
+    several = isinstance(study.target, ClassTarget) and study.target.n_classes > 2
+    return known.trips_of_classes if several and known.trips_of_classes else known.trips
+
+
 def parameters(study: Study) -> dict[str, Any]:
     """Return the estimator's parameters, defaults filled in and checked.
 
@@ -103,6 +115,11 @@ def parameters(study: Study) -> dict[str, Any]:
         )
     if study.offset is not None and not known.offset:
         raise ContradictoryStudy(f"{name} takes no offset", hint="subtract it from the target before the study")
+    if study.offset is not None and isinstance(study.target, CategoryTarget):
+        raise ContradictoryStudy(
+            f"{name} of several classes takes no offset: the same to each of them says nothing",
+            hint="remove offset from study.yaml, or write target: {type: binary, ...}",
+        )
     if study.weight is not None and not known.weights:
         raise ContradictoryStudy(
             f"scikit-learn's {name} takes no sample weights",
@@ -210,6 +227,7 @@ def setting_of(study: Study, columns: Columns) -> Setting:
         largest_offset=max(map(abs, study.offset.interval)) if study.offset else 0.0,
         weighted=study.weight is not None,
         n_silos=len(study.silos),
+        min_cell=rules.min_cell,
         max_coefficient=rules.max_coefficient,
         tolerance=rules.tolerance,
         max_rounds=rules.max_rounds,

@@ -14,12 +14,15 @@ from fedcli.fileformat.statistics import Block, FloatArray, Layout, Statistics, 
 from fedcli.models.batch import Batch
 from fedcli.models.losses import Logistic, Poisson
 from fedcli.models.objective import AnyLoss
+from fedcli.models.softmax import Softmax
 from fedcli.models.tweedie import Tweedie
 
 KINDS = {
     "binary": ("n_samples", "n_positive", "log_loss", "brier"),
     "number": ("n_samples", "sum", "sum_squares", "squared_error"),
     "count": ("n_samples", "sum", "deviance"),
+    "category": ("n_samples", "correct", "log_loss"),
+    "classes": ("n_samples", "correct"),
     "accuracy": ("n_samples", "n_positive", "correct"),
     "gamma": ("n_samples", "sum", "deviance"),
     "tweedie": ("n_samples", "sum", "deviance"),
@@ -32,6 +35,8 @@ _SAYS = {
     "(Brier)",
     "number": _HOW_WELL + "the sum of the outcome, of its squares, and of squared errors",
     "count": _HOW_WELL + "the sum of the outcome, and of the Poisson deviance",
+    "category": _HOW_WELL + "how many are predicted in their own class, and the sum of their log loss",
+    "classes": _HOW_WELL + "and how many are predicted in their own class",
     "accuracy": _HOW_WELL + "how many are positive, and how many are predicted in their own class",
     "gamma": _HOW_WELL + "the sum of the outcome, and of the gamma deviance",
     "tweedie": _HOW_WELL + "the sum of the outcome, and of the Tweedie deviance",
@@ -42,6 +47,8 @@ FIGURES = {
     "binary": ("n_samples", "log_loss", "brier"),
     "number": ("n_samples", "rmse", "r2"),
     "count": ("n_samples", "mean_poisson_deviance"),
+    "category": ("n_samples", "accuracy", "log_loss"),
+    "classes": ("n_samples", "accuracy"),
     "accuracy": ("n_samples", "accuracy"),
     "gamma": ("n_samples", "mean_gamma_deviance"),
     "tweedie": ("n_samples", "mean_tweedie_deviance"),
@@ -59,16 +66,22 @@ def evaluate(kind: str, rows: Batch, coef: FloatArray, loss: AnyLoss | None) -> 
     Parameters
     ----------
     kind : str
-        ``binary``, ``number``, ``count``, or the name of a deviance.
+        ``binary``, ``category`` (``classes`` without probabilities), ``number``, ``count``, or the name of a deviance.
     rows : Batch
         On the reference scale.
-    coef : ndarray of shape (n_columns,)
+    coef : ndarray of shape (n_columns,), or (n_classes, n_columns)
         On the reference scale.
     loss : Loss or None
         The model's own; used where a deviance measures it.
     """
-    eta = rows.X @ coef + rows.offset
     n = float(len(rows.y))
+    if kind in ("category", "classes"):
+        # Of two classes the coefficients speak for the second.
+        each = rows.X @ (coef if coef.ndim > 1 else np.vstack([np.zeros_like(coef), coef])).T
+        correct = (each.argmax(axis=1) == rows.y).sum() if len(rows.y) else 0.0
+        losses = [Softmax(each.shape[1]).value(each, rows.y).sum()] if kind == "category" else []
+        return Statistics({"evaluation": np.array([n, correct, *losses], dtype=np.float64)})
+    eta = rows.X @ coef + rows.offset
     if kind == "binary":
         logistic = Logistic()
         p = logistic.mean(eta)
@@ -104,8 +117,9 @@ def pooled_figures(kind: str, total: Total, half: float) -> dict[str, float]:
         return {"n_samples": 0.0}
     if kind == "binary":
         return {"n_samples": n, "log_loss": sums["log_loss"] / n, "brier": sums["brier"] / n}
-    if kind == "accuracy":
-        return {"n_samples": n, "accuracy": sums["correct"] / n}
+    if "correct" in sums:
+        more = {"log_loss": sums["log_loss"] / n} if "log_loss" in sums else {}
+        return {"n_samples": n, "accuracy": sums["correct"] / n, **more}
     if "deviance" in sums:
         return {"n_samples": n, FIGURES[kind][-1]: sums["deviance"] / n}
     spread = sums["sum_squares"] - sums["sum"] ** 2 / n

@@ -20,6 +20,7 @@ from fedcli.models.closed import Closed
 from fedcli.models.losses import Logistic
 from fedcli.models.moments import Grouping
 from fedcli.models.objective import AnyLoss
+from fedcli.models.softmax import Softmax
 from fedcli.preparing.columns import Columns
 from fedcli.preparing.estimators import estimator_of, family_of, parameters, scale_of
 from fedcli.preparing.evaluation import FIGURES, evaluation_layout, largest_deviance, pooled_figures
@@ -28,7 +29,7 @@ from fedcli.preparing.profile import ProfileSums
 from fedcli.preparing.profile_table import profile_arrays
 from fedcli.preparing.rows import Rows
 from fedcli.preparing.target import TargetScale
-from fedcli.study.document import Study
+from fedcli.study.document import ClassTarget, Study
 
 
 @dataclass(frozen=True)
@@ -71,9 +72,19 @@ class Plan:
 
     @property
     def n_summed(self) -> int:
-        """Columns whose products are summed, the intercept included: what the rule on rows per column counts."""
+        """Columns whose products are summed, the intercept included: what the rule on rows per column counts.
+
+        Of several classes once for each pair of them: products leave for each pair, and so many more could be solved
+        for rows.
+        """
         expanded = self.family.expanded or self.profile.products
-        return 1 + len(self.columns.expanded_names) if expanded else self.columns.n_columns
+        n = 1 + len(self.columns.expanded_names) if expanded else self.columns.n_columns
+        return n * self.class_pairs
+
+    @property
+    def class_pairs(self) -> int:
+        """Pairs of classes whose curvature is summed apart; 1 where there are no such pairs."""
+        return len(self.loss.pairs[0]) if isinstance(self.loss, Softmax) else 1
 
     @property
     def summed_names(self) -> tuple[str, ...]:
@@ -96,7 +107,10 @@ class Plan:
     @property
     def measured(self) -> str:
         """The kind of figures that measure a model on rows held out: that of the outcome, or a deviance's name."""
-        return estimator_of(self.study).deviance(parameters(self.study)) or self.study.target.type
+        known, kind = estimator_of(self.study), self.study.target.type
+        if kind == "category" and not known.probabilities:
+            return "classes"
+        return known.deviance(parameters(self.study)) or kind
 
     def predicted(self, eta: FloatArray) -> FloatArray:
         """Return what is predicted of an outcome that is a number, in its own unit, from linear predictors."""
@@ -134,7 +148,9 @@ class Plan:
             return Logistic().bounds(eta)[0]
         if kind == "number":
             return (1.0 + eta) ** 2
-        if kind == "accuracy":
+        if kind == "category" and isinstance(self.study.target, ClassTarget):
+            return Softmax(self.study.target.n_classes).bounds(eta)[0]
+        if kind in ("accuracy", "classes"):
             return 1.0
         return largest_deviance(self.loss, eta)
 

@@ -135,6 +135,7 @@ def examine(
     merged: tuple[Merged, ...] = (),
     smallest_group: Cell | None = None,
     at_risk: int | None = None,
+    class_pairs: int = 1,
 ) -> Disclosure:
     """Test an update that the coordinator will be able to read singly.
 
@@ -162,6 +163,8 @@ def examine(
         The group of fewest rows whose products of columns are summed apart from those of others.
     at_risk : int, optional
         Of a survival study: rows that were at risk at some event. The others are in no sum.
+    class_pairs : int
+        How often ``n_columns`` counts each column: once for each pair of classes whose products are summed apart.
 
     Returns
     -------
@@ -193,10 +196,12 @@ def examine(
         )
     if min(n_rows, effective_rows) < rows_per_column * n_columns:
         worth = "" if effective_rows >= n_rows else f" (their weights are worth {effective_rows:.0f} equal ones)"
+        apart = f", {n_columns // class_pairs} in each of {class_pairs} pairs of classes" if class_pairs > 1 else ""
         problems.append(
             TooManyColumns(
-                f"{n_rows:,} training rows{worth} for {n_columns} columns, the study requires {rows_per_column:g} per "
-                f"column ({rows_per_column * n_columns:,.0f}): from fewer, sums of products can give single rows back",
+                f"{n_rows:,} training rows{worth} for {n_columns} columns{apart}, the study requires "
+                f"{rows_per_column:g} per column ({rows_per_column * n_columns:,.0f}): from fewer, sums of products "
+                "can give single rows back",
                 hint="ask the coordinator to leave columns out, to lower rules.rows_per_column knowingly, or to wait "
                 "for masked aggregation, in a new study",
             )

@@ -74,7 +74,6 @@ ESTIMATORS = {
         targets=("binary", "category"),
         defaults={"C": 1.0, "penalty": "l2", "fit_intercept": True},
         trips=(4, 6),
-        trips_of_classes=(5, 6),
         build=_logistic,
         checks={
             "C": check_number(least=0.0, open_end=True),

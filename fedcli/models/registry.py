@@ -33,8 +33,6 @@ class Estimator:
         Its parameters and their defaults, scikit-learn's own.
     trips : tuple of int
         Typical and largest number of trips on the project's reference data.
-    trips_of_classes : tuple of int, optional
-        The same where the outcome has more than two classes, if that takes others.
     build : callable
         From setting and parameters to the family.
     checks : mapping of str to Check
@@ -79,7 +77,6 @@ class Estimator:
     conflicts: Callable[[Parameters], str] = lambda params: ""
     by_class: frozenset[str] = frozenset()
     up_to_sign: frozenset[str] = frozenset()
-    trips_of_classes: tuple[int, int] | None = None
     offset: bool = False
     weights: bool = True
     cv: bool = False

@@ -110,7 +110,14 @@ def repeated(basis: FloatArray, n_predictors: int) -> FloatArray:
 def coordinates(basis: FloatArray, coef: FloatArray, *, n_extra: int = 0, n_predictors: int = 1) -> FloatArray:
     """Return ``b`` with ``basis @ b == coef`` for a basis of the standardised columns; 0 for one that is 0 itself.
 
-    ``n_extra`` parameters that stand last are coordinates themselves; ``n_predictors`` have the same basis `repeated`.
+    Parameters
+    ----------
+    basis : ndarray of shape (n, n_free)
+    coef : ndarray of shape (n,)
+    n_extra : int
+        Parameters that stand last: they are coordinates themselves.
+    n_predictors : int
+        How many predictors' coefficients follow each other, their basis `repeated`.
     """
     if n_predictors > 1:
         n, n_free = basis.shape[0] // n_predictors, basis.shape[1] // n_predictors

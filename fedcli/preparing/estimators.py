@@ -82,18 +82,6 @@ def estimator_of(study: Study) -> Estimator:
     return ESTIMATORS[name]
 
 
-def trips_of(study: Study, known: Estimator) -> tuple[int, int]:
-    """Return the typical and the largest number of trips of an estimator for the study's outcome.
-
-    Parameters
-    ----------
-    study : Study
-    known : Estimator
-    """
-    several = isinstance(study.target, ClassTarget) and study.target.n_classes > 2
-    return known.trips_of_classes if several and known.trips_of_classes else known.trips
-
-
 def parameters(study: Study) -> dict[str, Any]:
     """Return the estimator's parameters, defaults filled in and checked.
 

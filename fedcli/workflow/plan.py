@@ -15,7 +15,7 @@ import numpy as np
 from fedcli.fileformat.statistics import Block, Layout, State
 from fedcli.fileformat.tensors import TensorFile
 from fedcli.models.batch import empty_state
-from fedcli.preparing.estimators import ESTIMATORS, estimator_of, parameters, trips_of
+from fedcli.preparing.estimators import ESTIMATORS, estimator_of, parameters
 from fedcli.preparing.plan import Plan
 from fedcli.study.document import Study
 from fedcli.study.reading import read_study
@@ -99,8 +99,7 @@ def plan(path: Path | str | None = None, *, workspace: Path | str = ".") -> Plan
     cross_check(study)
     known, made = estimator_of(study), Plan(study)
     closing = int(study.evaluation.closing_trip)
-    typical, most = trips_of(study, known)
-    trips = typical + closing, most + closing
+    trips = known.trips[0] + closing, known.trips[1] + closing
     first = made.layout(empty_state())
     each = [_trip("trip 1", first)]
     if trips[1] > 1:

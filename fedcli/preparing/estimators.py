@@ -47,6 +47,7 @@ from fedcli.preparing.target import TargetScale
 from fedcli.study.canonical_form import study_id, to_json
 from fedcli.study.document import (
     AveragingRule,
+    CategoryTarget,
     ClassTarget,
     CountTarget,
     Interaction,
@@ -129,6 +130,12 @@ def parameters(study: Study) -> dict[str, Any]:
         )
     if study.offset is not None and not known.offset:
         raise ContradictoryStudy(f"{name} takes no offset", hint="subtract it from the target before the study")
+    # Of ordered levels an offset shifts the one predictor, which scikit-learn has no class for.
+    if study.offset is not None and isinstance(study.target, CategoryTarget) and known.module:
+        raise ContradictoryStudy(
+            f"{name} of several classes takes no offset: the same to each of them says nothing",
+            hint="remove offset from study.yaml, or write target: {type: binary, ...}",
+        )
     if study.weight is not None and not known.weights:
         whose = "" if not known.module or known.stands_for else "scikit-learn's "
         raise ContradictoryStudy(
@@ -280,6 +287,7 @@ def setting_of(study: Study, columns: Columns) -> Setting:
         largest_offset=max(map(abs, study.offset.interval)) if study.offset else 0.0,
         weighted=study.weight is not None,
         n_silos=len(study.silos),
+        min_cell=rules.min_cell,
         max_coefficient=rules.max_coefficient,
         tolerance=rules.tolerance,
         max_rounds=rules.max_rounds,

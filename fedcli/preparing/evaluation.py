@@ -16,14 +16,16 @@ from fedcli.models.losses import Logistic, Poisson
 from fedcli.models.negative_binomial import NegativeBinomialLoss
 from fedcli.models.objective import AnyLoss
 from fedcli.models.ordinal import ProportionalOdds
+from fedcli.models.softmax import Softmax
 from fedcli.models.tweedie import Tweedie
 
 KINDS = {
     "binary": ("n_samples", "n_positive", "log_loss", "brier"),
     "number": ("n_samples", "sum", "sum_squares", "squared_error"),
     "count": ("n_samples", "sum", "deviance"),
-    "accuracy": ("n_samples", "n_positive", "correct"),
+    "category": ("n_samples", "correct", "log_loss"),
     "classes": ("n_samples", "correct"),
+    "accuracy": ("n_samples", "n_positive", "correct"),
     "gamma": ("n_samples", "sum", "deviance"),
     "tweedie": ("n_samples", "sum", "deviance"),
     "negative binomial": ("n_samples", "sum", "deviance"),
@@ -37,8 +39,9 @@ _SAYS = {
     "(Brier)",
     "number": _HOW_WELL + "the sum of the outcome, of its squares, and of squared errors",
     "count": _HOW_WELL + "the sum of the outcome, and of the Poisson deviance",
-    "accuracy": _HOW_WELL + "how many are positive, and how many are predicted in their own class",
+    "category": _HOW_WELL + "how many are predicted in their own class, and the sum of their log loss",
     "classes": _HOW_WELL + "and how many are predicted in their own class",
+    "accuracy": _HOW_WELL + "how many are positive, and how many are predicted in their own class",
     "gamma": _HOW_WELL + "the sum of the outcome, and of the gamma deviance",
     "tweedie": _HOW_WELL + "the sum of the outcome, and of the Tweedie deviance",
     "negative binomial": _HOW_WELL + "the sum of the outcome, and of the negative binomial deviance",
@@ -50,12 +53,13 @@ FIGURES = {
     "binary": ("n_samples", "log_loss", "brier"),
     "number": ("n_samples", "rmse", "r2"),
     "count": ("n_samples", "mean_poisson_deviance"),
-    "accuracy": ("n_samples", "accuracy"),
+    "category": ("n_samples", "accuracy", "log_loss"),
     "classes": ("n_samples", "accuracy"),
+    "accuracy": ("n_samples", "accuracy"),
     "gamma": ("n_samples", "mean_gamma_deviance"),
     "tweedie": ("n_samples", "mean_tweedie_deviance"),
     "negative binomial": ("n_samples", "mean_negative_binomial_deviance"),
-    "ordinal": ("n_samples", "log_loss", "accuracy"),
+    "ordinal": ("n_samples", "accuracy", "log_loss"),
 }
 
 
@@ -72,7 +76,7 @@ def evaluate(
     Parameters
     ----------
     kind : str
-        ``binary``, ``number``, ``count``, ``classes``, or the name of a deviance.
+        ``binary``, ``category`` (``classes`` without probabilities), ``number``, ``count``, or the name of a deviance.
     rows : Batch
         On the reference scale.
     eta : ndarray of shape (n_samples,), or (n_samples, n_classes)
@@ -84,14 +88,18 @@ def evaluate(
     """
     extras = np.empty(0) if extras is None else extras
     n = float(len(rows.y))
+    if kind in ("category", "classes"):
+        # Of two classes one number speaks, for the second.
+        each = eta if eta.ndim > 1 else np.column_stack([np.zeros_like(eta), eta])
+        figures = [n, (each.argmax(axis=1) == rows.y).sum()]
+        figures += [Softmax(each.shape[1]).value(each, rows.y).sum()] if kind == "category" else []
+        return Statistics({"evaluation": np.array(figures, dtype=np.float64)})
     if kind == "binary":
         logistic = Logistic()
         p = logistic.mean(eta)
         figures = [n, rows.y.sum(), logistic.value(eta, rows.y).sum(), ((p - rows.y) ** 2).sum()]
     elif kind == "accuracy":
         figures = [n, rows.y.sum(), ((eta > 0) == (rows.y > 0)).sum()]
-    elif kind == "classes":
-        figures = [n, (np.argmax(eta, axis=1) == rows.y).sum()]
     elif kind == "number":
         figures = [n, rows.y.sum(), (rows.y**2).sum(), ((rows.y - eta) ** 2).sum()]
     elif isinstance(loss, ProportionalOdds):
@@ -128,10 +136,9 @@ def pooled_figures(kind: str, total: Total, half: float) -> dict[str, float]:
         return {"n_samples": 0.0}
     if kind == "binary":
         return {"n_samples": n, "log_loss": sums["log_loss"] / n, "brier": sums["brier"] / n}
-    if kind == "ordinal":
-        return {"n_samples": n, "log_loss": sums["log_loss"] / n, "accuracy": sums["correct"] / n}
-    if kind in ("accuracy", "classes"):
-        return {"n_samples": n, "accuracy": sums["correct"] / n}
+    if "correct" in sums:
+        more = {"log_loss": sums["log_loss"] / n} if "log_loss" in sums else {}
+        return {"n_samples": n, "accuracy": sums["correct"] / n, **more}
     if "deviance" in sums:
         return {"n_samples": n, FIGURES[kind][-1]: sums["deviance"] / n}
     spread = sums["sum_squares"] - sums["sum"] ** 2 / n

@@ -23,16 +23,17 @@ from fedcli.models.losses import Logistic
 from fedcli.models.moments import Grouping
 from fedcli.models.nuisance import JointLoss
 from fedcli.models.objective import AnyLoss, split
+from fedcli.models.softmax import Softmax
 from fedcli.preparing.by_column import ByColumn
 from fedcli.preparing.columns import Columns
-from fedcli.preparing.estimators import estimator_of, family_of, parameters, scale_of
+from fedcli.preparing.estimators import estimator_of, family_of, has_probabilities, parameters, scale_of
 from fedcli.preparing.evaluation import FIGURES, evaluation_layout, largest_deviance, pooled_figures
 from fedcli.preparing.preparation import Preparation, moments_layout
 from fedcli.preparing.profile import ProfileSums
 from fedcli.preparing.profile_table import profile_arrays
 from fedcli.preparing.rows import Rows
 from fedcli.preparing.target import TargetScale
-from fedcli.study.document import Study
+from fedcli.study.document import ClassTarget, Study
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class Plan:
     @property
     def n_extra(self) -> int:
         """Parameters of the likelihood beside the coefficients: a scale, a dispersion, thresholds."""
-        return self.family.n_extra if isinstance(self.family, Cavity) else 0
+        return len(self.family.form.extras) if isinstance(self.family, Cavity) else 0
 
     @property
     def crosses(self) -> bool:
@@ -95,16 +96,17 @@ class Plan:
         That rule asks for rows that hold twice ``rows_per_column`` times as many numbers as products of columns are
         summed: a row holds a number for each column, p columns have half of p**2 products. Where a map makes p columns
         of few, a row holds q numbers only, and the same demand counts p**2 / q. Fourth moments tell more of rows than
-        products do: for them it counts so many that five rows for each hold ten times as many numbers as are sent.
+        products do: for them it counts so many that five rows for each hold ten times as many numbers as are sent. Of
+        several classes a column counts once for each pair: products leave for each, and all could be solved for rows.
         """
         p, mapped = self.n_summed, self.columns.mapped
         if isinstance(self.family, Closed) and self.family.form.grouping.fourth:
             sent = self.family.sums.layout().size
             return max(p, math.ceil(2 * sent / max(len(self.columns.expanded_names), 1)))
         if mapped is None:
-            return p
+            return p * self.class_pairs
         q = p - len(mapped.columns) + len(mapped.inputs)
-        return max(p, math.ceil(p * p / q))
+        return max(p, math.ceil(p * p / q)) * self.class_pairs
 
     @property
     def n_summed(self) -> int:
@@ -116,6 +118,11 @@ class Plan:
             return self.family.sums.width
         expanded = self.family.expanded or self.profile.products
         return self.n_extra + (1 + len(self.columns.expanded_names) if expanded else self.columns.n_columns)
+
+    @property
+    def class_pairs(self) -> int:
+        """Pairs of classes whose curvature is summed apart; 1 where there are no such pairs."""
+        return len(self.loss.pairs[0]) if isinstance(self.loss, Softmax) else 1
 
     @property
     def summed_names(self) -> tuple[str, ...]:
@@ -145,7 +152,8 @@ class Plan:
         """The kind of figures that measure a model on rows held out: that of the outcome, or a deviance's name."""
         if isinstance(self.family, Averaging):
             return self.family.measured
-        return estimator_of(self.study).deviance(parameters(self.study)) or self.study.target.type
+        kind = estimator_of(self.study).deviance(parameters(self.study)) or self.study.target.type
+        return "classes" if kind == "category" and not has_probabilities(self.study) else kind
 
     def predicted(self, eta: FloatArray) -> FloatArray:
         """Return what is predicted of an outcome that is a number, in its own unit, from linear predictors."""
@@ -205,6 +213,8 @@ class Plan:
             return Logistic().bounds(eta)[0]
         if kind == "number":
             return (1.0 + eta) ** 2
+        if kind == "category" and isinstance(self.study.target, ClassTarget):
+            return Softmax(self.study.target.n_classes).bounds(eta)[0]
         if kind in ("accuracy", "classes"):
             return 1.0
         if isinstance(self.family, Cavity) and isinstance(self.loss, JointLoss):

@@ -147,6 +147,7 @@ def examine(
     at_risk: int | None = None,
     n_counted: int | None = None,
     of_map: str = "",
+    class_pairs: int = 1,
 ) -> Disclosure:
     """Test an update that the coordinator will be able to read singly.
 
@@ -177,9 +178,12 @@ def examine(
     at_risk : int, optional
         Of a survival study: rows that were at risk at some event. The others are in no sum.
     n_counted : int, optional
-        Columns as the rule on rows per column counts them: more than there are where a map makes many of few.
+        Columns as the rule on rows per column counts them: more than there are where a map makes many of few, or where
+        products are summed apart for each pair of classes.
     of_map : str
         With what names of a map's columns begin, where the study has a map.
+    class_pairs : int
+        Pairs of classes whose products are summed apart.
 
     Returns
     -------
@@ -209,8 +213,9 @@ def examine(
                 hint="ask the coordinator whether this silo should take part (rules.min_rows)",
             )
         )
-    counted, required, remedy = _columns_needed(n_columns, n_counted or n_columns, rows_per_column, mapped=bool(of_map))
-    least = rows_per_column * (n_counted or n_columns)
+    many = n_counted or n_columns
+    counted, required, remedy = _columns_needed(n_columns, many, rows_per_column, class_pairs, mapped=bool(of_map))
+    least = rows_per_column * many
     if min(n_rows, effective_rows) < least:
         worth = "" if effective_rows >= n_rows else f" (their weights are worth {effective_rows:.0f} equal ones)"
         problems.append(
@@ -282,17 +287,23 @@ def examine(
     )
 
 
-def _columns_needed(n_columns: int, n_counted: int, rows_per_column: float, *, mapped: bool) -> tuple[str, str, str]:
+def _columns_needed(
+    n_columns: int, n_counted: int, rows_per_column: float, class_pairs: int, *, mapped: bool
+) -> tuple[str, str, str]:
     """Return in words what rows are wanted for, how many, and what a coordinator can do."""
     why = "from fewer, sums of products can give single rows back"
     required = f"{rows_per_column:g} per column ({rows_per_column * n_counted:,.0f}): {why}"
     if n_counted == n_columns:
         return f"{n_columns} columns", required, "leave columns out"
-    if not mapped:
-        counted = f"{n_columns} columns, squares among them, which count as {n_counted:,}"
-        return counted, required, "leave columns out, to name OAS instead"
-    counted = f"{n_columns} columns that a map makes of few and that count as {n_counted:,}"
-    return counted, required, "let the map make fewer columns (model.map)"
+    what, remedy = ", squares among them", "leave columns out, to name OAS instead"
+    if class_pairs > 1:
+        what, remedy = f" for each of {class_pairs} pairs of classes", "leave columns out, to merge classes"
+    if mapped:
+        what, remedy = (
+            " that a map makes of few" + what * (class_pairs > 1),
+            "let the map make fewer columns (model.map)",
+        )
+    return f"{n_columns} columns{what}, which count as {n_counted:,}", required, remedy
 
 
 def _after_merging(cell: Cell, mergeable: Sequence[str]) -> str:

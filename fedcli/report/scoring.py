@@ -42,7 +42,8 @@ def headings(plan: Plan, state: State) -> list[str]:
 
 def scorer(plan: Plan, state: State) -> Score:
     """Return what scores a batch of rows: one list of values for each, empty text where a row lacks something."""
-    if plan.family.linear and state.arrays["coef"].ndim == 1 and plan.study.target.type != "none":
+    by_estimator = plan.study.target.type in ("category", "none") or not plan.family.linear
+    if not by_estimator and plan.family.coefficients(state).ndim == 1:
         return _linear(plan, state)
     if not estimator_of(plan.study).module:
         raise UnsupportedModel(

@@ -17,6 +17,7 @@ from fedcli.crypto.keys import SecretKey
 from fedcli.errors import OtherSilo, StudyFinished
 from fedcli.fileformat.envelope import read_envelope
 from fedcli.fileformat.statistics import State
+from fedcli.models.cavity import Cavity
 from fedcli.models.steps import remaining
 from fedcli.preparing.plan import Plan
 from fedcli.protocol.intake import Expected
@@ -178,9 +179,9 @@ def check_own(side: CoordinatorSide, secret: SecretKey) -> None:
 
 def _collinear(plan: Plan, state: State) -> str:
     names = ("the intercept", *plan.columns.names)
-    weight = np.abs(state.arrays["null"]).max(axis=1)
-    # Parameters beside the coefficients stand last, and a model without an intercept has none in front.
-    weight = weight[: len(weight) - plan.n_extra]
+    null, family = state.arrays["null"], plan.family
+    # Parameters beside the coefficients are no columns.
+    weight = family.form.columns_in(null) if isinstance(family, Cavity) else np.abs(null).max(axis=1)
     offset = len(names) - len(weight)
     involved = [names[j + offset] for j in np.flatnonzero(weight > 1e-6)]
     return (

@@ -161,6 +161,7 @@ def examine_rows(
         mergeable=[name for name, column in plan.study.categories.items() if column.small_level is not None],
         smallest_group=smallest_product_group(plan, spool, mask, folds),
         at_risk=None if seen is None else seen.rows,
+        class_pairs=plan.class_pairs,
     )
     levels = Levels(frozenset((level.column, level.level) for level in merging.merged), merging.shown)
     # Before the small group that such a level is: this says why it may not be counted as another.

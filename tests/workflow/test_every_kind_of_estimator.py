@@ -25,6 +25,7 @@ KINDS = {
     "BayesianRidge": (NUMBER, "BayesianRidge", "{}", ""),
     "discriminant of three classes": (CLASSES, "LinearDiscriminantAnalysis", "{}", ""),
     "quadratic discriminant": (CLASSES, "QuadraticDiscriminantAnalysis", "{reg_param: 0.1}", ""),
+    "logistic regression of three classes": (CLASSES, "LogisticRegression", "{C: 0.5}", ""),
     "ridge for three classes": (CLASSES, "RidgeClassifier", "{}", ""),
     "GaussianNB of yes or no": (BINARY, "GaussianNB", "{}", ""),
     "NearestCentroid": (CLASSES, "NearestCentroid", "{}", ""),
@@ -81,7 +82,8 @@ def test_an_estimator_is_predicted_with_exported_and_explained(kind, town, tmp_p
     text = text.replace("params: ", f"{more}, params: ") if more else text
     place = town(text=text, tables=tables(gaps="Imputer" in kind))
     final = place.finish()
-    assert final.round == (2 if "averaging" in more else 1)
+    several = estimator == "LogisticRegression"
+    assert several or final.round == (2 if "averaging" in more else 1)
     table, scores = place.table("north"), tmp_path / "scores.csv"
     done = command("predict", table, "--model", final.model, "-o", scores)
     assert done.status == 0, done.err
@@ -158,7 +160,8 @@ def test_a_simulation_says_that_medians_lie_within_their_bounds(tmp_path):
 
 
 def test_a_simulation_compares_what_was_learnt(tmp_path):
-    for kind in ("quadratic discriminant", "PCA", "RidgeCV", "ridge for three classes"):
+    several = "logistic regression of three classes"
+    for kind in ("quadratic discriminant", "PCA", "RidgeCV", "ridge for three classes", several):
         target, estimator, params, more = KINDS[kind]
         folder = tmp_path / kind.replace(" ", "-")
         folder.mkdir()
@@ -168,5 +171,5 @@ def test_a_simulation_compares_what_was_learnt(tmp_path):
             (folder / f"{name}.csv").write_text(table)
         done = command("simulate", folder, "--json")
         assert done.status == 0, done.err
-        assert done.json["trips"] == 1
-        assert done.json["relative_error"] < 1e-9
+        assert done.json["trips"] == 1 or kind == several
+        assert done.json["relative_error"] < (1e-6 if kind == several else 1e-9)

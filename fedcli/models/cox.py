@@ -67,8 +67,8 @@ class ProportionalHazards(Cavity):
         """
         coef, null = super()._minimum(state, before)
         first = state.arrays["null"] if state.document["round"] else null
-        basis = self._free(state)
-        hessian = basis.T @ state.arrays["curvature"] @ basis + np.diag(self._free_penalty(state))
+        basis = self.form.basis(state.arrays["to_reference"])
+        hessian = basis.T @ state.arrays["curvature"] @ basis + np.diag(self.form.free(state.arrays["penalty"]))
         # Not `null` itself, which is found on a unit diagonal: a column that fades as a whole stays 1 there until its
         # curvature rounds to 0, and whether it does within the trips is chance.
         values, vectors = np.linalg.eigh(hessian)

@@ -13,6 +13,7 @@ from fedcli.models.losses import Logistic, Poisson
 from fedcli.models.objective import AnyLoss
 from fedcli.models.registry import Estimator, Parameters, check_intercept, check_number, check_one_of
 from fedcli.models.setting import Setting
+from fedcli.models.softmax import Softmax
 
 
 def cavity(
@@ -58,7 +59,8 @@ def cavity(
 def _logistic(setting: Setting, params: Parameters) -> Family:
     unpenalised = params["penalty"] in (None, "none") or np.isinf(params["C"])
     penalty = 0.0 if unpenalised else 1.0 / float(params["C"])
-    return cavity(setting, Logistic(), penalty, per_weight=False, fit_intercept=params["fit_intercept"])
+    loss = Softmax(setting.n_classes, setting.min_cell) if setting.n_classes > 2 else Logistic()
+    return cavity(setting, loss, penalty, per_weight=False, fit_intercept=params["fit_intercept"])
 
 
 def _poisson(setting: Setting, params: Parameters) -> Family:
@@ -69,7 +71,7 @@ def _poisson(setting: Setting, params: Parameters) -> Family:
 ESTIMATORS = {
     "LogisticRegression": Estimator(
         module="sklearn.linear_model",
-        targets=("binary",),
+        targets=("binary", "category"),
         defaults={"C": 1.0, "penalty": "l2", "fit_intercept": True},
         trips=(4, 6),
         build=_logistic,

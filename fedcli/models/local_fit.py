@@ -10,12 +10,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fedcli.fileformat.statistics import FloatArray, State, unpack_upper
+from fedcli.fileformat.statistics import FloatArray, State
+from fedcli.models.arrangement import read_curvature, read_slopes
 from fedcli.models.batch import Memory, Source
 from fedcli.models.losses import OutcomeSums
 from fedcli.models.nuisance import Beginning, JointLoss, beside
 from fedcli.models.objective import AnyLoss, around, sums_at, value
+from fedcli.models.softmax import Softmax
 from fedcli.models.solve import solve_symmetric
+from fedcli.models.steps import repeated
 
 MAX_STEPS = 50
 # Half the squared Newton decrement below which the local point is good: the expansion is exact wherever it is taken,
@@ -57,7 +60,7 @@ def expand(
         See `sums_at`.
     """
     total, gradient, hessian = 0.0, np.zeros(coef.shape[0]), np.zeros((coef.shape[0],) * 2)
-    found = around(loss, rows, coef)
+    found = around(loss, rows, coef, leaves=False)
     for batch in rows:
         part = sums_at(loss, batch, coef, found, safe=safe)
         total += part.value
@@ -150,6 +153,8 @@ def first_fit(
     basis = np.diag(1.0 / scale)
     basis[0, 0] = 1.0
     basis[0, 1:] = -mean[1:] / scale[1:]
+    if isinstance(loss, Softmax):
+        return _first_fit_of_classes(rows, loss, basis, penalty(total), fit_intercept=fit_intercept)
     start = np.zeros(basis.shape[0])
     outcomes = OutcomeSums(total, *weighted.tolist())
     start[0] = loss.start(outcomes)
@@ -171,11 +176,27 @@ def first_fit(
     return basis, minimise(rows, begun.loss or loss, Quadratic(np.diag(ridge), ridge * centre), basis, start)
 
 
-def own_part(state: State, memory: Memory) -> tuple[FloatArray, FloatArray]:
+def _first_fit_of_classes(
+    rows: Source, loss: Softmax, basis: FloatArray, share: float, *, fit_intercept: bool
+) -> tuple[FloatArray, FloatArray]:
+    """Fit the silo alone as `first_fit` does, each predictor damped as the one of other losses is."""
+    m, n = loss.n_predictors, len(basis)
+    ridge = np.full((m, n), max(share, LEAST_DAMPING) if share else DAMPING_WITHOUT_PENALTY)
+    ridge[:, 0] = np.minimum(ridge[:, 0], INTERCEPT_DAMPING)
+    centre = np.zeros((m, n))
+    centre[:, 0] = loss.starts(rows)
+    if not fit_intercept:
+        basis, ridge, centre = basis[:, 1:], ridge[:, 1:], centre[:, 1:]
+    basis, held, start = repeated(basis, m), ridge.ravel(), centre.ravel()
+    return basis, minimise(rows, loss, Quadratic(np.diag(held), held * start), basis, start)
+
+
+def own_part(loss: AnyLoss, state: State, memory: Memory) -> tuple[FloatArray, FloatArray]:
     """Return what a silo itself put into the state's curvature and right-hand side."""
     taken = int(state.arrays["taken"][0])
     if not taken:
-        return unpack_upper(memory.arrays["curvature"]), memory.arrays["rhs"]
-    curvature = unpack_upper(memory.arrays["candidate"])
-    gradient = memory.arrays["gradients"].reshape(-1, curvature.shape[0])[taken]
+        (rhs,) = read_slopes(loss, memory.arrays["rhs"], 1)
+        return read_curvature(loss, memory.arrays["curvature"]), rhs
+    curvature = read_curvature(loss, memory.arrays["candidate"])
+    gradient = read_slopes(loss, memory.arrays["gradients"], 1 + len(state.arrays["parent.candidates"]))[taken]
     return curvature, curvature @ state.arrays["parent.candidates"][taken - 1] - gradient

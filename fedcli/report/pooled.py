@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedcli.fileformat.statistics import FloatArray, State
+from fedcli.models.averaging import Averaging
 from fedcli.models.batch import Batch
 from fedcli.models.cavity import Cavity
 from fedcli.models.closed import Closed, fitted_attributes
@@ -33,6 +34,7 @@ from fedcli.preparing.rows import Rows
 from fedcli.report.by_column import as_learnt, own_parameters
 from fedcli.report.coefficients import class_labels, coefficient_table, named_parameters
 from fedcli.report.estimator import new_estimator, standardised_coefficients
+from fedcli.report.map_transformers import fitted_quietly, settle_agreed
 from fedcli.report.pooled_joint import PooledJoint, pooled_joint
 from fedcli.report.pooled_stepwise import pooled_stepwise
 from fedcli.report.pooled_survival import PooledSurvival, grid_bias, pooled_hazards, pooled_on_a_grid
@@ -52,7 +54,7 @@ class Comparison:
         Name, federated and pooled: coefficients on the columns' own scale, or what else the estimator has learnt.
     relative_error : float
         ``norm(federated - pooled) / norm(pooled)`` over all coefficients on the scale of the fit; of attributes the
-        largest such figure.
+        largest such figure. None of models that are trained at each silo, which `compare_scores` compares.
     grid_bias : float, optional
         Where one baseline is on agreed intervals: by how many standard errors a coefficient differs at most from the
         pooled fit of the exact times.
@@ -61,7 +63,7 @@ class Comparison:
     """
 
     numbers: tuple[tuple[str, float, float], ...]
-    relative_error: float
+    relative_error: float | None
     grid_bias: float | None = None
     within: bool | None = None
 
@@ -82,6 +84,8 @@ def compare_pooled(
         Of each pooled row, where the study has a cross-validation.
     """
     rows = [silos[name] for name in silos]
+    if isinstance(plan.family, Averaging):
+        return Comparison((), None)
     X, (centre, unit) = _prepared(plan, state, rows)
     pooled = _fit(plan, X, rows, folds)
     if not plan.family.linear:
@@ -160,8 +164,10 @@ def _prepared(plan: Plan, state: State, rows: list[Rows]) -> tuple[FloatArray, t
     filled = plan.preparation(state).fill * plan.columns.half + plan.columns.middle
     medians = {plan.columns.numbers[j][0]: float(filled[j]) for j in plan.profile.grids.medians}
     maker = Transformers(plan, fills=medians)
-    transformer = maker.column_transformer()
-    X = transformer.fit_transform(_frame(plan, rows))
+    frame = _frame(plan, rows)
+    transformer = fitted_quietly(maker.column_transformer(), frame)
+    settle_agreed(plan.columns.mapped, transformer)
+    X = transformer.transform(frame)
     centres, units = [], []
     for group, (_, fitted, _) in zip(maker.groups, transformer.transformers_, strict=True):
         scaler = fitted.named_steps.get("scale") if isinstance(fitted, Pipeline) else None

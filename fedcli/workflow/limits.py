@@ -146,12 +146,14 @@ def examine_rows(
         n_rows=len(spool) - held_out,
         n_held_out=held_out,
         n_columns=plan.n_summed,
+        n_counted=plan.n_counted,
+        of_map=f"{plan.study.model.map.type}[" if plan.study.model.map is not None else "",
         effective_rows=effective_rows(spool, mask),
         min_rows=rules.min_rows,
         min_cell=rules.min_cell,
         rows_per_column=rules.rows_per_column,
         parameters_per_row=rules.parameters_per_row,
-        n_coefficients=plan.columns.n_columns + plan.n_extra,
+        n_coefficients=plan.n_coefficients,
         levels=_levels(plan.study),
         max_levels=rules.max_levels,
         levels_per_row=rules.levels_per_row,
@@ -163,6 +165,7 @@ def examine_rows(
         mergeable=[name for name, column in plan.study.categories.items() if column.small_level is not None],
         smallest_group=smallest_product_group(plan, spool, mask, folds),
         at_risk=None if seen is None else seen.rows,
+        class_pairs=plan.class_pairs,
     )
     levels = Levels(frozenset((level.column, level.level) for level in merging.merged), merging.shown)
     # Before the small group that such a level is: this says why it may not be counted as another.

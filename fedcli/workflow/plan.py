@@ -15,7 +15,7 @@ import numpy as np
 from fedcli.fileformat.statistics import Block, Layout, State
 from fedcli.fileformat.tensors import TensorFile
 from fedcli.models.batch import empty_state
-from fedcli.preparing.estimators import ESTIMATORS, estimator_of, parameters
+from fedcli.preparing.estimators import ESTIMATORS, estimator_of, parameters, trips_of
 from fedcli.preparing.plan import Plan
 from fedcli.study.document import Study
 from fedcli.study.reading import read_study
@@ -27,7 +27,12 @@ from fedcli.workflow.workspace import find_workspace, need_file
 # Manifest, two signatures, the age header and the archive's padding, for one recipient: measured, and held by a test.
 _AROUND = 10_900
 _CHUNK = 65_536
+# Within what a model on a map's columns equals the pooled one: these are nearly collinear at times.
+_EXACT_ON_MAPS = 1e-7
 
+_LOGISTIC = ("LogisticRegression", "a linear border with probabilities, equal to the pooled fit")
+_SQUARES = ("RidgeClassifier", "a linear border by squares, equal to the pooled fit")
+_BENT_CLASSES = ("RidgeClassifier", "behind map: RBFSampler, which bends too; equal to the pooled fit")
 # The same question, or nearly the same, in fewer trips.
 _CHEAPER = {
     "LogisticRegression": (
@@ -41,6 +46,11 @@ _CHEAPER = {
     "NegativeBinomial": (("Ridge", "of the count's logarithm, which each silo adds as a column"),),
     "OrdinalLogit": (("LinearDiscriminantAnalysis", "of the levels without their order"),),
     "HuberRegressor": (("LinearRegression", "with outside: clip, which bounds a row's pull as well"),),
+    "SGDClassifier": (_LOGISTIC, _SQUARES),
+    "Perceptron": (_LOGISTIC, _SQUARES),
+    "MLPClassifier": (_BENT_CLASSES, _LOGISTIC),
+    "SGDRegressor": (("Ridge", "the fit that SGD's steps wander about, equal to the pooled one"),),
+    "MLPRegressor": (("Ridge", "behind map: RBFSampler, which bends too; equal to the pooled fit"),),
 }
 
 
@@ -68,16 +78,19 @@ class Planned:
     """Result of `plan`.
 
     ``trips`` are the typical and the largest number seen on the project's reference data; ``exact`` is within what the
-    result equals ``beside``, fitted on the pooled rows, None where the result states its own bounds; ``least_rows`` is
-    how many training rows each silo must have.
+    result equals ``beside``, fitted on the pooled rows, None where it does not (``averaged``), and where it states its
+    own bounds; ``least_rows`` is how many training rows each silo must have; ``n_counted`` are the columns as the rule
+    on rows for each counts them.
     """
 
     study: Study
     trips: tuple[int, int]
     exact: float | None
+    averaged: bool
     beside: str
     each: tuple[TripPlan, ...]
     n_columns: int
+    n_counted: int
     least_rows: int
     aggregation: str
     cheaper: tuple[Alternative, ...]
@@ -100,9 +113,7 @@ def plan(path: Path | str | None = None, *, workspace: Path | str = ".") -> Plan
     study = _study(path, workspace)
     cross_check(study)
     known, made = estimator_of(study), Plan(study)
-    closing, values = int(study.evaluation.closing_trip), parameters(study)
-    few, many = known.trips_with(values)
-    trips = few + closing, many + closing
+    trips = trips_of(study)
     first = made.layout(empty_state())
     each = [_trip("trip 1", first)]
     if trips[1] > 1:
@@ -110,17 +121,25 @@ def plan(path: Path | str | None = None, *, workspace: Path | str = ".") -> Plan
         # A later trip's blocks depend on what it continues by the number of candidate points alone.
         later = State({"round": 1, "phase": "solving"}, {"candidates": np.zeros((1, n)), "coef": np.zeros(n)})
         each.append(_trip("each later trip", made.layout(later)))
+    values = parameters(study)
     given = ", ".join(f"{key}={values[key]}" for key in study.model.params)
     own = "scikit-learn's" if known.module and not known.stands_for else "a pooled"
     rules = study.rules
-    least = max(rules.min_rows, math.ceil(rules.rows_per_column * made.n_summed))
+    least = max(rules.min_rows, math.ceil(rules.rows_per_column * made.n_counted))
     return Planned(
         study=study,
         trips=trips,
-        exact=None if known.stated(values) else known.exact,
-        beside=f"{own} {study.model.estimator}({given})",
+        exact=None
+        if known.averaged or known.stated(values)
+        else known.exact
+        if study.model.map is None
+        else max(known.exact, _EXACT_ON_MAPS),
+        averaged=known.averaged,
+        beside=f"{own} {study.model.estimator}({given})"
+        + (f" behind {study.model.map.type}" if study.model.map else ""),
         each=tuple(each),
         n_columns=made.n_summed,
+        n_counted=made.n_counted,
         least_rows=least,
         aggregation=rules.aggregation,
         cheaper=tuple(

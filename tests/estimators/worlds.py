@@ -133,6 +133,16 @@ def amounts(name: str) -> World:
     return World(frame.assign(y=y.to_numpy()), target, ranged(frame))
 
 
+@cache
+def leanings() -> World:
+    """Voters who lean to the left, the middle or the right, which their age and income hardly tell."""
+    table = sm.datasets.anes96.load_pandas().data
+    frame = table[["logpopul", "selfLR", "age", "educ", "income"]].astype(float)
+    side = np.array(["left", "left", "middle", "middle", "middle", "right", "right"])[table["PID"].astype(int)]
+    target = {"column": "y", "type": "category", "levels": ["left", "middle", "right"]}
+    return World(frame.assign(y=side), target, ranged(frame))
+
+
 # ---- splits --------------------------------------------------------------------------------------------------------
 
 

@@ -36,12 +36,12 @@ from fedcli.models.box import Box
 from fedcli.models.closed import FITTED
 from fedcli.models.discriminant import discriminant
 from fedcli.models.expansion_layout import expansion_layout
-from fedcli.models.local_fit import Quadratic, first_fit, minimise, own_part
+from fedcli.models.local_fit import first_fit, minimise, own_part
 from fedcli.models.losses import FitSums, Logistic
 from fedcli.models.nuisance import JointLoss, bends_down, beside
 from fedcli.models.objective import AnyLoss, extras_of, hold_back, split, sums_at
-from fedcli.models.solve import solve_symmetric
-from fedcli.models.steps import coordinates, decrement, mismatch, relative, remaining
+from fedcli.models.quadratic import Penalty, Quadratic
+from fedcli.models.steps import coordinates, relative, remaining
 
 # Share of the decrement by which the merged expansions may misjudge the incoming point's gradient (see `mismatch`).
 MISMATCH = 0.25
@@ -74,6 +74,8 @@ class Cavity:
         Whether rows carry weights of their own: their sum is then not the number of rows, which is sent as well.
     intercept_penalty : float
         The intercept's penalty as a multiple of the others'.
+    lasso : float
+        Strength of ``lasso * ||coef||_1`` on the same scale; never of the intercept.
     """
 
     loss: AnyLoss
@@ -91,6 +93,7 @@ class Cavity:
     closing_trip: bool
     weighted: bool = False
     intercept_penalty: float = 0.0
+    lasso: float = 0.0
 
     @property
     def expanded(self) -> bool:
@@ -139,7 +142,9 @@ class Cavity:
     def locate(self, rows: Source, state: State, memory: Memory | None) -> Point:
         """See `Family.locate`."""
         if state.document["round"] == 0:
-            basis, coef = first_fit(rows, self.loss, self._share, fit_intercept=self.fit_intercept)
+            basis, coef = first_fit(
+                rows, self.loss, self._share, self.lasso / self.n_silos, fit_intercept=self.fit_intercept
+            )
             return Point(self.box.inside(basis @ coef, self.box.middle))
         if state.document["phase"] == "closing" or (memory is not None and not memory.arrays):
             # Without its own part a silo cannot tell the others': the incoming point is then the best that it knows.
@@ -149,7 +154,7 @@ class Cavity:
         if memory is not None:
             own_curvature, own_rhs = own_part(state, memory)
             curvature, rhs = curvature - own_curvature, rhs - own_rhs
-        others = Quadratic(basis.T @ curvature @ basis + np.diag(self._free_penalty(state)), basis.T @ rhs)
+        others = self._penalty(state).onto(basis.T @ curvature @ basis, basis.T @ rhs)
         start = self._coordinates(basis, state.arrays["coef"])
         return Point(self.box.inside(basis @ minimise(rows, self.loss, others, basis, start), state.arrays["coef"]))
 
@@ -215,7 +220,7 @@ class Cavity:
         coef, null = self._minimum(state, before)
         candidates = np.empty((0, len(middle)))
         if isinstance(self.loss, Logistic):
-            start = discriminant(total, self._free(state.arrays["to_reference"]), self._free_penalty(state))
+            start = discriminant(total, self._free(state.arrays["to_reference"]), self._penalty(state))
             candidates = self.box.inside(start, middle)[None, :]
         arrays = {
             **state.arrays,
@@ -231,24 +236,24 @@ class Cavity:
         n = self.n_columns + self.n_extra
         basis = self._free(state.arrays["to_reference"])
         state = self._with_penalty(total, state)
-        penalty = self._free_penalty(state)
+        penalty = self._penalty(state)
         previous = state.arrays["coef"]
         points = np.vstack([previous, state.arrays["candidates"]])
         free = np.array([self._coordinates(basis, point) for point in points])
-        values = total["values"] + (free**2 @ penalty) / 2
-        gradients = total["gradients"].reshape(-1, n) @ basis + free * penalty
+        values = total["values"] + penalty.values(free)
+        gradients = total["gradients"].reshape(-1, n) @ basis + penalty.slopes(free)
         merged, null = self._minimum(state, previous[self.n_columns :])
-        hessian = basis.T @ state.arrays["curvature"] @ basis + np.diag(penalty)
+        model = self._merged(state)
         number = int(state.document["round"]) + 1
         best = int(np.argmin(values))
         lowest = float(state.arrays["lowest"][0]) if "lowest" in state.arrays else np.inf
         noise = 1e-12 * (1.0 + abs(values[0]))
-        newton = free[0] + solve_symmetric(hessian, -gradients[0])[0]
+        newton = free[0] + model.step(free[0], gradients[0])[0]
         coef, candidate, taken = merged, None, 0
         if state.document["phase"] == "solving":
             if points.shape[0] > 1 and (
-                values[0] - values[1] > 4.0 * decrement(gradients[1], hessian) + noise
-                or mismatch(hessian, free[0], basis.T @ state.arrays["rhs"], gradients[0]) > MISMATCH
+                values[0] - values[1] > 4.0 * model.gain(free[1], gradients[1]) + noise
+                or model.misjudges(free[0], gradients[0]) > MISMATCH
             ):
                 # The candidate is far closer than the incoming point, or the silos' own points lie so far apart that
                 # their sum does not even describe the incoming one. The candidate's expansion replaces the merged
@@ -261,9 +266,9 @@ class Cavity:
             elif values[0] > lowest + noise:
                 # The last step went up: half a Newton step from the lowest point so far, the whole one as candidate.
                 origin, slope = state.arrays["lowest.coef"], state.arrays["lowest.gradient"]
-                direction, _ = solve_symmetric(hessian, -slope)
+                direction, _ = model.step(origin, slope)
                 coef, candidate = basis @ (origin + 0.5 * direction), basis @ (origin + direction)
-            elif number > 2 and mismatch(hessian, free[0], basis.T @ state.arrays["rhs"], gradients[0]) > MISMATCH:
+            elif number > 2 and model.misjudges(free[0], gradients[0]) > MISMATCH:
                 # Expansions that rest at another point than the optimum (of a silo that subtracts nothing, or the wrong
                 # part) betray themselves so. The exact gradient rests nowhere else.
                 coef = basis @ newton
@@ -276,12 +281,13 @@ class Cavity:
         if at_edge and state.arrays.get("edge", np.zeros(1))[0]:
             self.box.refuse(coef, number)
         units = [extra.unit for extra in extras_of(self.loss)]
-        step = relative(self._coordinates(basis, inside), free[0], fit_intercept=self.fit_intercept, units=units)
+        after = self._coordinates(basis, inside)
+        step = relative(after, free[0], fit_intercept=self.fit_intercept, units=units)
         exact = relative(newton, free[0], fit_intercept=self.fit_intercept, units=units)
         if not taken:
             # The two agree unless the expansions misjudge the incoming point: then only the exact one can be believed.
             step = max(step, exact)
-        if self.n_extra and bends_down(hessian):
+        if self.n_extra and bends_down(model.A):
             # No minimum is near, whatever the step that is left of the rest.
             step = max(step, 1.0)
         arrays |= {
@@ -295,17 +301,20 @@ class Cavity:
             "gradient": np.array([exact]),
             "null": null,
         }
-        phase = self._phase(state, arrays["steps"], number)
+        left = self.left(arrays["steps"]) * float(np.linalg.norm(after))
+        # A step below the tolerance itself leaves so little that what may still become 0 or wake is nothing.
+        settled = model.zeros_settled(free[0], gradients[0], after, left) or step <= self.tolerance
+        phase = self._phase(state, arrays["steps"], number, settled=settled)
         if phase != "solving":
             weight, target = total["target"].tolist()
             first = float(total["gradients"][0]), float(total["curvature"][0])
             self.loss.check_fit(FitSums(weight, target, *first), self.largest_weight)
         return State(document(state, round=number, phase=phase), arrays | self._fitted(inside))
 
-    def _phase(self, state: State, steps: FloatArray, number: int) -> str:
+    def _phase(self, state: State, steps: FloatArray, number: int, *, settled: bool) -> str:
         if state.document["phase"] == "closing":
             return "closed"
-        if self.left(steps) <= self.tolerance:
+        if settled and self.left(steps) <= self.tolerance:
             return "closing" if self.closing_trip else "converged"
         if number >= self.max_rounds:
             raise NotConverged(
@@ -361,13 +370,20 @@ class Cavity:
         penalty[0], penalty[self.n_columns :] = penalty[0] * self.intercept_penalty, 0.0
         return State(state.document, {**state.arrays, "penalty": penalty})
 
-    def _free_penalty(self, state: State) -> FloatArray:
-        penalty = state.arrays["penalty"]
-        return penalty if self.fit_intercept else np.asarray(penalty[1:])
+    def _penalty(self, state: State) -> Penalty:
+        """Return the penalty of what is fitted: the intercept only where there is one."""
+        ridge, first = state.arrays["penalty"], 0 if self.fit_intercept else 1
+        l1 = np.where((np.arange(len(ridge)) > 0) & (np.arange(len(ridge)) < self.n_columns), self.lasso, 0.0)
+        return Penalty(ridge[first:], l1[first:] if self.lasso else None)
+
+    def _merged(self, state: State) -> Quadratic:
+        """Return the merged expansions plus the penalty."""
+        basis = self._free(state.arrays["to_reference"])
+        return self._penalty(state).onto(basis.T @ state.arrays["curvature"] @ basis, basis.T @ state.arrays["rhs"])
 
     def _minimum(self, state: State, before: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Minimise the merged expansions plus the penalty, of minimum norm, other parameters near those ``before``."""
-        basis = self._free(state.arrays["to_reference"])
-        hessian = basis.T @ state.arrays["curvature"] @ basis + np.diag(self._free_penalty(state))
-        b, null = solve_symmetric(hessian, rhs := basis.T @ state.arrays["rhs"])
-        return np.asarray(basis @ hold_back(self.loss, hessian, rhs, b, before)), null
+        basis, model = self._free(state.arrays["to_reference"]), self._merged(state)
+        origin = state.arrays.get("coef", self.box.middle)
+        b, null = model.minimum(self._coordinates(basis, origin))
+        return np.asarray(basis @ hold_back(self.loss, model.A, model.c, b, before)), null

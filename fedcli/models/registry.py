@@ -64,8 +64,11 @@ class Estimator:
         kind of outcome says it all.
     advice : str
         What to know before a study is frozen.
-    tight : mapping of str to object
-        Parameters with which scikit-learn's own class runs to its optimum, for comparisons.
+    as_its_class : callable
+        From the parameters that a study gives to those of scikit-learn's class, where it spells them otherwise.
+    tight : mapping of str to object, or callable
+        Parameters with which scikit-learn's own class runs to its optimum, for comparisons; or what returns them, from
+        the study's.
     """
 
     module: str
@@ -86,7 +89,12 @@ class Estimator:
     intercept: bool = True
     deviance: Callable[[Parameters], str] = lambda params: ""
     advice: str = ""
-    tight: Mapping[str, Any] = field(default_factory=dict)
+    as_its_class: Callable[[Parameters], Mapping[str, Any]] = lambda given: given
+    tight: Mapping[str, Any] | Callable[[Parameters], Mapping[str, Any]] = field(default_factory=dict)
+
+    def tightened(self, params: Parameters) -> Mapping[str, Any]:
+        """Return what makes scikit-learn's own class run to its optimum with these parameters."""
+        return self.tight(params) if callable(self.tight) else self.tight
 
 
 def closed(form: Callable[[Setting, Parameters], ClosedForm]) -> Callable[[Setting, Parameters], Family]:

@@ -86,8 +86,10 @@ def new_estimator(study: Study, labels: tuple[Any, ...] = (), **more: Any) -> An
     if cls is None:
         raise UnsupportedModel(f"the installed scikit-learn has no {name}", hint="upgrade scikit-learn")
     given = {key: value for key, value in parameters(study).items() if key in study.model.params}
-    if name == "LogisticRegression" and given.pop("penalty", "l2") in (None, "none"):
-        given["C"] = np.inf
+    given = dict(known.as_its_class(given))
+    if "l1_ratio" in given and getattr(cls(), "penalty", "") == "l2":
+        # Before 1.8 the class looked at l1_ratio only beside this word.
+        given["penalty"] = "elasticnet"
     for key in ("priors", "class_prior"):
         if labels and isinstance(given.get(key), tuple):
             given[key] = tuple(given[key][labels.index(label)] for label in sorted(labels))

@@ -21,7 +21,7 @@ from fedcli.fileformat.statistics import FloatArray, State
 from fedcli.models.closed import fitted_attributes
 from fedcli.models.cox import ProportionalHazards
 from fedcli.models.life_table import LifeTable
-from fedcli.preparing.estimators import estimator_of
+from fedcli.preparing.estimators import estimator_of, parameters
 from fedcli.preparing.plan import Plan
 from fedcli.preparing.rows import Rows
 from fedcli.report.coefficients import class_labels, coefficient_table
@@ -157,7 +157,7 @@ def _fit(plan: Plan, X: FloatArray, rows: list[Rows], folds: NDArray[np.int64] |
         return pooled_hazards(X, rows, plan.family.loss, plan.family.penalty)
     if isinstance(plan.family, LifeTable):
         return PooledSurvival.of(plan.family, X, rows)
-    estimator = new_estimator(study, **estimator_of(study).tight)
+    estimator = new_estimator(study, **estimator_of(study).tightened(parameters(study)))
     if study.offset is not None:
         # With a log link an offset is scikit-learn's weighted fit of rates; its alpha is then per unit of that weight.
         exposure, power = np.exp(offset), getattr(plan.loss, "power", 1.0)

@@ -1,4 +1,4 @@
-"""Linear discriminant analysis from sums of trip 1: a start that does not depend on how rows are spread over silos.
+"""A discriminant from sums of trip 1: a start that does not depend on how rows are spread over silos.
 
 Owns its formula. Knows nothing of rounds, silos or files. Internal.
 """
@@ -12,7 +12,6 @@ from fedcli.models.batch import Batch
 from fedcli.models.local_fit import minimise
 from fedcli.models.losses import Logistic
 from fedcli.models.quadratic import Penalty, Quadratic
-from fedcli.models.solve import solve_symmetric
 
 # Of a normal column, by which its logistic fit is summed.
 _NODES = 20
@@ -21,7 +20,10 @@ _NODES = 20
 def discriminant(total: Total, basis: FloatArray, penalty: Penalty) -> FloatArray:
     """Return the discriminant as logistic coefficients, or one Newton step from 0 where there is no intercept.
 
-    It rescues splits in which each silo holds one class.
+    It rescues splits in which each silo holds one class. Its direction is that of a regression on the class, in which a
+    penalty pulls as in a logistic one; how far to go is the logistic fit of a single column, the regression's
+    prediction, that is normal within each class. The discriminant's own length, with classes that nearly separate, lies
+    so far out that single rows have all the curvature there, and a step from it leads anywhere.
 
     Parameters
     ----------
@@ -39,7 +41,8 @@ def discriminant(total: Total, basis: FloatArray, penalty: Penalty) -> FloatArra
 
     References
     ----------
-    Hastie, Tibshirani, Friedman, The Elements of Statistical Learning (2009), section 4.3.
+    Hastie, Tibshirani, Friedman, The Elements of Statistical Learning (2009), sections 4.2 and 4.3; the relation of both
+    regressions is Haggstrom (1983).
     """
     gram = basis.T @ unpack_upper(total["products"]) @ basis
     contrast = basis.T @ total["contrast"]
@@ -48,42 +51,33 @@ def discriminant(total: Total, basis: FloatArray, penalty: Penalty) -> FloatArra
         return np.asarray(basis @ newton)
     weight, positive = total["target"]
     negative = weight - positive
+    # Variance of the class, summed over rows: also what a logistic likelihood curves by where all predictions are equal.
+    spread = positive * negative / weight
     sum1 = gram[0] / 2.0 + contrast
     mean1, mean0 = sum1[1:] / positive, (gram[0] - sum1)[1:] / negative
-    within = gram[1:, 1:] - positive * np.outer(mean1, mean1) - negative * np.outer(mean0, mean0)
-    if penalty.l1 is not None:
-        return np.asarray(basis @ _with_l1(positive, negative, mean1, mean0, within, penalty))
-    slope, _ = solve_symmetric(within / weight + np.diag(penalty.ridge[1:] / weight + 1e-3), mean1 - mean0)
-    intercept = np.log(positive / negative) - (mean1 + mean0) @ slope / 2.0
-    return np.asarray(basis @ np.concatenate([[intercept], slope]))
-
-
-def _with_l1(
-    positive: float, negative: float, mean1: FloatArray, mean0: FloatArray, within: FloatArray, penalty: Penalty
-) -> FloatArray:
-    """Return intercept and slopes (n_free,) where absolute values are penalised.
-
-    The discriminant's direction is that of a regression on the class, in which an L1 penalty pulls as in a logistic
-    one. How far to go is then the logistic fit of a single column that is normal within each class. The discriminant's
-    own length, with classes that nearly separate, lies so far out that nothing curves there, and a step from it leads
-    anywhere.
-    """
-    apart, spread = mean1 - mean0, positive * negative / (positive + negative)
-    whole, between = within + spread * np.outer(apart, apart), spread * apart
-    held = Penalty(penalty.ridge[1:] * (positive + negative) / spread, penalty.l1[1:] if penalty.l1 is not None else None)
-    slope, _ = held.onto(whole, between).minimum(np.zeros(len(whole)))
+    apart = mean1 - mean0
+    whole = gram[1:, 1:] - np.outer(gram[0, 1:], gram[0, 1:]) / weight
+    ridge, l1 = penalty.ridge[1:], None if penalty.l1 is None else penalty.l1[1:]
+    regression = Penalty(ridge * weight / spread, l1).onto(whole, spread * apart)
+    direction, _ = regression.minimum(np.zeros(len(whole)))
     start = np.array([np.log(positive / negative), 0.0])
-    if not slope.any():
-        return np.concatenate([start[:1], slope])
-    nodes, weights = np.polynomial.hermite_e.hermegauss(_NODES)
-    noise = np.sqrt(max(float(slope @ within @ slope), 0.0) / (positive + negative)) * nodes
-    column = np.concatenate([mean1 @ slope + noise, mean0 @ slope + noise])
-    share = np.outer([positive, negative], weights / weights.sum()).ravel()
-    made = Batch(
-        np.column_stack([np.ones_like(column), column]), np.repeat([1.0, 0.0], _NODES), np.zeros_like(column), share
+    if not direction.any():
+        return np.asarray(basis @ np.concatenate([start[:1], direction]))
+    within = max(float(direction @ whole @ direction - spread * (apart @ direction) ** 2), 0.0)
+    nodes, shares = np.polynomial.hermite_e.hermegauss(_NODES)
+    noise, shares = np.sqrt(within / weight) * nodes, shares / shares.sum()
+    column = np.concatenate([mean1 @ direction + noise, mean0 @ direction + noise])
+    rows = Batch(
+        X=np.column_stack([np.ones_like(column), column]),
+        y=np.repeat([1.0, 0.0], _NODES),
+        offset=np.zeros_like(column),
+        weight=np.concatenate([positive * shares, negative * shares]),
     )
-    # The penalty of `length * slope`, as a function of the length.
-    along = Penalty(penalty.ridge[1:], held.l1).values(slope) - (ridge := penalty.ridge[1:] @ slope**2 / 2)
-    pull = Quadratic(np.diag([0.0, 2.0 * ridge]), np.zeros(2), np.array([0.0, along]))
-    intercept, length = minimise([made], Logistic(), pull, np.eye(2), start)
-    return np.concatenate([[intercept], length * slope])
+    # The penalty of `length * direction`, as one of the length.
+    along = Quadratic(
+        np.diag([0.0, ridge @ direction**2]),
+        np.zeros(2),
+        None if l1 is None else np.array([0.0, l1 @ np.abs(direction)]),
+    )
+    intercept, length = minimise([rows], Logistic(), along, np.eye(2), start)
+    return np.asarray(basis @ np.concatenate([[intercept], length * direction]))

@@ -2,22 +2,31 @@
 
 Owns the search for which coefficients are 0. Knows nothing of penalties' names, losses, silos or files. Internal.
 
-Coordinate descent finds which coefficients are 0 and the signs of the others; a linear system then gives these exactly,
+Coordinate descent finds which coefficients are 0 and the signs of the others; linear systems then give these exactly,
 and the conditions of optimality say whether it is so.
+
+References
+----------
+Lee, Battle, Raina, Ng (2007), Efficient sparse coding algorithms: the search by signs.
 """
 
 from __future__ import annotations
+
+import contextlib
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fedcli.fileformat.statistics import FloatArray
+from fedcli.models.solve import solve_symmetric
 
 _SWEEPS = 100_000
 # A stationary point is one where no column's slope exceeds its strength by more than this share of the largest.
 _SLACK = 1e-12
 # An exact solve is tried with the signs at the start, after so many sweeps, then after twice as many, and so on.
 _FIRST_TRY = 4
+# A system is solved where no equation is missed by more than this share of the largest.
+_CONSISTENT = 1e-9
 
 
 def minimum_with_l1(
@@ -56,10 +65,10 @@ def minimum_with_l1(
     for sweep in range(_SWEEPS + 1):
         if sweep == next_try:
             next_try = 2 * sweep or _FIRST_TRY
-            exact = _on_signs(matrix, rhs, l1, np.sign(w), free)
-            if exact is not None and _stationary(matrix, rhs, l1, exact, slack, positive=positive):
-                return exact
+            w = _settle(matrix, rhs, l1, w, free)
             slope = rhs - matrix @ w
+            if _stationary(slope, l1, w, slack, positive=positive):
+                return w
         for j in columns:
             pulled = slope[j] + diagonal[j] * w[j]
             size = abs(pulled) - l1[j]
@@ -72,23 +81,42 @@ def minimum_with_l1(
     return None
 
 
-def _on_signs(
-    matrix: FloatArray, rhs: FloatArray, l1: FloatArray, signs: FloatArray, free: NDArray[np.bool_]
-) -> FloatArray | None:
-    """Return the stationary point with these signs and zeros; None where its signs are others."""
-    active = np.flatnonzero((signs != 0) | free)
-    found = np.zeros(len(signs))
-    if len(active):
-        try:
-            pull = rhs[active] - l1[active] * signs[active]
-            found[active] = np.linalg.solve(matrix[np.ix_(active, active)], pull)
-        except np.linalg.LinAlgError:
-            return None
-    return found if (free | (np.sign(found) == signs)).all() else None
+def _settle(matrix: FloatArray, rhs: FloatArray, l1: FloatArray, w: FloatArray, free: NDArray[np.bool_]) -> FloatArray:
+    """Go from ``w`` to the minimum among points with its signs, and to 0 with each coefficient that comes there first.
+
+    Where columns copy each other what is 0 among them is settled by going along them, on which the penalty alone bends.
+    """
+    while True:
+        active = np.flatnonzero((w != 0) | free)
+        if not len(active):
+            return w
+        now, pull = w[active], (rhs - l1 * np.sign(w))[active]
+        way, end = _way(matrix[np.ix_(active, active)], pull, now)
+        back = ~free[active] & (now * way < 0)
+        share = np.where(back, now / np.where(back, -way, 1.0), np.inf)
+        first = float(share.min())
+        if not np.isfinite(min(first, end)):
+            return w
+        w = np.zeros_like(w)
+        w[active] = now + min(first, end) * way
+        if first > end:
+            return w
+        w[active[share <= first]] = 0.0
 
 
-def _stationary(
-    matrix: FloatArray, rhs: FloatArray, l1: FloatArray, w: FloatArray, slack: float, *, positive: bool
-) -> bool:
-    slope, idle = rhs - matrix @ w, w == 0
+def _way(matrix: FloatArray, pull: FloatArray, now: FloatArray) -> tuple[FloatArray, float]:
+    """Return the way from ``now`` to where ``matrix @ w == pull``, and 1; or one that leads down without end."""
+    with contextlib.suppress(np.linalg.LinAlgError):
+        target = np.linalg.solve(matrix, pull)
+        if np.abs(matrix @ target - pull).max() <= _CONSISTENT * np.abs(pull).max():
+            return target - now, 1.0
+    target, null = solve_symmetric(matrix, pull)
+    down = null @ (null.T @ pull)
+    if np.abs(down).max() > _CONSISTENT * np.abs(pull).max():
+        return down, np.inf
+    return target + null @ (null.T @ now) - now, 1.0
+
+
+def _stationary(slope: FloatArray, l1: FloatArray, w: FloatArray, slack: float, *, positive: bool) -> bool:
+    idle = w == 0
     return bool((slope[idle] <= l1[idle] + slack).all() and (positive or (slope >= -l1 - slack)[idle].all()))

@@ -41,8 +41,8 @@ def discriminant(total: Total, basis: FloatArray, penalty: Penalty) -> FloatArra
 
     References
     ----------
-    Hastie, Tibshirani, Friedman, The Elements of Statistical Learning (2009), sections 4.2 and 4.3; the relation of both
-    regressions is Haggstrom (1983).
+    Hastie, Tibshirani, Friedman, The Elements of Statistical Learning (2009), sections 4.2 and 4.3. Haggstrom (1983),
+    Logistic regression and discriminant analysis by ordinary least squares.
     """
     gram = basis.T @ unpack_upper(total["products"]) @ basis
     contrast = basis.T @ total["contrast"]
@@ -51,7 +51,7 @@ def discriminant(total: Total, basis: FloatArray, penalty: Penalty) -> FloatArra
         return np.asarray(basis @ newton)
     weight, positive = total["target"]
     negative = weight - positive
-    # Variance of the class, summed over rows: also what a logistic likelihood curves by where all predictions are equal.
+    # Variance of the class, summed over rows: also the curvature of a likelihood whose predictions are all equal.
     spread = positive * negative / weight
     sum1 = gram[0] / 2.0 + contrast
     mean1, mean0 = sum1[1:] / positive, (gram[0] - sum1)[1:] / negative

@@ -97,7 +97,8 @@ class Quadratic:
     def misjudges(self, b: FloatArray, slope: FloatArray) -> float:
         """Compare the own gradient at ``b`` with the exact one, as a share of decrements: see `steps.mismatch`.
 
-        With absolute values the two steps that they lead to are compared: a gradient may be wrong where a coefficient stays 0.
+        With absolute values the two steps that they lead to are compared: where a coefficient stays 0 a gradient may
+        be wrong.
         """
         if self.l1 is None:
             return mismatch(self.A, b, self.c, slope)

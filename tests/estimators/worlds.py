@@ -126,6 +126,15 @@ def amounts(name: str) -> World:
     return World(frame.assign(y=y.to_numpy()), target, ranged(frame))
 
 
+@cache
+def yes_or_no(name: str) -> World:
+    """A table of `amounts` with two outcomes that overlap: more than the median, or any at all where many have none."""
+    world = amounts(name)
+    frame = world.frame.iloc[:: 6 if name == "fair" else 1].reset_index(drop=True)
+    yes = (frame["y"] > frame["y"].median()).astype(int)
+    return World(frame.assign(y=yes), {"column": "y", "type": "binary", "positive": 1}, world.features)
+
+
 # ---- splits --------------------------------------------------------------------------------------------------------
 
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -40,7 +41,8 @@ from fedcli.models.local_fit import first_fit, minimise, own_part
 from fedcli.models.losses import FitSums, Logistic
 from fedcli.models.nuisance import JointLoss, bends_down, beside
 from fedcli.models.objective import AnyLoss, extras_of, hold_back, split, sums_at
-from fedcli.models.quadratic import Penalty, Quadratic
+from fedcli.models.penalty import Penalty, Strength
+from fedcli.models.quadratic import Quadratic
 from fedcli.models.steps import coordinates, relative, remaining
 
 # Share of the decrement by which the merged expansions may misjudge the incoming point's gradient (see `mismatch`).
@@ -56,10 +58,7 @@ class Cavity:
     loss : AnyLoss
     names : tuple of str
         The design's columns after the intercept, for messages.
-    penalty : float
-        Strength of ``penalty / 2 * ||coef||**2`` on scikit-learn's scale of sums.
-    penalty_per_weight : bool
-        Whether the penalty is multiplied by the sum of weights, as `PoissonRegressor`'s ``alpha`` is.
+    penalty : Strength
     fit_intercept : bool
     n_silos : int
         Silos of the study: each takes its share of the penalty into its first fit.
@@ -72,16 +71,11 @@ class Cavity:
         Whether one more trip measures the final point: certificate and held-out evaluation.
     weighted : bool
         Whether rows carry weights of their own: their sum is then not the number of rows, which is sent as well.
-    intercept_penalty : float
-        The intercept's penalty as a multiple of the others'.
-    lasso : float
-        Strength of ``lasso * ||coef||_1`` on the same scale; never of the intercept.
     """
 
     loss: AnyLoss
     names: tuple[str, ...]
-    penalty: float
-    penalty_per_weight: bool
+    penalty: Strength
     fit_intercept: bool
     n_silos: int
     max_rows: float
@@ -92,8 +86,6 @@ class Cavity:
     max_rounds: int
     closing_trip: bool
     weighted: bool = False
-    intercept_penalty: float = 0.0
-    lasso: float = 0.0
 
     @property
     def expanded(self) -> bool:
@@ -142,9 +134,8 @@ class Cavity:
     def locate(self, rows: Source, state: State, memory: Memory | None) -> Point:
         """See `Family.locate`."""
         if state.document["round"] == 0:
-            basis, coef = first_fit(
-                rows, self.loss, self._share, self.lasso / self.n_silos, fit_intercept=self.fit_intercept
-            )
+            share = partial(self.penalty.share, self.n_silos)
+            basis, coef = first_fit(rows, self.loss, share, fit_intercept=self.fit_intercept)
             return Point(self.box.inside(basis @ coef, self.box.middle))
         if state.document["phase"] == "closing" or (memory is not None and not memory.arrays):
             # Without its own part a silo cannot tell the others': the incoming point is then the best that it knows.
@@ -358,23 +349,13 @@ class Cavity:
         found = self.loss.fitted(split(self.loss, point)[1])
         return {f"{FITTED}{name}": array for name, array in found.items()}
 
-    def _share(self, weight: float) -> float:
-        """Return the share of the penalty of a silo with this sum of weights."""
-        return self.penalty * weight if self.penalty_per_weight else self.penalty / self.n_silos
-
     def _with_penalty(self, total: Total, state: State) -> State:
-        """Set the penalty of each coefficient (n_columns,): by the weights of the silos that are in this sum."""
-        penalty = np.full(self.n_columns + self.n_extra, self.penalty)
-        if self.penalty_per_weight:
-            penalty *= total["target"][0]
-        penalty[0], penalty[self.n_columns :] = penalty[0] * self.intercept_penalty, 0.0
-        return State(state.document, {**state.arrays, "penalty": penalty})
+        """Set the ridge of each coefficient (n_columns,): by the weights of the silos that are in this sum."""
+        ridges = self.penalty.ridges(total["target"][0], self.n_columns, self.n_extra)
+        return State(state.document, {**state.arrays, "penalty": ridges})
 
     def _penalty(self, state: State) -> Penalty:
-        """Return the penalty of what is fitted: the intercept only where there is one."""
-        ridge, first = state.arrays["penalty"], 0 if self.fit_intercept else 1
-        l1 = np.where((np.arange(len(ridge)) > 0) & (np.arange(len(ridge)) < self.n_columns), self.lasso, 0.0)
-        return Penalty(ridge[first:], l1[first:] if self.lasso else None)
+        return self.penalty.each(state.arrays["penalty"], self.n_columns, fit_intercept=self.fit_intercept)
 
     def _merged(self, state: State) -> Quadratic:
         """Return the merged expansions plus the penalty."""

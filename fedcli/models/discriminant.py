@@ -11,7 +11,8 @@ from fedcli.fileformat.statistics import FloatArray, Total, unpack_upper
 from fedcli.models.batch import Batch
 from fedcli.models.local_fit import minimise
 from fedcli.models.losses import Logistic
-from fedcli.models.quadratic import Penalty, Quadratic
+from fedcli.models.penalty import Penalty
+from fedcli.models.quadratic import Quadratic
 
 # Of a normal column, by which its logistic fit is summed.
 _NODES = 20

@@ -11,6 +11,7 @@ from fedcli.models.batch import Family
 from fedcli.models.cavity import Cavity
 from fedcli.models.losses import Logistic, Poisson
 from fedcli.models.objective import AnyLoss
+from fedcli.models.penalty import Strength
 from fedcli.models.registry import Estimator, Parameters, check_intercept, check_number, check_one_of, check_share
 from fedcli.models.setting import Setting
 
@@ -43,8 +44,7 @@ def cavity(
     return kind(
         loss=loss,
         names=setting.names,
-        penalty=penalty,
-        penalty_per_weight=per_weight,
+        penalty=Strength(penalty, lasso, per_weight),
         fit_intercept=fit_intercept,
         n_silos=max(setting.n_silos, 1),
         max_rows=setting.max_rows,
@@ -55,7 +55,6 @@ def cavity(
         max_rounds=setting.max_rounds,
         closing_trip=setting.closing_trip,
         weighted=setting.weighted,
-        lasso=lasso,
     )
 
 

@@ -14,6 +14,7 @@ from fedcli.models.batch import Memory, Source
 from fedcli.models.losses import OutcomeSums
 from fedcli.models.nuisance import Beginning, JointLoss, beside
 from fedcli.models.objective import AnyLoss, around, sums_at, value
+from fedcli.models.penalty import Strength
 from fedcli.models.quadratic import Quadratic
 
 MAX_STEPS = 50
@@ -99,7 +100,7 @@ def minimise(rows: Source, loss: AnyLoss, quadratic: Quadratic, basis: FloatArra
 
 
 def first_fit(
-    rows: Source, loss: AnyLoss, penalty: Callable[[float], float], lasso: float = 0.0, *, fit_intercept: bool
+    rows: Source, loss: AnyLoss, penalty: Callable[[float], Strength], *, fit_intercept: bool
 ) -> tuple[FloatArray, FloatArray]:
     """Fit the silo alone, damped on its own standardised scale so that one class or few rows do no harm.
 
@@ -108,10 +109,8 @@ def first_fit(
     rows : Source
     loss : AnyLoss
     penalty : callable
-        From the silo's sum of weights to its share of the model's penalty; it becomes the damping. The expansion that
-        is sent is of the loss alone, so that the damping biases nothing.
-    lasso : float
-        The silo's share of an L1 penalty.
+        From the silo's sum of weights to its share of the model's penalty; its ridge becomes the damping. The expansion
+        that is sent is of the loss alone, so that neither biases anything.
     fit_intercept : bool
 
     Returns
@@ -146,8 +145,9 @@ def first_fit(
     else:
         begun = Beginning(np.empty(0), np.empty(0), loss.stiffness(start[0]))
     share, unit = penalty(total), begun.stiffness
-    damping = max(share, unit * LEAST_DAMPING) if share or lasso else unit * DAMPING_WITHOUT_PENALTY
-    ridge, l1 = np.full(basis.shape[0], damping), np.full(basis.shape[0], lasso)
+    penalised = share.ridge or share.lasso
+    damping = max(share.ridge, unit * LEAST_DAMPING) if penalised else unit * DAMPING_WITHOUT_PENALTY
+    ridge, l1 = np.full(basis.shape[0], damping), np.full(basis.shape[0], share.lasso)
     ridge[0], l1[0] = min(ridge[0], unit * INTERCEPT_DAMPING), 0.0
     centre = np.zeros(basis.shape[0])
     centre[0] = start[0]
@@ -156,7 +156,7 @@ def first_fit(
     basis, ridge = beside(basis, len(begun.extras)), np.concatenate([ridge, begun.held])
     centre, start = np.concatenate([centre, begun.extras]), np.concatenate([start, begun.extras])
     l1 = np.concatenate([l1, np.zeros(len(begun.extras))])
-    held = Quadratic(np.diag(ridge), ridge * centre, l1 if lasso else None)
+    held = Quadratic(np.diag(ridge), ridge * centre, l1 if share.lasso else None)
     return basis, minimise(rows, loss, held, basis, start)
 
 

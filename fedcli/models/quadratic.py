@@ -131,31 +131,3 @@ class Quadratic:
         nearest = np.min(room, initial=np.inf, where=(self.l1 > 0) & (bend > 0))
         # A slope per unit of curvature moves by at most so many times the error.
         return bool(nearest > np.sqrt(len(after)) * left)
-
-
-@dataclass(frozen=True)
-class Penalty:
-    """``ridge @ b**2 / 2 + l1 @ |b|``.
-
-    Parameters
-    ----------
-    ridge : ndarray of shape (n,)
-    l1 : ndarray of shape (n,), optional
-        None without L1.
-    """
-
-    ridge: FloatArray
-    l1: FloatArray | None = None
-
-    def values(self, points: FloatArray) -> FloatArray:
-        """Return the penalty (n_points,) of each point (n_points, n)."""
-        smooth = np.asarray((points**2 @ self.ridge) / 2)
-        return smooth if self.l1 is None else np.asarray(smooth + np.abs(points) @ self.l1)
-
-    def slopes(self, points: FloatArray) -> FloatArray:
-        """Return the gradient (n_points, n) of the ridge at each point."""
-        return np.asarray(points * self.ridge)
-
-    def onto(self, hessian: FloatArray, rhs: FloatArray) -> Quadratic:
-        """Return a quadratic with the penalty added."""
-        return Quadratic(hessian + np.diag(self.ridge), rhs, self.l1)

@@ -154,7 +154,7 @@ def _fit(plan: Plan, X: FloatArray, rows: list[Rows], folds: NDArray[np.int64] |
     offset = np.concatenate([r.offset for r in rows])
     study = plan.study
     if isinstance(plan.family, ProportionalHazards):
-        return pooled_hazards(X, rows, plan.family.loss, plan.family.penalty)
+        return pooled_hazards(X, rows, plan.family.loss, plan.family.penalty.ridge)
     if isinstance(plan.family, LifeTable):
         return PooledSurvival.of(plan.family, X, rows)
     estimator = new_estimator(study, **estimator_of(study).tightened(parameters(study)))

@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 
 from fedcli.fileformat.statistics import pack_upper
 from fedcli.models.discriminant import discriminant
-from fedcli.models.quadratic import Penalty
+from fedcli.models.penalty import Penalty
 
 
 def start(X: np.ndarray, y: np.ndarray, ridge: float, l1: float | None, *, fit_intercept: bool = True) -> np.ndarray:

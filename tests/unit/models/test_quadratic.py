@@ -9,8 +9,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from fedcli.errors import NotConverged
+from fedcli.models import coordinate_descent
 from fedcli.models.coordinate_descent import minimum_with_l1
-from fedcli.models.quadratic import Penalty, Quadratic
+from fedcli.models.penalty import Penalty, Strength
+from fedcli.models.quadratic import Quadratic
 
 
 def made(seed: int, n: int, *, copies: bool = False, free: bool = True) -> Quadratic:
@@ -97,3 +100,22 @@ def test_a_penalty_has_the_value_and_slope_of_its_formula() -> None:
     assert penalty.slopes(points).tolist() == [[0.0, -2.0], [0.0, 4.0]]
     onto = penalty.onto(np.eye(2), np.ones(2))
     assert onto.value(points[0]) == 26 / 2 - 4.0 + 4.0
+
+
+def test_a_strength_says_what_each_coefficient_and_each_silo_has() -> None:
+    strength = Strength(2.0, 6.0, per_weight=True, intercept=0.5)
+    ridges = strength.ridges(10.0, n_columns=3, n_extra=1)
+    assert ridges.tolist() == [10.0, 20.0, 20.0, 0.0]
+    each = strength.each(ridges, 3, fit_intercept=False)
+    assert each.l1 is not None
+    assert (each.ridge.tolist(), each.l1.tolist()) == ([20.0, 20.0, 0.0], [6.0, 6.0, 0.0])
+    assert strength.share(3, 4.0) == Strength(8.0, 2.0)
+    assert Strength(3.0).share(3, 4.0) == Strength(1.0)
+    assert Strength(3.0).each(ridges, 3, fit_intercept=True).l1 is None
+
+
+def test_zeros_that_do_not_settle_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(coordinate_descent, "_SWEEPS", 0)
+    with pytest.raises(NotConverged, match="which coefficients are 0") as caught:
+        made(3, 6).minimum(np.zeros(6))
+    assert "l1_ratio" in caught.value.hint

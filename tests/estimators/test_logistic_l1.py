@@ -14,7 +14,7 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from fedcli.errors import UnsupportedModel
+from fedcli.errors import DominantRow, UnsupportedModel
 from fedcli.fileformat.statistics import State
 from fedcli.preparing.plan import Plan
 from fedcli.report.estimator import fitted_estimator
@@ -87,6 +87,12 @@ def test_coefficients_and_zeros_are_those_of_the_pooled_rows(params: str, world:
     assert error(found) <= 1e-6
     assert ((found.ours.coef_ == 0) == (found.theirs.coef_ == 0)).all()
     assert found.federation.trips <= 6
+
+
+@pytest.mark.parametrize(("params", "world", "split"), sorted(ONE_ROW))
+def test_a_silo_in_which_one_row_has_most_of_a_sum_is_refused(params: str, world: str, split: str) -> None:
+    with pytest.raises(DominantRow):
+        played(params, world, split)
 
 
 @pytest.mark.parametrize("params", PARAMS)

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -35,14 +36,15 @@ from fedcli.models.box import Box
 from fedcli.models.closed import FITTED
 from fedcli.models.discriminant import class_moments, second_point
 from fedcli.models.expansion_layout import expansion_layout
-from fedcli.models.local_fit import Quadratic, first_fit, minimise, own_part
+from fedcli.models.local_fit import first_fit, minimise, own_part
 from fedcli.models.losses import FitSums
 from fedcli.models.nuisance import JointLoss, bends_down
 from fedcli.models.objective import AnyLoss, extras_of, hold_back, predictors_of, split, sums_at
+from fedcli.models.penalty import Penalty, Strength
 from fedcli.models.point_form import PointForm
+from fedcli.models.quadratic import Quadratic
 from fedcli.models.softmax import Softmax
-from fedcli.models.solve import solve_symmetric
-from fedcli.models.steps import decrement, mismatch, remaining
+from fedcli.models.steps import remaining
 
 # Share of the decrement by which the merged expansions may misjudge the incoming point's gradient (see `mismatch`).
 MISMATCH = 0.25
@@ -59,10 +61,7 @@ class Cavity:
     loss : AnyLoss
     names : tuple of str
         The design's columns after the intercept, for messages.
-    penalty : float
-        Strength of ``penalty / 2 * ||coef||**2`` on scikit-learn's scale of sums.
-    penalty_per_weight : bool
-        Whether the penalty is multiplied by the sum of weights, as `PoissonRegressor`'s ``alpha`` is.
+    penalty : Strength
     fit_intercept : bool
     n_silos : int
         Silos of the study: each takes its share of the penalty into its first fit.
@@ -75,14 +74,11 @@ class Cavity:
         Whether one more trip measures the final point: certificate and held-out evaluation.
     weighted : bool
         Whether rows carry weights of their own: their sum is then not the number of rows, which is sent as well.
-    intercept_penalty : float
-        The intercept's penalty as a multiple of the others'.
     """
 
     loss: AnyLoss
     names: tuple[str, ...]
-    penalty: float
-    penalty_per_weight: bool
+    penalty: Strength
     fit_intercept: bool
     n_silos: int
     max_rows: float
@@ -93,7 +89,6 @@ class Cavity:
     max_rounds: int
     closing_trip: bool
     weighted: bool = False
-    intercept_penalty: float = 0.0
 
     @property
     def expanded(self) -> bool:
@@ -145,7 +140,8 @@ class Cavity:
     def locate(self, rows: Source, state: State, memory: Memory | None) -> Point:
         """See `Family.locate`."""
         if state.document["round"] == 0:
-            basis, coef = first_fit(rows, self.loss, self._share, fit_intercept=self.fit_intercept)
+            share = partial(self.penalty.share, self.n_silos)
+            basis, coef = first_fit(rows, self.loss, share, fit_intercept=self.fit_intercept)
             return Point(self.box.inside(basis @ coef, self.box.middle))
         if state.document["phase"] == "closing" or (memory is not None and not memory.arrays):
             # Without its own part a silo cannot tell the others': the incoming point is then the best that it knows.
@@ -156,8 +152,7 @@ class Cavity:
         if memory is not None:
             own_curvature, own_rhs = own_part(self.loss, state, memory)
             curvature, rhs = curvature - own_curvature, rhs - own_rhs
-        penalty = form.free(state.arrays["penalty"])
-        others = Quadratic(basis.T @ curvature @ basis + np.diag(penalty), basis.T @ rhs)
+        others = self._penalty(state).onto(basis.T @ curvature @ basis, basis.T @ rhs)
         start = form.coordinates(basis, state.arrays["coef"])
         return Point(self.box.inside(basis @ minimise(rows, self.loss, others, basis, start), state.arrays["coef"]))
 
@@ -222,7 +217,7 @@ class Cavity:
         before = total["extras"] / max(total["target"][0], 1e-300) if extras_of(self.loss) else np.empty(0)
         coef, null = self._minimum(state, before)
         candidates = np.empty((0, len(middle)))
-        second = second_point(self.loss, total, self.form, state.arrays["to_reference"], state.arrays["penalty"])
+        second = second_point(self.loss, total, self.form, state.arrays["to_reference"], self._penalty(state))
         if second is not None:
             candidates = self.box.inside(second, middle)[None, :]
         arrays = {
@@ -239,25 +234,25 @@ class Cavity:
         form = self.form_in(state)
         n, basis = form.n_parameters, form.basis(state.arrays["to_reference"])
         state = self._with_penalty(total, state)
-        penalty = form.free(state.arrays["penalty"])
+        penalty = self._penalty(state)
         previous = state.arrays["coef"]
         points = np.vstack([previous, state.arrays["candidates"]])
         free = np.array([form.coordinates(basis, point) for point in points])
-        values = total["values"] + (free**2 @ penalty) / 2
+        values = total["values"] + penalty.values(free)
         slopes, before = read_slopes(self.loss, total["gradients"], len(points)), split(self.loss, previous)[1]
-        gradients = slopes @ basis + free * penalty
+        gradients = slopes @ basis + penalty.slopes(free)
         merged, null = self._minimum(state, before)
-        hessian = basis.T @ state.arrays["curvature"] @ basis + np.diag(penalty)
+        model = self._merged(state)
         number = int(state.document["round"]) + 1
         best = int(np.argmin(values))
         lowest = float(state.arrays["lowest"][0]) if "lowest" in state.arrays else np.inf
         noise = 1e-12 * (1.0 + abs(values[0]))
-        newton = free[0] + solve_symmetric(hessian, -gradients[0])[0]
-        misjudged = mismatch(hessian, free[0], basis.T @ state.arrays["rhs"], gradients[0])
+        newton = free[0] + model.step(free[0], gradients[0])[0]
+        misjudged = model.misjudges(free[0], gradients[0])
         coef, candidate, taken = merged, None, 0
         if state.document["phase"] == "solving":
             if points.shape[0] > 1 and (
-                values[0] - values[1] > 4.0 * decrement(gradients[1], hessian) + noise
+                values[0] - values[1] > 4.0 * model.gain(free[1], gradients[1]) + noise
                 or (values[1] < values[0] and misjudged > MISMATCH)
             ):
                 # The candidate is far closer than the incoming point, or the silos' own points lie so far apart that
@@ -271,7 +266,7 @@ class Cavity:
             elif values[0] > lowest + noise:
                 # The last step went up: half a Newton step from the lowest point so far, the whole one as candidate.
                 origin, slope = state.arrays["lowest.coef"], state.arrays["lowest.gradient"]
-                direction, _ = solve_symmetric(hessian, -slope)
+                direction, _ = model.step(origin, slope)
                 coef, candidate = basis @ (origin + 0.5 * direction), basis @ (origin + direction)
             elif number > 2 and misjudged > MISMATCH:
                 # Expansions that rest at another point than the optimum (of a silo that subtracts nothing, or the wrong
@@ -292,7 +287,7 @@ class Cavity:
         if not taken:
             # The two agree unless the expansions misjudge the incoming point: then only the exact one can be believed.
             step = max(step, exact)
-        if extras_of(self.loss) and bends_down(hessian):
+        if extras_of(self.loss) and bends_down(model.A):
             # No minimum is near, whatever the step that is left of the rest.
             step = max(step, 1.0)
         arrays |= {
@@ -306,17 +301,20 @@ class Cavity:
             "gradient": np.array([exact]),
             "null": null,
         }
-        phase = self._phase(state, arrays["steps"], number)
+        left = self.left(arrays["steps"]) * float(np.linalg.norm(after))
+        # A step below the tolerance itself leaves so little that what may still become 0 or wake is nothing.
+        settled = model.zeros_settled(free[0], gradients[0], after, left) or step <= self.tolerance
+        phase = self._phase(state, arrays["steps"], number, settled=settled)
         if phase != "solving":
             weight, target = total["target"][:2].tolist()
             first = float(total["gradients"][0]), float(total["curvature"][0])
             self.loss.check_fit(FitSums(weight, target, *first), self.largest_weight)
         return State(document(state, round=number, phase=phase), arrays | self._fitted(inside))
 
-    def _phase(self, state: State, steps: FloatArray, number: int) -> str:
+    def _phase(self, state: State, steps: FloatArray, number: int, *, settled: bool) -> str:
         if state.document["phase"] == "closing":
             return "closed"
-        if self.left(steps) <= self.tolerance:
+        if settled and self.left(steps) <= self.tolerance:
             return "closing" if self.closing_trip else "converged"
         if number >= self.max_rounds:
             raise NotConverged(
@@ -359,22 +357,25 @@ class Cavity:
         found = self.loss.fitted(split(self.loss, point)[1])
         return {f"{FITTED}{name}": array for name, array in found.items()}
 
-    def _share(self, weight: float) -> float:
-        """Return the share of the penalty of a silo with this sum of weights."""
-        return self.penalty * weight if self.penalty_per_weight else self.penalty / self.n_silos
-
     def _with_penalty(self, total: Total, state: State) -> State:
-        """Set the penalty of each number of a point: by the weights of the silos that are in this sum."""
-        own = np.full(self.n_columns, self.penalty)
-        if self.penalty_per_weight:
-            own *= total["target"][0]
-        own[0] *= self.intercept_penalty
-        return State(state.document, {**state.arrays, "penalty": self.form.penalty(own)})
+        """Set the ridge of each number of a point: by the weights of the silos that are in this sum."""
+        ridges = self.form.penalty(self.penalty.ridges(total["target"][0], self.n_columns))
+        return State(state.document, {**state.arrays, "penalty": ridges})
+
+    def _penalty(self, state: State) -> Penalty:
+        """Return the penalty of what is fitted."""
+        form = self.form_in(state)
+        absolute = form.free(form.penalty(self.penalty.absolute(self.n_columns)))
+        return Penalty(form.free(state.arrays["penalty"]), absolute if self.penalty.lasso else None)
+
+    def _merged(self, state: State) -> Quadratic:
+        """Return the merged expansions plus the penalty."""
+        basis = self.form_in(state).basis(state.arrays["to_reference"])
+        return self._penalty(state).onto(basis.T @ state.arrays["curvature"] @ basis, basis.T @ state.arrays["rhs"])
 
     def _minimum(self, state: State, before: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Minimise the merged expansions plus the penalty, of minimum norm, other parameters near those ``before``."""
-        form = self.form_in(state)
-        basis = form.basis(state.arrays["to_reference"])
-        hessian = basis.T @ state.arrays["curvature"] @ basis + np.diag(form.free(state.arrays["penalty"]))
-        b, null = solve_symmetric(hessian, rhs := basis.T @ state.arrays["rhs"])
-        return np.asarray(basis @ hold_back(self.loss, hessian, rhs, b, before)), null
+        form, model = self.form_in(state), self._merged(state)
+        basis, origin = form.basis(state.arrays["to_reference"]), state.arrays.get("coef", self.box.middle)
+        b, null = model.minimum(form.coordinates(basis, origin))
+        return np.asarray(basis @ hold_back(self.loss, model.A, model.c, b, before)), null

@@ -147,10 +147,8 @@ class OneBaseline(Cavity):
         From the merged expansion, which is the likelihood's own near its optimum; a fit of the coarser grid would take
         trips of its own. What is left between this grid and exact times was measured to be of the same size.
         """
-        form, n = self.form_in(state), self.n_columns - 1
-        basis = form.basis(state.arrays["to_reference"])
-        hessian = basis.T @ state.arrays["curvature"] @ basis + np.diag(form.free(state.arrays["penalty"]))
-        rhs = basis.T @ state.arrays["rhs"]
+        model, n = self._merged(state), self.n_columns - 1
+        hessian, rhs = model.A, model.c
         pairs = np.arange(len(rhs) - n) // 2
         coarser = np.zeros((len(rhs), n + int(pairs[-1]) + 1))
         coarser[:n, :n] = np.eye(n)

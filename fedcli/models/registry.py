@@ -79,8 +79,11 @@ class Estimator:
         What to know before a study is frozen.
     averaged : bool
         Whether scikit-learn trains it at each silo, and the study says in how many trips: ``model: averaging:``.
-    tight : mapping of str to object
-        Parameters with which scikit-learn's own class runs to its optimum, for comparisons.
+    as_its_class : callable
+        From the parameters that a study gives to those of scikit-learn's class, where it spells them otherwise.
+    tight : mapping of str to object, or callable
+        Parameters with which scikit-learn's own class runs to its optimum, for comparisons; or what returns them, from
+        the study's.
     """
 
     module: str
@@ -108,7 +111,12 @@ class Estimator:
     stands_for: str = ""
     advice: str = ""
     averaged: bool = False
-    tight: Mapping[str, Any] = field(default_factory=dict)
+    as_its_class: Callable[[Parameters], Mapping[str, Any]] = lambda given: given
+    tight: Mapping[str, Any] | Callable[[Parameters], Mapping[str, Any]] = field(default_factory=dict)
+
+    def tightened(self, params: Parameters) -> Mapping[str, Any]:
+        """Return what makes scikit-learn's own class run to its optimum with these parameters."""
+        return self.tight(params) if callable(self.tight) else self.tight
 
     def trips_with(self, params: Parameters) -> tuple[int, int]:
         """Return the typical and the largest number of trips with all its parameters."""

@@ -121,8 +121,10 @@ def new_estimator(study: Study, labels: tuple[Any, ...] = (), **more: Any) -> An
     given = {key: value for key, value in parameters(study).items() if key in study.model.params}
     if known.stands_for:
         given = {key: value for key, value in given.items() if key == "fit_intercept"}
-    if name == "LogisticRegression" and given.pop("penalty", "l2") in (None, "none"):
-        given["C"] = np.inf
+    given = dict(known.as_its_class(given))
+    if "l1_ratio" in given and getattr(cls(), "penalty", "") == "l2":
+        # Before 1.8 the class looked at l1_ratio only beside this word.
+        given["penalty"] = "elasticnet"
     for key in ("priors", "class_prior"):
         if labels and isinstance(given.get(key), tuple):
             given[key] = tuple(given[key][labels.index(label)] for label in sorted(labels))

@@ -28,7 +28,7 @@ from fedcli.models.nuisance import JointLoss
 from fedcli.models.one_baseline import OneBaseline
 from fedcli.models.ordinal import ProportionalOdds
 from fedcli.models.stepwise import Stepwise
-from fedcli.preparing.estimators import estimator_of
+from fedcli.preparing.estimators import estimator_of, parameters
 from fedcli.preparing.plan import Plan
 from fedcli.preparing.rows import Rows
 from fedcli.report.by_column import as_learnt, own_parameters
@@ -199,7 +199,7 @@ def _fit(plan: Plan, X: FloatArray, rows: list[Rows], folds: NDArray[np.int64] |
     offset = np.concatenate([r.offset for r in rows])
     study = plan.study
     if isinstance(plan.family, ProportionalHazards):
-        return pooled_hazards(X, rows, plan.family.loss, plan.family.penalty)
+        return pooled_hazards(X, rows, plan.family.loss, plan.family.penalty.ridge)
     if isinstance(plan.family, OneBaseline):
         return pooled_on_a_grid(X, rows, plan.family)
     if isinstance(plan.family, LifeTable):
@@ -210,7 +210,8 @@ def _fit(plan: Plan, X: FloatArray, rows: list[Rows], folds: NDArray[np.int64] |
     if isinstance(plan.family, Closed) and isinstance(plan.family.form, Stepwise):
         return pooled_stepwise(X, y, plan.family.form.wholes, plan.parameters)
     levels: list[list[Any]] = [list(column.levels) for _, column in plan.columns.categories]
-    estimator = new_estimator(study, **{**own_parameters(study, levels), **estimator_of(study).tight})
+    tight = estimator_of(study).tightened(parameters(study))
+    estimator = new_estimator(study, **{**own_parameters(study, levels), **tight})
     if study.offset is not None:
         # With a log link an offset is scikit-learn's weighted fit of rates; its alpha is then per unit of that weight.
         exposure, power = np.exp(offset), getattr(plan.loss, "power", 1.0)

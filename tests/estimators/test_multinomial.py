@@ -153,6 +153,12 @@ def test_a_class_without_rows_and_separation_are_refused_by_name() -> None:
         fit(made, SPLITS["even"](made), {"penalty": None}, rules={**RULES, "max_coefficient": 10})
 
 
+def test_several_classes_have_no_l1() -> None:
+    for params in ({"l1_ratio": 0.5}, {"penalty": "l1"}):
+        with pytest.raises(ContradictoryStudy, match="several classes has no L1"):
+            _ = Plan(read_study(agreement(leanings(), "LogisticRegression", params))).family
+
+
 def test_an_offset_is_refused_since_it_says_nothing_of_classes() -> None:
     text = agreement(leanings(), "LogisticRegression", offset={"column": "o", "range": [0, 1]})
     with pytest.raises(ContradictoryStudy, match="several classes takes no offset"):

@@ -143,6 +143,14 @@ def leanings() -> World:
     return World(frame.assign(y=side), target, ranged(frame))
 
 
+def yes_or_no(name: str) -> World:
+    """A table of `amounts` with two outcomes that overlap: more than the median, or any at all where many have none."""
+    world = amounts(name)
+    frame = world.frame.iloc[:: 6 if name == "fair" else 1].reset_index(drop=True)
+    yes = (frame["y"] > frame["y"].median()).astype(int)
+    return World(frame.assign(y=yes), {"column": "y", "type": "binary", "positive": 1}, world.features)
+
+
 # ---- splits --------------------------------------------------------------------------------------------------------
 
 

@@ -28,6 +28,7 @@ KINDS = {
     "logistic regression of three classes": (CLASSES, "LogisticRegression", "{C: 0.5}", ""),
     "ridge for three classes": (CLASSES, "RidgeClassifier", "{}", ""),
     "GaussianNB of yes or no": (BINARY, "GaussianNB", "{}", ""),
+    "logistic with L1": (BINARY, "LogisticRegression", "{C: 0.05, l1_ratio: 1.0}", ""),
     "NearestCentroid": (CLASSES, "NearestCentroid", "{}", ""),
     "PCA": (NONE, "PCA", "{n_components: 2}", ""),
     "EmpiricalCovariance": (NONE, "EmpiricalCovariance", "{}", ""),

@@ -43,6 +43,7 @@ def headings(plan: Plan, state: State) -> list[str]:
 def scorer(plan: Plan, state: State) -> Score:
     """Return what scores a batch of rows: one list of values for each, empty text where a row lacks something."""
     by_estimator = plan.study.target.type in ("category", "none") or not plan.family.linear
+    by_estimator &= not isinstance(plan.loss, ProportionalOdds)
     if not by_estimator and plan.family.coefficients(state).ndim == 1:
         return _linear(plan, state)
     if not estimator_of(plan.study).module:

@@ -78,7 +78,7 @@ def test_the_sheet_names_all_columns_of_a_map_in_one_line(town):
 def test_too_few_rows_for_what_a_map_makes_are_refused_and_fewer_components_named(town):
     place = town("joined", text=text("{type: RBFSampler, n_components: 20}"), tables=tables())
     said = " ".join(place.refuses(TooManyColumns, "train", "-C", place.silo("north"), "--yes").split())
-    assert "120 training rows for 22 columns that a map makes of few and that count as 121" in said
+    assert "120 training rows for 22 columns that a map makes of few, which count as 121" in said
     assert "let the map make fewer columns (model.map)" in said
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fedcli.study.document import Evaluation, Feature, Profile, Rules, Study, Target, Term
+    from fedcli.study.document import AnyMap, Evaluation, Feature, Profile, Rules, Study, Target, Term
 
 _OWN_BASELINE = "each silo has a baseline hazard of its own: no time of an event leaves it"
 _ONE_BASELINE = "all silos have one baseline hazard: how many events each agreed interval has leaves them"
@@ -21,6 +21,8 @@ def plain_words(study: Study, trips: tuple[int, int]) -> list[tuple[str, str]]:
 
     rules = study.rules
     target = study.target
+    trained = bool(_averaging(study))
+    scale = "standardised columns" if trained else "columns that run from -1 to 1"
     named = f"{study.title} ({study.study})" if study.title else study.study
     rows = [("study", named), ("outcome", _outcome(target) + _codes(target))]
     for number, (name, column) in enumerate(study.features.items()):
@@ -39,15 +41,18 @@ def plain_words(study: Study, trips: tuple[int, int]) -> list[tuple[str, str]]:
     rows.append(("model", f"{study.model.estimator}({params}) {scaled}{folds}"))
     if study.model.order is not None:
         rows.append(("", "silos with rows enough send sums of products of three columns too (order: 3)"))
+    rows += [("map" if number == 0 else "", said) for number, said in enumerate(_map(study))]
     if study.model.estimator == "CoxPH":
         one = study.model.params.get("strata", "silo") is None
         rows.append(("", _ONE_BASELINE if one else _OWN_BASELINE))
     if study.model.estimator == "OrdinalLogit" and study.target.type == "category":
         rows.append(("", f"the outcome's levels are in this order: {' < '.join(study.target.levels)}"))
+    rows += [("", sentence) for sentence in _averaging(study)]
     few, many = trips
     typical = f"{few}" if few == many else f"typically {few}, at most {many} on the studies measured"
-    rows.append(("trips", f"{typical}; never more than {rules.max_rounds}"))
-    rows.append(("", f"finished at a relative error of the coefficients of {_exact(rules.tolerance)}"))
+    rows.append(("trips", typical if trained else f"{typical}; never more than {rules.max_rounds}"))
+    ends = "" if trained else f"finished at a relative error of the coefficients of {_exact(rules.tolerance)}"
+    rows.append(("", ends or "finished after these trips, however near the pooled fit is"))
     rows.append(("evaluation", _evaluation(study.evaluation)))
     if study.profile is not None:
         rows.append(("profile", _profile(study.profile, study.target)))
@@ -62,7 +67,7 @@ def plain_words(study: Study, trips: tuple[int, int]) -> list[tuple[str, str]]:
         (
             "",
             f"at most {number_of(rules.max_rows, 'row')} at a silo, coefficients up to "
-            f"{_exact(rules.max_coefficient)} on columns that run from -1 to 1",
+            f"{_exact(rules.max_coefficient)} on {scale}",
         )
     )
     rows += [("", sentence) for sentence in _further(rules)]
@@ -75,6 +80,24 @@ def plain_words(study: Study, trips: tuple[int, int]) -> list[tuple[str, str]]:
     if study.coordinator:
         rows.append(("coordinator", f"{study.coordinator.name}, fingerprint {study.coordinator.fingerprint}"))
     return rows
+
+
+def _averaging(study: Study) -> list[str]:
+    """Say how a model that is trained at each silo is merged; nothing of others."""
+    from fedcli.preparing.estimators import ESTIMATORS, PROXIMAL, averaging_of
+
+    known = ESTIMATORS.get(study.model.estimator)
+    if study.model.averaging is None and not (known and known.averaged):
+        return []
+    rule = averaging_of(study)
+    strength = PROXIMAL if rule.proximal is None else rule.proximal
+    held = f", held to the model received with strength {_exact(strength)}" if rule.rule == "FedProx" else ""
+    epochs = f"{rule.local_epochs} {'epoch' if rule.local_epochs == 1 else 'epochs'}"
+    trips = f"{rule.rounds} {'trip' if rule.rounds == 1 else 'trips'}"
+    return [
+        f"trained at each silo by scikit-learn, {epochs} in a trip{held}, and averaged by {rule.rule} over {trips}",
+        "what leaves a silo is its own model: this is near the pooled fit, not equal to it",
+    ]
 
 
 def _further(rules: Rules) -> list[str]:
@@ -211,3 +234,36 @@ def _term(term: Term) -> str:
         return f"the logarithm of {term.column}, {beside}"
     knots = ", ".join(map(_exact, term.knots))
     return f"a spline of {term.column} of degree {term.degree} with knots at {knots}, {beside}"
+
+
+def _map(study: Study) -> list[str]:
+    """Say what columns a map makes, of what, and on which scale."""
+    chosen = study.model.map
+    if chosen is None:
+        return []
+    taken = chosen.taken(study.features)
+    found = [f"{_made(chosen)}, in place of {', '.join(taken)}"]
+    if chosen.type in ("RBFSampler", "RandomReLU"):
+        found.append("its random weights follow from the study's id, so that everybody draws the same")
+    for name, (centre, spread) in chosen.centred.items():
+        found.append(f"{name} enters it less {_exact(centre)}, divided by {_exact(spread)}")
+    if chosen.type != "SplineTransformer":
+        which = "other numbers" if chosen.centred else "numbers"
+        found.append(f"{which} enter it with their range from -1 to 1")
+    return [*found, "its columns are never standardised"]
+
+
+def _made(chosen: AnyMap) -> str:
+    if chosen.type == "RBFSampler":
+        return f"RBFSampler: {chosen.n_components} random cosines, gamma {_exact(chosen.gamma)}"
+    if chosen.type == "RandomReLU":
+        return f"RandomReLU: {chosen.n_components} random units, each 0 on one side of a border and rising on the other"
+    if chosen.type == "PolynomialFeatures":
+        what = "products of different columns" if chosen.interaction_only else "products of columns and their powers"
+        return f"PolynomialFeatures: {what} up to degree {chosen.degree}" + (", and a 1" if chosen.include_bias else "")
+    last = "" if chosen.include_bias else ", the last of each left out"
+    knots = f"{chosen.n_knots} knots evenly over the range"
+    return (
+        f"SplineTransformer: splines of degree {chosen.degree} with {knots}{last}; beyond it, when exported: "
+        f"{chosen.extrapolation}"
+    )

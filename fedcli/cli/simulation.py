@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from fedcli.workflow.results import Simulated
     from fedcli.workflow.simulate import Progress
 
+# A map of a thousand columns would scroll everything else away.
+_SHOWN = 100
+
 
 def play(screen: Screen, directory: Path, study: Path | None, keep: Path | None) -> None:
     """Run the simulation and print it."""
@@ -35,6 +38,7 @@ def play(screen: Screen, directory: Path, study: Path | None, keep: Path | None)
         seconds=round(found.seconds, 2),
         medians=[vars(median) for median in found.medians],
         within_bounds=found.within,
+        scores=[vars(score) for score in found.scores],
         kept=found.kept,
         model=found.model,
     )
@@ -48,13 +52,19 @@ def _print(screen: Screen, found: Simulated) -> None:
     trips = "1 trip" if found.trips == 1 else f"{found.trips} trips"
     screen.result(f"finished after {trips}; {found.bytes_sent / 1000:,.0f} kB sent in all")
     screen.result("")
-    width = max((len(c.name) for c in found.coefficients), default=0)
+    compared = found.scores or found.coefficients
+    width, digits = max((len(c.name) for c in compared), default=0), 4 if found.scores else 8
     screen.result(f"{'':<{width}}  {'federated':>14}  {'pooled':>14}")
-    for c in found.coefficients:
-        screen.result(f"{c.name:<{width}}  {c.federated:>14.8g}  {c.pooled:>14.8g}")
+    for c in compared[:_SHOWN]:
+        screen.result(f"{c.name:<{width}}  {c.federated:>14.{digits}g}  {c.pooled:>14.{digits}g}")
+    if len(compared) > _SHOWN:
+        screen.result(f"and {len(compared) - _SHOWN:,} more: fedcli simulate --json has them all")
     screen.result("")
-    what = "the coefficients" if found.linear else "what was learnt, the largest"
-    screen.result(f"relative difference of {what}: {found.relative_error:.1e}")
+    if found.relative_error is None:
+        screen.result("trained at each silo and averaged: near the pooled fit, not equal to it")
+    else:
+        what = "the coefficients" if found.linear else "what was learnt, the largest"
+        screen.result(f"relative difference of {what}: {found.relative_error:.1e}")
     if found.grid_bias is not None:
         screen.result("beside a fit of the exact times with one baseline, no coefficient differs by more than")
         screen.result(f"{found.grid_bias:.2g} standard errors: that is what the agreed intervals cost")

@@ -1,9 +1,9 @@
 """Counts of groups of rows: what the sums of products of 0/1 columns would show.
 
-Owns the tables of levels, missing indicators, classes and intervals between knots at one silo. Knows nothing of rules,
-files or screens. Internal. The product sum of two dummies is a cell of their two-way table, so every such cell is
-counted where products leave; an interaction is a product already, so its columns show three-way cells, and two
-interactions four-way ones.
+Owns the tables of levels, missing indicators, classes and intervals between knots at one silo; `map_cells` has those of
+a map's borders. Knows nothing of rules, files or screens. Internal. The product sum of two dummies is a cell of their
+two-way table, so every such cell is counted where products leave; an interaction is a product already, so its columns
+show three-way cells, and two interactions four-way ones.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
+from fedcli.compute.map_cells import border_cells
 from fedcli.compute.spool import Spool
+from fedcli.models.maps import Splines
 from fedcli.preparing.plan import Plan
 from fedcli.preparing.rows import Rows
 from fedcli.privacy.disclosure import Cell
@@ -148,7 +150,10 @@ class Variable:
 
 def _count(plan: Plan, spool: Spool, mask: NDArray[np.bool_], group: Group) -> list[Cell]:
     told = variables(plan, two_valued_columns(plan, spool, mask, group))
-    return _counted(told, _crossings(plan, told), training_rows(spool, mask, group))
+    found = _counted(told, _crossings(plan, told), training_rows(spool, mask, group))
+    borders = [(variable.labels, variable.codes) for variable in told]
+    passes = training_rows(spool, mask, group)
+    return found + border_cells(plan.columns.mapped, passes, borders, plan.study.rules.min_cell)
 
 
 def _counted(told: list[Variable], crossings: list[tuple[int, ...]], passing: Iterator[Rows]) -> list[Cell]:
@@ -173,6 +178,11 @@ def _crossings(plan: Plan, variables: list[Variable], ways: int = 2) -> list[tup
         if isinstance(term, Interaction):
             places = tuple(sorted(single[column] for column in term.columns if column in single))
             groups += [places] if len(places) > 1 else []  # type: ignore[list-item]
+    mapped = plan.columns.mapped
+    if mapped is not None:
+        # Columns of a map are functions of all its inputs: their products tell every combination of levels apart.
+        places = tuple(sorted(single[column] for column in mapped.features if column in single))
+        groups += [places] if len(places) > 1 else []  # type: ignore[list-item]
     outcomes = [(i,) for i, variable in enumerate(variables) if variable.feature == plan.study.target.column]
     others = combinations_with_replacement(groups, ways) if plan.crosses else product(groups, [(), *outcomes])
     crossed = {tuple(sorted({i for one in several for i in one})) for several in others}
@@ -306,14 +316,18 @@ def _of_values(name: str, n: int) -> Labels:
 def _between_knots(plan: Plan, two_valued: dict[int, tuple[float, float]]) -> list[Variable]:
     """Return where rows lie among each spline's knots: its columns' sums are over the rows between some of them."""
     numbers = list(plan.study.numbers)
+    splines = [(term.column, term.knots) for term in plan.study.terms.values() if isinstance(term, Spline)]
+    mapped = plan.columns.mapped
+    if mapped is not None and isinstance(mapped.map, Splines):
+        splines += [(one.feature, mapped.map.base_knots(i)[1:-1]) for i, one in enumerate(mapped.inputs)]
     found = []
-    for term in plan.study.terms.values():
-        if not isinstance(term, Spline) or numbers.index(term.column) in two_valued:
+    for column, knots in splines:
+        if numbers.index(column) in two_valued:
             continue
-        low, high = plan.study.numbers[term.column].interval
-        ends = [f"{end:g}" for end in (low, *term.knots, high)]
-        labels = (f"{term.column} missing", *(f"{term.column} from {a} to {b}" for a, b in pairwise(ends)))
-        found.append(Variable(term.column, labels, _between(numbers.index(term.column), term.knots), False))
+        low, high = plan.study.numbers[column].interval
+        ends = [f"{end:g}" for end in (low, *knots, high)]
+        labels = (f"{column} missing", *(f"{column} from {a} to {b}" for a, b in pairwise(ends)))
+        found.append(Variable(column, labels, _between(numbers.index(column), knots), False))
     return found
 
 

@@ -23,6 +23,7 @@ from fedcli.models.cavity import Cavity
 from fedcli.models.guard import GUARDED, Earlier, Guard, asked
 from fedcli.models.nuisance import JointLoss
 from fedcli.models.objective import surround
+from fedcli.models.softmax import Softmax
 from fedcli.models.third_order import is_near
 from fedcli.preparing.evaluation import evaluate
 from fedcli.preparing.holdout import row_hashes
@@ -151,7 +152,7 @@ def _first(
     if guard is not None:
         point = guard.settle(source, point, state)
     without_third = _without_third(plan, source, point, state, guard, without_third)
-    point = _surrounded(plan, source, replace(point, without_third=bool(without_third)), state)
+    point = _surrounded(plan, source, replace(point, without_third=bool(without_third)), state, guard)
 
     middle = plan.profile.centre(_train(spool, mask))
 
@@ -188,11 +189,10 @@ def _later(
     if guard is not None:
         guard.admit(source, state)
     point = plan.family.locate(source, state, memory)
-    if guard is not None and (state.document["phase"] != "closing" or isinstance(plan.loss, JointLoss)):
+    if guard is not None and (state.document["phase"] != "closing" or isinstance(plan.loss, JointLoss | Softmax)):
         point = guard.settle(source, point, state)
     without_third = _without_third(plan, source, point, state, guard, without_third)
-    point = _surrounded(plan, source, replace(point, without_third=bool(without_third)), state)
-    incoming = state.arrays["coef"] if plan.loss is not None else plan.family.coefficients(state)
+    point = _surrounded(plan, source, replace(point, without_third=bool(without_third)), state, guard)
     nobody = np.zeros(BLOCK_ROWS, dtype=np.bool_)
 
     def parts() -> Iterator[Statistics]:
@@ -201,7 +201,8 @@ def _later(
             arrays = dict(plan.family.statistics(design, point, state).arrays)
             if plan.evaluated:
                 held = batch(rows.take(nobody[: len(rows)] if silent else out), None)
-                arrays |= evaluate(plan.measured, held, incoming, plan.loss).arrays
+                scores, beside = plan.scores(held, state), plan.extras(state)
+                arrays |= evaluate(plan.measured, held, scores, plan.loss, beside).arrays
             yield Statistics(arrays)
 
     total = plan.family.settle(_accumulate(plan, state, parts()), point, state)
@@ -221,9 +222,11 @@ def _without_third(plan: Plan, source: Source, point: Point, state: State, guard
     return reason
 
 
-def _surrounded(plan: Plan, source: Source, point: Point, state: State) -> Point:
-    """Add to a point what rows must know of each other there, which a likelihood of whole strata needs."""
-    return surround(plan.family.loss, source, point, state) if isinstance(plan.family, Cavity) else point
+def _surrounded(plan: Plan, source: Source, point: Point, state: State, guard: Guard | None) -> Point:
+    """Add to a point what rows must know of each other there: in whole strata, and where curvature hides few rows."""
+    if not isinstance(plan.family, Cavity):
+        return point
+    return surround(plan.family.loss, source, point, state, leaves=guard is not None)
 
 
 def _guard(plan: Plan, state: State, trail: Sequence[State], prepared: Callable[[State], Source]) -> Guard | None:

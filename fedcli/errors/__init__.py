@@ -42,6 +42,7 @@ from fedcli.errors.files import (
     WrongPassphrase,
 )
 from fedcli.errors.numeric import (
+    Diverged,
     GarbageSum,
     NotConverged,
     OneClass,
@@ -114,6 +115,7 @@ __all__ = [
     "CannotWrite",
     "CellTooSmall",
     "ContradictoryStudy",
+    "Diverged",
     "DominantRow",
     "EmptyTable",
     "EntryTooLate",

@@ -36,3 +36,9 @@ class GarbageSum(NumericError):
     """The sum of the updates is not a possible one."""
 
     code = "E705"
+
+
+class Diverged(NumericError):
+    """Training at a silo grew without end."""
+
+    code = "E706"

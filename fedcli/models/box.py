@@ -12,12 +12,15 @@ import numpy as np
 from fedcli.errors import Separation
 from fedcli.fileformat.statistics import FloatArray
 from fedcli.models.nuisance import JointLoss
-from fedcli.models.objective import AnyLoss, extras_of, split
+from fedcli.models.objective import AnyLoss, extras_of, predictors_of, split
+from fedcli.models.softmax import Softmax
 
 
 @dataclass(frozen=True)
 class Box:
     """The box of a design's coefficients, reference scale, and of a loss's other parameters.
+
+    Of several classes it is that of each class's coefficients, so that no class is held closer than another.
 
     Parameters
     ----------
@@ -34,36 +37,54 @@ class Box:
 
     @property
     def high(self) -> FloatArray:
-        """Largest value of each coefficient, then of each other parameter, shape (n_parameters,)."""
+        """Largest value of each coefficient, of each class, then of each other parameter: shape (n_bounded,)."""
         n = 1 + len(self.names)
         box = np.full(n, float(self.max_coefficient))
         # The intercept is the predictor at the middle of all ranges, where no row need lie: it may be a sum of many.
         box[0] *= n
+        if isinstance(self.loss, Softmax):
+            return np.tile(box, self.loss.n_classes)
         return np.concatenate([box, [extra.high for extra in extras_of(self.loss)]])
 
     @property
     def low(self) -> FloatArray:
-        """Smallest value of each (n_parameters,)."""
+        """Smallest value of each (n_bounded,)."""
+        if isinstance(self.loss, Softmax):
+            return -self.high
         n = 1 + len(self.names)
         return np.concatenate([-self.high[:n], [extra.low for extra in extras_of(self.loss)]])
 
     @property
     def middle(self) -> FloatArray:
         """The point at which nothing is known yet (n_parameters,)."""
-        return np.concatenate([np.zeros(1 + len(self.names)), [extra.middle for extra in extras_of(self.loss)]])
+        n = predictors_of(self.loss) * (1 + len(self.names))
+        return np.concatenate([np.zeros(n), [extra.middle for extra in extras_of(self.loss)]])
 
     @property
     def size(self) -> float:
-        """The largest that the absolute values of a point's numbers can add up to."""
-        return float(np.maximum(np.abs(self.low), np.abs(self.high)).sum())
+        """The largest that the absolute values of one predictor's coefficients, and parameters, can add up to."""
+        n_classes = self.loss.n_classes if isinstance(self.loss, Softmax) else 1
+        return float(np.maximum(np.abs(self.low), np.abs(self.high)).sum()) / n_classes
+
+    def _bounded(self, point: FloatArray) -> FloatArray:
+        """Return of a point what the box bounds (n_bounded,)."""
+        return self.loss.by_class(point).ravel() if isinstance(self.loss, Softmax) else point
 
     def holds(self, point: FloatArray) -> bool:
         """Whether a point lies inside, up to rounding."""
         room = 1e-9 * np.maximum(np.abs(self.low), np.abs(self.high))
-        return bool(((point >= self.low - room) & (point <= self.high + room)).all())
+        found = self._bounded(point)
+        return bool(((found >= self.low - room) & (found <= self.high + room)).all())
 
     def clip(self, point: FloatArray, before: FloatArray) -> FloatArray:
-        """Move each number inside by itself; other parameters also stay near those of the point before."""
+        """Move each number inside by itself; other parameters also stay near those of the point before.
+
+        Of several classes a column's coefficients are shortened together, so that they still add up to 0.
+        """
+        if isinstance(self.loss, Softmax):
+            by_class, limit = self.loss.by_class(point), self.high[: 1 + len(self.names)]
+            over = np.maximum(np.abs(by_class).max(axis=0) / limit, 1.0)
+            return np.asarray((point.reshape(-1, len(limit)) / over).ravel())
         if isinstance(self.loss, JointLoss):
             coef, extras = split(self.loss, point)
             point = np.concatenate([coef, self.loss.near(extras, split(self.loss, before)[1])])
@@ -71,14 +92,15 @@ class Box:
 
     def inside(self, point: FloatArray, origin: FloatArray) -> FloatArray:
         """Shorten the way from ``origin`` to ``point`` until it ends inside: expansions are exact anywhere."""
-        way = point - origin
+        start, way = self._bounded(origin), self._bounded(point - origin)
         with np.errstate(divide="ignore", invalid="ignore"):
-            room = np.where(way > 0, (self.high - origin) / way, np.where(way < 0, (self.low - origin) / way, np.inf))
-        return np.asarray(origin + min(1.0, float(np.min(room))) * way)
+            room = np.where(way > 0, (self.high - start) / way, np.where(way < 0, (self.low - start) / way, np.inf))
+        return np.asarray(origin + min(1.0, float(np.min(room))) * (point - origin))
 
     def beyond(self, point: FloatArray) -> bool:
         """Whether a point lies outside."""
-        return bool(((point > self.high) | (point < self.low)).any())
+        found = self._bounded(point)
+        return bool(((found > self.high) | (found < self.low)).any())
 
     def refuse_past(self, before: FloatArray, exact: FloatArray) -> None:
         """Refuse other parameters at one of their ends, where the exact slope leads beyond it.
@@ -95,8 +117,10 @@ class Box:
         ------
         Separation
         """
+        if not isinstance(self.loss, JointLoss):
+            return
         past = ((before <= self.low) & (exact < self.low)) | ((before >= self.high) & (exact > self.high))
-        if isinstance(self.loss, JointLoss) and past[1 + len(self.names) :].any():
+        if past[1 + len(self.names) :].any():
             self.loss.refuse_edge(split(self.loss, before)[1])
 
     def refuse(self, point: FloatArray, number: int) -> None:
@@ -106,10 +130,10 @@ class Box:
         ------
         Separation
         """
-        coef = split(self.loss, point)[0]
-        limit = self.high[: len(coef)]
-        worst = int(np.argmax(np.abs(coef) / limit))
-        if abs(coef[worst]) <= limit[worst]:
+        coef, limit = split(self.loss, point)[0], self.high[: 1 + len(self.names)]
+        share = np.abs(self._bounded(coef)).reshape(-1, len(limit)) / limit
+        worst = int(np.argmax(share.max(axis=0)))
+        if share[:, worst].max() <= 1.0:
             return
         column = "the intercept" if worst == 0 else f"column '{self.names[worst - 1]}'"
         raise Separation(

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -27,21 +28,23 @@ from fedcli.fileformat.statistics import (
     State,
     Statistics,
     Total,
-    pack_upper,
-    unpack_upper,
 )
 from fedcli.models import third_order
-from fedcli.models.batch import Batch, Memory, Point, Reason, Source, document, weighted_cross
+from fedcli.models.arrangement import read_curvature, read_slopes, sent_curvature, sent_slope
+from fedcli.models.batch import Batch, Memory, Point, Reason, Source, document
 from fedcli.models.box import Box
 from fedcli.models.closed import FITTED
-from fedcli.models.discriminant import discriminant
+from fedcli.models.discriminant import class_moments, second_point
 from fedcli.models.expansion_layout import expansion_layout
-from fedcli.models.local_fit import Quadratic, first_fit, minimise, own_part
-from fedcli.models.losses import FitSums, Logistic
-from fedcli.models.nuisance import JointLoss, bends_down, beside
-from fedcli.models.objective import AnyLoss, extras_of, hold_back, split, sums_at
-from fedcli.models.solve import solve_symmetric
-from fedcli.models.steps import coordinates, decrement, mismatch, relative, remaining
+from fedcli.models.local_fit import first_fit, minimise, own_part
+from fedcli.models.losses import FitSums
+from fedcli.models.nuisance import JointLoss, bends_down
+from fedcli.models.objective import AnyLoss, extras_of, hold_back, predictors_of, split, sums_at
+from fedcli.models.penalty import Penalty, Strength
+from fedcli.models.point_form import PointForm
+from fedcli.models.quadratic import Quadratic
+from fedcli.models.softmax import Softmax
+from fedcli.models.steps import remaining
 from fedcli.models.stopping import phase_after, reason_of
 
 # Share of the decrement by which the merged expansions may misjudge the incoming point's gradient (see `mismatch`).
@@ -59,10 +62,7 @@ class Cavity:
     loss : AnyLoss
     names : tuple of str
         The design's columns after the intercept, for messages.
-    penalty : float
-        Strength of ``penalty / 2 * ||coef||**2`` on scikit-learn's scale of sums.
-    penalty_per_weight : bool
-        Whether the penalty is multiplied by the sum of weights, as `PoissonRegressor`'s ``alpha`` is.
+    penalty : Strength
     fit_intercept : bool
     n_silos : int
         Silos of the study: each takes its share of the penalty into its first fit.
@@ -75,16 +75,13 @@ class Cavity:
         Whether one more trip measures the final point: certificate and held-out evaluation.
     weighted : bool
         Whether rows carry weights of their own: their sum is then not the number of rows, which is sent as well.
-    intercept_penalty : float
-        The intercept's penalty as a multiple of the others'.
     order : int
         To which order silos expand their losses: 2 or 3; 3 where the loss is a `third_order.Bending`.
     """
 
     loss: AnyLoss
     names: tuple[str, ...]
-    penalty: float
-    penalty_per_weight: bool
+    penalty: Strength
     fit_intercept: bool
     n_silos: int
     max_rows: float
@@ -95,7 +92,6 @@ class Cavity:
     max_rounds: int
     closing_trip: bool
     weighted: bool = False
-    intercept_penalty: float = 0.0
     order: int = 2
 
     @property
@@ -110,8 +106,7 @@ class Cavity:
 
     def shapes(self, state: State, *, final: bool) -> Mapping[str, tuple[int | None, ...]]:
         """See `Family.shapes`."""
-        n = self.n_columns + self.n_extra
-        free = n if self.fit_intercept else n - 1
+        n, free = self.form.n_parameters, self.form.n_free
         shapes: dict[str, tuple[int | None, ...]] = {"coef": (n,), "steps": (None,), "penalty": (n,)}
         if not final:
             shapes |= {"curvature": (n, n), "rhs": (n,), "candidates": (None, n), "taken": (1,)}
@@ -134,9 +129,13 @@ class Cavity:
         return 1 + len(self.names)
 
     @property
-    def n_extra(self) -> int:
-        """Parameters of the loss beside the coefficients; a point is those and these."""
-        return len(extras_of(self.loss))
+    def form(self) -> PointForm:
+        """What the numbers of a point are."""
+        return PointForm(self.n_columns, predictors_of(self.loss), extras_of(self.loss), self.fit_intercept)
+
+    def form_in(self, state: State) -> PointForm:
+        """Return the same of this state, in which some numbers may be one."""
+        return self.form
 
     def layout(self, state: State) -> Layout:
         """See `Family.layout`."""
@@ -151,40 +150,42 @@ class Cavity:
     def locate(self, rows: Source, state: State, memory: Memory | None) -> Point:
         """See `Family.locate`."""
         if state.document["round"] == 0:
-            basis, coef = first_fit(rows, self.loss, self._share, fit_intercept=self.fit_intercept)
+            share = partial(self.penalty.share, self.n_silos)
+            basis, coef = first_fit(rows, self.loss, share, fit_intercept=self.fit_intercept)
             return Point(self.box.inside(basis @ coef, self.box.middle))
         if self.order > 2 and third_order.is_near(state):
             return Point(state.arrays["coef"])
         if state.document["phase"] == "closing" or (memory is not None and not memory.arrays):
             # Without its own part a silo cannot tell the others': the incoming point is then the best that it knows.
             return Point(state.arrays["coef"])
-        basis = self._free(state)
+        form = self.form_in(state)
+        basis = form.basis(state.arrays["to_reference"])
         curvature, rhs = state.arrays["curvature"], state.arrays["rhs"]
         if memory is not None:
-            own_curvature, own_rhs = own_part(state, memory)
+            own_curvature, own_rhs = own_part(self.loss, state, memory)
             curvature, rhs = curvature - own_curvature, rhs - own_rhs
-        others = Quadratic(basis.T @ curvature @ basis + np.diag(self._free_penalty(state)), basis.T @ rhs)
-        start = self._coordinates(basis, state.arrays["coef"])
+        others = self._penalty(state).onto(basis.T @ curvature @ basis, basis.T @ rhs)
+        start = form.coordinates(basis, state.arrays["coef"])
         return Point(self.box.inside(basis @ minimise(rows, self.loss, others, basis, start), state.arrays["coef"]))
 
     def statistics(self, rows: Batch, point: Point, state: State) -> Statistics:
         """See `Family.statistics`."""
-        weight, X, y = rows.weight, rows.X, rows.y
+        weight, y = rows.weight, rows.y
         around = point.around or (None,) * 3
         here = sums_at(self.loss, rows, point.coef, around[0], softened=point.softened)
         arrays = {
             "target": np.array([weight.sum(), weight @ y]),
-            "curvature": pack_upper(here.hessian),
-            "rhs": here.hessian @ point.coef - here.gradient,
+            "curvature": sent_curvature(self.loss, here.hessian),
+            "rhs": sent_slope(self.loss, here.hessian @ point.coef - here.gradient),
         }
         if self.cubic(state):
             arrays |= third_order.sums(self.loss, rows, point, state)
+        if isinstance(self.loss, Softmax):
+            arrays["target"] = self.loss.counts(rows)
         if state.document["round"] == 0:
-            if isinstance(self.loss, Logistic):
-                arrays["products"] = pack_upper(weighted_cross(X, weight))
-                arrays["contrast"] = X.T @ (weight * (y - 0.5))
-            if self.n_extra:
-                arrays["extras"] = weight.sum() * point.coef[-self.n_extra :]
+            arrays |= class_moments(self.loss, rows)
+            if extras_of(self.loss):
+                arrays["extras"] = weight.sum() * split(self.loss, point.coef)[1]
             return Statistics(arrays)
         if self.weighted:
             arrays["rows"] = np.array([float(len(y))])
@@ -192,9 +193,9 @@ class Cavity:
         for number, other in enumerate((state.arrays["coef"], *state.arrays["candidates"])):
             there = sums_at(self.loss, rows, other, around[1 + number], curved=number > 0, softened=True)
             values.append(there.value)
-            gradients.append(there.gradient)
+            gradients.append(sent_slope(self.loss, there.gradient))
             if number:
-                arrays["candidate"] = pack_upper(there.hessian)
+                arrays["candidate"] = sent_curvature(self.loss, there.hessian)
         arrays["values"] = np.array(values)
         arrays["gradients"] = np.concatenate(gradients)
         return Statistics(arrays)
@@ -217,8 +218,8 @@ class Cavity:
         NotConverged
             ``max_rounds`` are used up.
         """
-        curvature, rhs = unpack_upper(total["curvature"]), total["rhs"]
-        arrays = {**state.arrays, "curvature": curvature, "rhs": rhs}
+        (rhs,) = read_slopes(self.loss, total["rhs"], 1)
+        arrays = {**state.arrays, "curvature": read_curvature(self.loss, total["curvature"]), "rhs": rhs}
         if state.document["round"] == 0:
             return self._advance_first(total, State(state.document, arrays))
         return self._advance_later(total, State(state.document, arrays))
@@ -227,13 +228,13 @@ class Cavity:
         self.loss.check_pool(*total["target"].tolist())
         middle = self.box.middle
         state = self._with_penalty(total, state)
-        before = total["extras"] / max(total["target"][0], 1e-300) if self.n_extra else np.empty(0)
+        before = total["extras"] / max(total["target"][0], 1e-300) if extras_of(self.loss) else np.empty(0)
         coef, null = self._minimum(state, before)
         coef, bend = self._bent(total, state, coef)
         candidates = np.empty((0, len(middle)))
-        if isinstance(self.loss, Logistic):
-            start = discriminant(total, self._free(state), self._free_penalty(state))
-            candidates = self.box.inside(start, middle)[None, :]
+        second = second_point(self.loss, total, self.form, state.arrays["to_reference"], self._penalty(state))
+        if second is not None:
+            candidates = self.box.inside(second, middle)[None, :]
         arrays = {
             **state.arrays,
             "coef": self.box.inside(coef, middle),
@@ -246,43 +247,45 @@ class Cavity:
         return State(document(state, round=1, phase="solving"), arrays | self._fitted(arrays["coef"]))
 
     def _advance_later(self, total: Total, state: State) -> State:
-        n = self.n_columns + self.n_extra
-        basis = self._free(state)
+        form = self.form_in(state)
+        n, basis = form.n_parameters, form.basis(state.arrays["to_reference"])
         state = self._with_penalty(total, state)
-        penalty = self._free_penalty(state)
+        penalty = self._penalty(state)
         previous = state.arrays["coef"]
         points = np.vstack([previous, state.arrays["candidates"]])
-        free = np.array([self._coordinates(basis, point) for point in points])
-        values = total["values"] + (free**2 @ penalty) / 2
-        gradients = total["gradients"].reshape(-1, n) @ basis + free * penalty
-        merged, null = self._minimum(state, previous[self.n_columns :])
+        free = np.array([form.coordinates(basis, point) for point in points])
+        values = total["values"] + penalty.values(free)
+        slopes, before = read_slopes(self.loss, total["gradients"], len(points)), split(self.loss, previous)[1]
+        gradients = slopes @ basis + penalty.slopes(free)
+        merged, null = self._minimum(state, before)
         merged, bend = self._bent(total, state, merged)
-        hessian = basis.T @ state.arrays["curvature"] @ basis + np.diag(penalty)
+        model = self._merged(state)
         number = int(state.document["round"]) + 1
         best = int(np.argmin(values))
         lowest = float(state.arrays["lowest"][0]) if "lowest" in state.arrays else np.inf
         noise = 1e-12 * (1.0 + abs(values[0]))
-        newton = free[0] + solve_symmetric(hessian, -gradients[0])[0]
+        newton = free[0] + model.step(free[0], gradients[0])[0]
+        misjudged = model.misjudges(free[0], gradients[0])
         coef, candidate, taken = merged, None, 0
         if state.document["phase"] == "solving":
             if points.shape[0] > 1 and (
-                values[0] - values[1] > 4.0 * decrement(gradients[1], hessian) + noise
-                or mismatch(hessian, free[0], basis.T @ state.arrays["rhs"], gradients[0]) > MISMATCH
+                values[0] - values[1] > 4.0 * model.gain(free[1], gradients[1]) + noise
+                or (values[1] < values[0] and misjudged > MISMATCH)
             ):
                 # The candidate is far closer than the incoming point, or the silos' own points lie so far apart that
                 # their sum does not even describe the incoming one. The candidate's expansion replaces the merged
                 # one, here and in what each silo subtracts as its own part.
                 taken = 1
-                expansion = unpack_upper(total["candidate"])
-                rhs = expansion @ points[1] - total["gradients"].reshape(-1, n)[1]
+                expansion = read_curvature(self.loss, total["candidate"])
+                rhs = expansion @ points[1] - slopes[1]
                 state = State(state.document, {**state.arrays, "curvature": expansion, "rhs": rhs})
-                coef, null = self._minimum(state, previous[self.n_columns :])
+                coef, null = self._minimum(state, before)
             elif values[0] > lowest + noise:
                 # The last step went up: half a Newton step from the lowest point so far, the whole one as candidate.
                 origin, slope = state.arrays["lowest.coef"], state.arrays["lowest.gradient"]
-                direction, _ = solve_symmetric(hessian, -slope)
+                direction, _ = model.step(origin, slope)
                 coef, candidate = basis @ (origin + 0.5 * direction), basis @ (origin + direction)
-            elif number > 2 and mismatch(hessian, free[0], basis.T @ state.arrays["rhs"], gradients[0]) > MISMATCH:
+            elif number > 2 and misjudged > MISMATCH:
                 # Expansions that rest at another point than the optimum (of a silo that subtracts nothing, or the wrong
                 # part) betray themselves so. The exact gradient rests nowhere else.
                 coef = basis @ newton
@@ -294,15 +297,14 @@ class Cavity:
         at_edge, inside = self.box.beyond(coef), self.box.clip(coef, previous)
         if at_edge and state.arrays.get("edge", np.zeros(1))[0]:
             self.box.refuse(coef, number)
-        if self.n_extra and self._settled(basis, inside, free[0]):
+        after = form.coordinates(basis, inside)
+        if extras_of(self.loss) and form.settled(after, free[0], SETTLED):
             self.box.refuse_past(previous, basis @ newton)
-        units = self._units(state, inside)
-        step = relative(self._coordinates(basis, inside), free[0], fit_intercept=self.fit_intercept, units=units)
-        exact = relative(newton, free[0], fit_intercept=self.fit_intercept, units=units)
+        step, exact = (form.relative(b, free[0], at=inside) for b in (after, newton))
         if not taken:
             # The two agree unless the expansions misjudge the incoming point: then only the exact one can be believed.
             step = max(step, exact)
-        if self.n_extra and bends_down(hessian):
+        if extras_of(self.loss) and bends_down(model.A):
             # No minimum is near, whatever the step that is left of the rest.
             step = max(step, 1.0)
         arrays |= {
@@ -317,10 +319,13 @@ class Cavity:
             "null": null,
             **(bend if coef is merged or not bend else third_order.far()),
         }
+        left = self.left(arrays)
+        # A step below the tolerance itself leaves so little that what may still become 0 or wake is nothing.
+        still = model.zeros_settled(free[0], gradients[0], after, left * float(np.linalg.norm(after)))
         agreed = self.tolerance, self.max_rounds, self.closing_trip
-        phase = phase_after(state, self.left(arrays), step, number, *agreed)
+        phase = phase_after(state, left, step, number, *agreed, settled=still or step <= self.tolerance)
         if phase != "solving":
-            weight, target = total["target"].tolist()
+            weight, target = total["target"][:2].tolist()
             first = float(total["gradients"][0]), float(total["curvature"][0])
             self.loss.check_fit(FitSums(weight, target, *first), self.largest_weight)
         return State(document(state, round=number, phase=phase), arrays | self._fitted(inside))
@@ -331,32 +336,20 @@ class Cavity:
 
     def coefficients(self, state: State) -> FloatArray:
         """See `Family.coefficients`."""
-        return np.asarray(state.arrays["coef"][: self.n_columns])
+        coef = split(self.loss, state.arrays["coef"])[0]
+        return self.loss.by_class(coef) if isinstance(self.loss, Softmax) else np.asarray(coef)
 
     def left(self, arrays: Mapping[str, FloatArray]) -> float:
-        """Predict the relative coefficient error after a state's steps; with more caution where rows may bend."""
-        third = self.order > 2
-        return third_order.left(arrays) if third else remaining(arrays["steps"], cautious=not self.loss.convex)
+        """Predict the relative coefficient error after a state's steps.
+
+        With more caution where rows may bend, and where curvature that pairs of classes share makes steps shrink by a
+        factor: the other prediction was measured to promise less than 1e-6 where 6e-6 was left.
+        """
+        if self.order > 2:
+            return third_order.left(arrays)
+        return remaining(arrays["steps"], cautious=not self.loss.convex or isinstance(self.loss, Softmax))
 
     # ---- inside ----------------------------------------------------------------------------------------------------
-
-    def _free(self, state: State) -> FloatArray:
-        basis = state.arrays["to_reference"]
-        return beside(basis if self.fit_intercept else basis[:, 1:], self.n_extra)
-
-    def _units(self, state: State, point: FloatArray) -> list[float]:
-        """Return in what a step to a point is measured, for each free parameter beside the coefficients."""
-        extras = zip(extras_of(self.loss), point[self.n_columns :].tolist(), strict=True)
-        return [extra.unit_at(value) for extra, value in extras]
-
-    def _coordinates(self, basis: FloatArray, point: FloatArray) -> FloatArray:
-        return coordinates(basis, point, n_extra=self.n_extra)
-
-    def _settled(self, basis: FloatArray, point: FloatArray, before: FloatArray) -> bool:
-        """Whether the coefficients move so little that what the exact slope says of other parameters will hold."""
-        n = self.n_columns if self.fit_intercept else self.n_columns - 1
-        moved = (self._coordinates(basis, point) - before)[:n]
-        return bool(np.linalg.norm(moved) <= SETTLED * np.linalg.norm(before[:n]))
 
     def _fitted(self, point: FloatArray) -> dict[str, FloatArray]:
         """Return what an estimator has learnt beside its coefficients."""
@@ -365,36 +358,34 @@ class Cavity:
         found = self.loss.fitted(split(self.loss, point)[1])
         return {f"{FITTED}{name}": array for name, array in found.items()}
 
-    def _share(self, weight: float) -> float:
-        """Return the share of the penalty of a silo with this sum of weights."""
-        return self.penalty * weight if self.penalty_per_weight else self.penalty / self.n_silos
-
     def _with_penalty(self, total: Total, state: State) -> State:
-        """Set the penalty of each coefficient (n_columns,): by the weights of the silos that are in this sum."""
-        penalty = np.full(self.n_columns + self.n_extra, self.penalty)
-        if self.penalty_per_weight:
-            penalty *= total["target"][0]
-        penalty[0], penalty[self.n_columns :] = penalty[0] * self.intercept_penalty, 0.0
-        return State(state.document, {**state.arrays, "penalty": penalty})
+        """Set the ridge of each number of a point: by the weights of the silos that are in this sum."""
+        ridges = self.form.penalty(self.penalty.ridges(total["target"][0], self.n_columns))
+        return State(state.document, {**state.arrays, "penalty": ridges})
 
-    def _free_penalty(self, state: State) -> FloatArray:
-        penalty = state.arrays["penalty"]
-        return penalty if self.fit_intercept else np.asarray(penalty[1:])
+    def _penalty(self, state: State) -> Penalty:
+        """Return the penalty of what is fitted."""
+        form = self.form_in(state)
+        absolute = form.free(form.penalty(self.penalty.absolute(self.n_columns)))
+        return Penalty(form.free(state.arrays["penalty"]), absolute if self.penalty.lasso else None)
+
+    def _merged(self, state: State) -> Quadratic:
+        """Return the merged expansions plus the penalty."""
+        basis = self.form_in(state).basis(state.arrays["to_reference"])
+        return self._penalty(state).onto(basis.T @ state.arrays["curvature"] @ basis, basis.T @ state.arrays["rhs"])
 
     def _bent(self, total: Total, state: State, coef: FloatArray) -> tuple[FloatArray, dict[str, FloatArray]]:
         """Return the minimum to third order in place of that to second, ``coef``, and what the next trip must know."""
         if self.order == 2:
             return coef, {}
-        basis, penalty = self._free(state), self._free_penalty(state)
-        points = (self._coordinates(basis, point) for point in (coef, state.arrays.get("coef", 0.0 * coef)))
-        found, bend = third_order.bent(
-            self.loss, total, state, basis, penalty, *points, fit_intercept=self.fit_intercept
-        )
+        basis, ridge = self.form.basis(state.arrays["to_reference"]), self._penalty(state).ridge
+        points = (self.form.coordinates(basis, point) for point in (coef, state.arrays.get("coef", 0.0 * coef)))
+        found, bend = third_order.bent(self.loss, total, state, basis, ridge, *points, fit_intercept=self.fit_intercept)
         return np.asarray(basis @ found), bend
 
     def _minimum(self, state: State, before: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Minimise the merged expansions plus the penalty, of minimum norm, other parameters near those ``before``."""
-        basis = self._free(state)
-        hessian = basis.T @ state.arrays["curvature"] @ basis + np.diag(self._free_penalty(state))
-        b, null = solve_symmetric(hessian, rhs := basis.T @ state.arrays["rhs"])
-        return np.asarray(basis @ hold_back(self.loss, hessian, rhs, b, before)), null
+        form, model = self.form_in(state), self._merged(state)
+        basis, origin = form.basis(state.arrays["to_reference"]), state.arrays.get("coef", self.box.middle)
+        b, null = model.minimum(form.coordinates(basis, origin))
+        return np.asarray(basis @ hold_back(self.loss, model.A, model.c, b, before)), null

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from fedcli.errors import OneClass
 from fedcli.fileformat.statistics import FloatArray
+from fedcli.models.losses import refuse_empty_classes
 from fedcli.models.moments import Moments
 
 
@@ -18,15 +18,10 @@ def counted_classes(moments: Moments) -> tuple[FloatArray, FloatArray]:
     Raises
     ------
     OneClass
-        An agreed class has no row in the pool: scikit-learn would not know it.
+        An agreed class has no row in the pool.
     """
     counts, sums = moments.class_sums()
-    empty = [str(kind + 1) for kind, count in enumerate(counts) if not count > 0]
-    if empty:
-        raise OneClass(
-            f"no row of any silo has class {', '.join(empty)} of the {len(counts)} agreed ones",
-            hint="check the target's values in study.yaml and at the silos, or agree on fewer classes in a new study",
-        )
+    refuse_empty_classes(counts.tolist())
     return counts, sums / counts[:, None]
 
 

@@ -67,11 +67,9 @@ class ProportionalHazards(Cavity):
         """
         coef, null = super()._minimum(state, before)
         first = state.arrays["null"] if state.document["round"] else null
-        basis = self._free(state)
-        hessian = basis.T @ state.arrays["curvature"] @ basis + np.diag(self._free_penalty(state))
         # Not `null` itself, which is found on a unit diagonal: a column that fades as a whole stays 1 there until its
         # curvature rounds to 0, and whether it does within the trips is chance.
-        values, vectors = np.linalg.eigh(hessian)
+        values, vectors = np.linalg.eigh(self._merged(state).A)
         faded = vectors[:, values < _FADED * values[-1]]
         if faded.shape[1] > first.shape[1]:
             flat = np.abs(faded).max(axis=1) - np.abs(first).max(axis=1, initial=0.0)

@@ -10,8 +10,8 @@ _DISTANCES = "compares every row with every other, and rows never leave a silo"
 _KEEPS = "keeps rows as its model, and rows never leave a silo"
 
 # What each does that sums cannot, and what comes nearest; the second names classes that fedcli fits.
-_KERNEL = "RidgeClassifier or Ridge on terms of type spline and interaction, which bend as a kernel does"
-_NEIGHBOURS = "QuadraticDiscriminantAnalysis or GaussianNB for classes, Ridge on terms of type spline for numbers"
+_KERNEL = "RidgeClassifier or Ridge with model: map: {type: RBFSampler}, random features of the Gaussian kernel"
+_NEIGHBOURS = "RidgeClassifier or Ridge with model: map: {type: RBFSampler}, a surface that bends, in one trip"
 _GROUPS = "PCA to look at the columns together; groups that are known are a target of type category"
 _DRAWING = "PCA, whose first two components can be drawn at each silo"
 _ROBUST = "a range with outside: clip for the columns, then LinearRegression"

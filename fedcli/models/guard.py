@@ -26,9 +26,9 @@ from fedcli.models.batch import Batch, Point, Source
 from fedcli.models.losses import Logistic
 from fedcli.models.nuisance import JointLoss
 from fedcli.models.objective import AnyLoss, StratumLoss, around, slopes_at, split, weights_at
+from fedcli.models.softmax import Softmax
+from fedcli.models.spread import LARGEST_SHARE, Spread
 
-# Largest share that one row may have in the sums at a point.
-LARGEST_SHARE = 0.5
 # The same in what is left when one point's sums are subtracted from another's. Honest trips were measured to reach
 # 0.65, and 0.73 where a column has a long tail: points lie close together, and hardly more than one row moves.
 LARGEST_SHARE_APART = 0.8
@@ -43,42 +43,6 @@ NEAR = 0.1
 _NAMES = ("the incoming model's point", "its candidate point")
 # The blocks of an update that are sums at points, with these weights or differences of them.
 GUARDED = frozenset({"curvature", "rhs", "gradients", "candidate", "third", "third.once", "third.twice"})
-
-
-@dataclass(frozen=True)
-class Spread:
-    """How the weights of a sum are spread over rows: quantities that add over batches.
-
-    Parameters
-    ----------
-    total, squares : float
-        Sums of the weights' absolute values, and of their squares.
-    largest : float
-        The largest absolute value.
-    """
-
-    total: float = 0.0
-    squares: float = 0.0
-    largest: float = 0.0
-
-    @classmethod
-    def of(cls, weights: FloatArray) -> Spread:
-        """Measure one batch's weights (n_samples,)."""
-        size = np.abs(weights)
-        return cls(float(size.sum()), float(size @ size), float(size.max(initial=0.0)))
-
-    def __add__(self, other: Spread) -> Spread:
-        return Spread(self.total + other.total, self.squares + other.squares, max(self.largest, other.largest))
-
-    @property
-    def worth(self) -> float:
-        """How many equal rows the sum is worth, ``total**2 / squares``; a sum of nothing shows nothing."""
-        return self.total * self.total / self.squares if self.squares > 0 else math.inf
-
-    @property
-    def share(self) -> float:
-        """The part of the whole that the heaviest row has."""
-        return self.largest / self.total if self.total > 0 else 0.0
 
 
 @dataclass(frozen=True)
@@ -145,7 +109,7 @@ class Guard:
         """
         points = asked(state)
         means = self._means(rows, points)
-        nearby = [around(self.loss, rows, coef) for coef in points]
+        nearby = [around(self.loss, rows, coef, leaves=number > 0) for number, coef in enumerate(points)]
         sums = _Sums(sided=isinstance(self.loss, StratumLoss))
         for batch, earlier in self._pass(rows):
             seen: list[_Seen] = []
@@ -203,7 +167,8 @@ class Guard:
         coef = point.coef
         now = asked(state) if "candidates" in state.arrays else np.empty((0, len(coef)))
         (mean,) = self._means(rows, coef[None, :])
-        near, nearby = around(self.loss, rows, coef), [around(self.loss, rows, other) for other in now]
+        near = around(self.loss, rows, coef)
+        nearby = [around(self.loss, rows, other, leaves=False) for other in now]
         sums = _Sums(sided=isinstance(self.loss, StratumLoss))
         for batch, earlier in self._pass(rows):
             sums.add_point("at", self.loss, batch, coef, mean, near, softened=point.softened)
@@ -216,39 +181,40 @@ class Guard:
         return few or finding.spread.share > finding.most
 
     def _means(self, rows: Source, points: FloatArray) -> FloatArray:
-        """Return the mean prediction of either class (n_points, 2), the row farthest from it left out.
+        """Return the mean prediction of the rows of each class (n_points, n_classes, n_predictions).
 
-        That row would draw the mean towards itself, and could never have more than half of what is left of it. 0 for
-        other losses, and for a class of no more than one row.
+        The row farthest from it is left out: it would draw the mean towards itself, and could never have more than half
+        of what is left of it. 0 for a class of no more than one row; empty for other losses.
         """
-        found = np.zeros((len(points), 2))
-        if not isinstance(self.loss, Logistic):
-            return found
-        sums = np.zeros((len(points), 2, 2))
-        ends: dict[tuple[int, int], list[tuple[float, float]]] = {key: [] for key in np.ndindex(len(points), 2)}
+        if not isinstance(self.loss, Logistic | Softmax):
+            return np.zeros((len(points), 0, 0))
+        n_classes, n_predictions = (self.loss.n_classes,) * 2 if isinstance(self.loss, Softmax) else (2, 1)
+        found = np.zeros((len(points), n_classes, n_predictions))
+        sums = np.zeros((*found.shape, 2))
+        ends: dict[tuple[int, ...], list[tuple[float, float]]] = {key: [] for key in np.ndindex(found.shape)}
         for batch in rows:
+            kept = [(batch.y == y) & (batch.weight > 0) for y in range(n_classes)]
             for number, coef in enumerate(points):
-                p = self.loss.mean(batch.X @ coef + batch.offset)
-                for y in (0, 1):
-                    kept = (batch.y == y) & (batch.weight > 0)
-                    if kept.any():
-                        inside, weight = p[kept], batch.weight[kept]
-                        sums[number, y] += weight.sum(), weight @ inside
+                p = _predictions(self.loss, batch, coef)
+                for y, k in np.ndindex(n_classes, n_predictions):
+                    if kept[y].any():
+                        inside, weight = p[kept[y], k], batch.weight[kept[y]]
+                        sums[number, y, k] += weight.sum(), weight @ inside
                         for at in (int(np.argmin(inside)), int(np.argmax(inside))):
-                            ends[number, y].append((float(inside[at]), float(weight[at])))
-        for (number, y), several in ends.items():
+                            ends[number, y, k].append((float(inside[at]), float(weight[at])))
+        for key, several in ends.items():
             if several:
-                whole, weighted = sums[number, y]
+                whole, weighted = sums[key]
                 p_far, weight_far = max(several, key=lambda end: abs(end[0] - weighted / whole))
                 rest = whole - weight_far
-                found[number, y] = (weighted - weight_far * p_far) / rest if rest > 1e-9 * whole else 0.0
+                found[key] = (weighted - weight_far * p_far) / rest if rest > 1e-9 * whole else 0.0
         return found
 
     def _pass(self, rows: Source) -> Iterator[tuple[Batch, list[_Seen]]]:
         """Yield each batch with what was seen of it at all earlier points."""
         again = [rows if group.rows is None else group.rows for group in self.earlier]
         nearby = [
-            [(coef, around(self.loss, source, coef)) for coef in group.points]
+            [(coef, around(self.loss, source, coef, leaves=False)) for coef in group.points]
             for source, group in zip(again, self.earlier, strict=True)
         ]
         for batch, *before in zip(rows, *again, strict=True):
@@ -268,8 +234,15 @@ class Guard:
         )
 
 
-# A batch at one point: linear predictors and weighted residuals, each (n_samples,).
+# A batch at one point: linear predictors and weighted residuals, each (n_samples,) or (n_samples, n_classes).
 _Seen = tuple[FloatArray, FloatArray]
+
+
+def _predictions(loss: Logistic | Softmax, rows: Batch, coef: FloatArray) -> FloatArray:
+    """Return the probability of the positive class (n_samples, 1), or of each of several (n_samples, n_classes)."""
+    if isinstance(loss, Softmax):
+        return loss.mean(loss.predictors(rows, coef))
+    return loss.mean(rows.X @ coef + rows.offset)[:, None]
 
 
 def _sides(residuals: FloatArray) -> dict[str, FloatArray]:
@@ -297,22 +270,28 @@ class _Sums:
         nearby: Any | None,
         **how: bool,
     ) -> None:
-        """Add a batch at one point; for classes also beside a constant prediction of each, its ``mean`` (2,)."""
+        """Add a batch at one point; for classes also beside a constant prediction of each, its ``mean``."""
         for what, size in weights_at(loss, rows, coef, nearby, **how).items():
             self._add((where, what, 0), size, np.inf)
             if self._sided and what == "residuals":
                 for side, part in _sides(size).items():
                     self._add((where, side, 1), part, np.inf)
-        if isinstance(loss, Logistic):
-            constant = np.where(rows.y > 0, mean[1], mean[0])
-            beside = loss.mean(rows.X @ coef + rows.offset) - constant
+        if isinstance(loss, Logistic | Softmax):
+            constant = mean[rows.y.astype(np.int64)]
+            beside = _predictions(loss, rows, coef) - constant
             moved = np.abs(beside) / np.maximum(constant * (1.0 - constant), 1e-300)
-            self._add((where, "predictions beside their mean", 1), rows.weight * beside, moved.max(initial=0.0))
+            for k, size in enumerate(beside.T):
+                what = "predictions beside their mean" + (f", class {k + 1}" if len(beside.T) > 1 else "")
+                self._add((where, what, 1), rows.weight * size, moved[:, k].max(initial=0.0))
 
     def add_apart(self, where: str, here: _Seen, others: Iterable[_Seen]) -> None:
         """Add the differences between a batch at one point and at others."""
         for number, (eta, slope) in enumerate(others):
             apart, moved = here[1] - slope, np.abs(here[0] - eta).max(initial=0.0)
+            if apart.ndim > 1:
+                for k, size in enumerate(apart.T):
+                    self._add((where, f"residuals of class {k + 1}", number + 1), size, moved)
+                continue
             for what, size in (_sides(apart) if self._sided else {"residuals": apart}).items():
                 self._add((where, what, number + 1), size, moved)
 

@@ -5,6 +5,7 @@ Owns the formulas. Knows nothing of matrices, silos, penalties or files. Interna
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -117,6 +118,21 @@ def refuse_one_class(weight: float, target: float) -> None:
         raise OneClass(
             "all rows of all silos have the same class",
             hint="check the target's values in study.yaml: positive and negative may be swapped or misspelt",
+        )
+
+
+def refuse_empty_classes(counts: Sequence[float]) -> None:
+    """Refuse a pool in which an agreed class has no row, from the weight of each: scikit-learn would not know it.
+
+    Raises
+    ------
+    OneClass
+    """
+    empty = [str(kind + 1) for kind, count in enumerate(counts) if not count > 0]
+    if empty:
+        raise OneClass(
+            f"no row of any silo has class {', '.join(empty)} of the {len(counts)} agreed ones",
+            hint="check the target's values in study.yaml and at the silos, or agree on fewer classes in a new study",
         )
 
 

@@ -39,6 +39,7 @@ from fedcli.models.exact import (
     shift_sums,
 )
 from fedcli.models.fourth import Fourth
+from fedcli.models.wording import CLASS_SUMS
 
 
 @dataclass(frozen=True)
@@ -135,8 +136,7 @@ class GroupedSums:
             blocks.append(Block("gram", (grouping.product_groups * self._n_products,), self.largest, says, form))
         if grouping.n_classes > 1 and not (grouping.products and grouping.by_class):
             size, form = grouping.folds * grouping.n_classes * n, f"{folds}{classes}{n} columns"
-            says = "each column's sum over the rows of one class"
-            blocks.append(Block("class_sums", (size,), self.largest, says, form))
+            blocks.append(Block("class_sums", (size,), self.largest, CLASS_SUMS, form))
         return Layout(tuple(blocks))
 
     @cached_property

@@ -1,10 +1,11 @@
-"""What rows add to an objective at a point, whichever of three kinds its loss is.
+"""What rows add to an objective at a point, whichever of four kinds its loss is.
 
 Owns the interface that all kinds keep, and value, gradient and Hessian of one batch. Knows nothing of silos, rounds or
 files. Internal.
 
 A loss of single rows is a function of each row's linear predictor. One with parameters beside the coefficients is a
-function of those as well: a point is the coefficients, then the other parameters. In a stratum's loss a row's part
+function of those as well: a point is the coefficients, then the other parameters. One of several classes has several
+predictors: a point is the coefficients of the first, then of the next. In a stratum's loss a row's part
 depends on the others that were under observation with it: those are summed in passes over the whole stratum, once for
 each point, and what these passes find (`around`) makes of the rest a sum over rows as of any loss, batch by batch.
 """
@@ -22,6 +23,7 @@ from fedcli.fileformat.statistics import FloatArray, State
 from fedcli.models.batch import Batch, Point, Source, weighted_cross
 from fedcli.models.losses import Expected, FitSums, Loss, OutcomeSums
 from fedcli.models.nuisance import Extra, JointLoss, bends_down
+from fedcli.models.softmax import Softmax
 from fedcli.models.solve import solve_symmetric
 
 
@@ -82,7 +84,7 @@ class StratumLoss(ABC):
         """See `Loss.check_fit`: it is the model's own everywhere."""
 
 
-AnyLoss = Loss | StratumLoss | JointLoss
+AnyLoss = Loss | StratumLoss | JointLoss | Softmax
 
 
 class Terms(NamedTuple):
@@ -139,14 +141,29 @@ def observed(rows: Batch) -> FloatArray:
     return rows.y if rows.times is None else np.hstack([rows.y[:, None], rows.times])
 
 
-def around(loss: AnyLoss, rows: Source, coef: FloatArray) -> Any | None:
+def predictors_of(loss: AnyLoss) -> int:
+    """Return how many linear predictors a row has."""
+    return loss.n_predictors if isinstance(loss, Softmax) else 1
+
+
+def around(loss: AnyLoss, rows: Source, coef: FloatArray, *, leaves: bool = True) -> Any | None:
     """Return what rows must know of each other at a point: nothing for a loss of single rows.
+
+    Parameters
+    ----------
+    loss : AnyLoss
+    rows : Source
+    coef : ndarray of shape (n_parameters,)
+    leaves : bool
+        Whether curvature at the point may leave: of several classes pairs then share theirs where it shows a row.
 
     Raises
     ------
     Separation
         The linear predictors lie too far apart.
     """
+    if isinstance(loss, Softmax):
+        return loss.sharing(rows, coef) if leaves else None
     if not isinstance(loss, StratumLoss):
         return None
     found = loss.around(rows, coef)
@@ -159,7 +176,7 @@ def around(loss: AnyLoss, rows: Source, coef: FloatArray) -> Any | None:
     return found
 
 
-def surround(loss: AnyLoss, rows: Source, point: Point, state: State) -> Point:
+def surround(loss: AnyLoss, rows: Source, point: Point, state: State, *, leaves: bool = True) -> Point:
     """Add to a silo's own point what rows must know of each other there, and at the points that the state asks for.
 
     Parameters
@@ -170,15 +187,17 @@ def surround(loss: AnyLoss, rows: Source, point: Point, state: State) -> Point:
     point : Point
         The silo's own.
     state : State
+    leaves : bool
+        See `around`.
 
     Raises
     ------
     Separation
     """
-    if not isinstance(loss, StratumLoss):
+    if not isinstance(loss, StratumLoss | Softmax):
         return point
     asked = [] if state.document["round"] == 0 else [state.arrays["coef"], *state.arrays["candidates"]]
-    return replace(point, around=tuple(around(loss, rows, coef) for coef in (point.coef, *asked)))
+    return replace(point, around=tuple(around(loss, rows, coef, leaves=leaves) for coef in (point.coef, *asked)))
 
 
 def sums_at(
@@ -207,6 +226,8 @@ def sums_at(
     softened : bool
         Take the softened curvature of a loss that has one.
     """
+    if isinstance(loss, Softmax):
+        return Terms(*loss.sums(rows, point, nearby, curved=curved))
     coef, extras = split(loss, point)
     weight, X, n = rows.weight, rows.X, len(point)
     if isinstance(loss, JointLoss):
@@ -238,6 +259,8 @@ def sums_at(
 
 def value(loss: AnyLoss, rows: Source, point: FloatArray) -> float:
     """Sum the loss at ``point`` over all rows; infinite where it does not exist, or predictors lie too far apart."""
+    if isinstance(loss, Softmax):
+        return sum(float(b.weight @ loss.value(loss.predictors(b, point), b.y)) for b in rows)
     coef, extras = split(loss, point)
     if isinstance(loss, StratumLoss):
         found = loss.around(rows, coef)
@@ -256,6 +279,8 @@ def slopes_at(
 ) -> tuple[FloatArray, FloatArray]:
     """Return each row's linear predictor at a point and its weighted first derivative there, both (n_samples,).
 
+    Of several classes both are (n_samples, n_classes).
+
     Parameters
     ----------
     loss : AnyLoss
@@ -264,6 +289,9 @@ def slopes_at(
     nearby : object
         What `around` found there.
     """
+    if isinstance(loss, Softmax):
+        predictors = loss.predictors(rows, point)
+        return predictors, rows.weight[:, None] * loss.residuals(predictors, rows.y)
     coef, extras = split(loss, point)
     if isinstance(loss, StratumLoss):
         # In a stratum only differences of predictors count.
@@ -298,6 +326,9 @@ def weights_at(
     softened : bool
         Whether it is the softened one.
     """
+    if isinstance(loss, Softmax):
+        found = loss.weights(rows, point, nearby, curvature=curvature)
+        return {what: rows.weight * each_row for what, each_row in found.items()}
     coef, extras = split(loss, point)
     if isinstance(loss, StratumLoss):
         return loss.weights(rows, coef, nearby)

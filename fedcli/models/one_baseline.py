@@ -10,7 +10,7 @@ See `piecewise_hazard`, which has the loss.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +20,9 @@ from fedcli.models.batch import Batch, Point, Reason
 from fedcli.models.cavity import Cavity
 from fedcli.models.closed import FITTED
 from fedcli.models.losses import refuse_no_event
-from fedcli.models.nuisance import beside
 from fedcli.models.objective import observed
 from fedcli.models.piecewise_hazard import PiecewiseHazard
+from fedcli.models.point_form import PointForm
 from fedcli.models.solve import solve_symmetric
 from fedcli.models.steps import coordinates
 
@@ -34,6 +34,50 @@ _SAYS = {
     "gradients": "first derivatives of 'values': sums of products of the column with expected less real events; for "
     "each interval expected less real events",
 }
+
+
+@dataclass(frozen=True)
+class JoinedIntervals(PointForm):
+    """The form of a point where the hazards of some neighbouring intervals are one.
+
+    Parameters
+    ----------
+    joined : tuple of int
+        Which hazard each interval has; see `joined_intervals`.
+    """
+
+    joined: tuple[int, ...] = ()
+
+    @property
+    def _n_slopes(self) -> int:
+        return self.n_free - len(self.extras)
+
+    @property
+    def _first(self) -> list[int]:
+        """The first interval of each hazard."""
+        return [self.joined.index(k) for k in range(self.joined[-1] + 1)]
+
+    def basis(self, columns: FloatArray) -> FloatArray:
+        """See `PointForm.basis`."""
+        whole, n = super().basis(columns), self._n_slopes
+        together = np.eye(self.joined[-1] + 1)[list(self.joined)]
+        return np.hstack([whole[:, :n], whole[:, n:] @ together])
+
+    def coordinates(self, basis: FloatArray, point: FloatArray) -> FloatArray:
+        """See `PointForm.coordinates`."""
+        n = self.n_columns
+        own = coordinates(basis[:n, : self._n_slopes], point[:n])
+        return np.concatenate([own, point[n:][self._first]])
+
+    def relative(self, new: FloatArray, old: FloatArray, *, at: FloatArray) -> float:
+        """See `PointForm.relative`."""
+        first, n = self._first, self.n_columns
+        alone = PointForm(n, 1, tuple(self.extras[k] for k in first), self.fit_intercept, self.shifted)
+        return alone.relative(new, old, at=np.concatenate([at[:n], at[n:][first]]))
+
+    def free(self, penalty: FloatArray) -> FloatArray:
+        """See `PointForm.free`: hazards have none."""
+        return super().free(penalty)[: self._n_slopes + self.joined[-1] + 1]
 
 
 class OneBaseline(Cavity):
@@ -51,7 +95,7 @@ class OneBaseline(Cavity):
 
     def shapes(self, state: State, *, final: bool) -> dict[str, tuple[int | None, ...]]:
         """See `Family.shapes`."""
-        shapes = dict(super().shapes(state, final=final)) | {"interval": (self.n_extra,)}
+        shapes = dict(super().shapes(state, final=final)) | {"interval": (len(self.intervals.extras),)}
         # As many coordinates as there are intervals with events.
         return shapes | {name: (None,) for name in ("lowest.coef", "lowest.gradient") if name in shapes}
 
@@ -60,7 +104,7 @@ class OneBaseline(Cavity):
         blocks = [replace(block, says=_SAYS.get(block.name, block.says)) for block in super().layout(state)]
         if state.document["round"] == 0:
             most = self.max_rows * self.largest_weight
-            blocks.append(Block("interval_events", (self.n_extra,), most, _EVENTS, "one per interval"))
+            blocks.append(Block("interval_events", (len(self.intervals.extras),), most, _EVENTS, "one per interval"))
         return Layout(tuple(blocks))
 
     def statistics(self, rows: Batch, point: Point, state: State) -> Statistics:
@@ -103,9 +147,8 @@ class OneBaseline(Cavity):
         From the merged expansion, which is the likelihood's own near its optimum; a fit of the coarser grid would take
         trips of its own. What is left between this grid and exact times was measured to be of the same size.
         """
-        basis, n = self._free(state), self.n_columns - 1
-        hessian = basis.T @ state.arrays["curvature"] @ basis + np.diag(self._free_penalty(state))
-        rhs = basis.T @ state.arrays["rhs"]
+        model, n = self._merged(state), self.n_columns - 1
+        hessian, rhs = model.A, model.c
         pairs = np.arange(len(rhs) - n) // 2
         coarser = np.zeros((len(rhs), n + int(pairs[-1]) + 1))
         coarser[:n, :n] = np.eye(n)
@@ -115,28 +158,12 @@ class OneBaseline(Cavity):
         error = np.array([unit @ solve_symmetric(hessian, unit)[0] for unit in np.eye(len(rhs))[:n]])
         return float(np.max(np.abs(coarse[:n] - fine[:n]) / np.sqrt(np.where(error > 0, error, np.inf)), initial=0.0))
 
-    def _free(self, state: State) -> FloatArray:
-        slopes = state.arrays["to_reference"][:, 1:]
+    def form_in(self, state: State) -> PointForm:
+        """See `Cavity.form_in`."""
         if "interval" not in state.arrays:
-            return beside(slopes, self.n_extra)
-        interval = state.arrays["interval"].astype(np.int64)
-        n, free = slopes.shape
-        basis = np.zeros((n + self.n_extra, free + int(interval.max()) + 1))
-        basis[:n, :free] = slopes
-        basis[n + np.arange(self.n_extra), free + interval] = 1.0
-        return basis
-
-    def _coordinates(self, basis: FloatArray, point: FloatArray) -> FloatArray:
-        n = self.n_columns
-        first = np.argmax(basis[n:, n - 1 :] > 0, axis=0)
-        return np.concatenate([coordinates(basis[:n, : n - 1], point[:n]), point[n:][first]])
-
-    def _free_penalty(self, state: State) -> FloatArray:
-        slopes = state.arrays["penalty"][1 : self.n_columns]
-        return np.concatenate([slopes, np.zeros(self._free(state).shape[1] - len(slopes))])
-
-    def _units(self, state: State, point: FloatArray) -> list[float]:
-        return super()._units(state, point)[: self._free(state).shape[1] - self.n_columns + 1]
+            return self.form
+        own = {field.name: getattr(self.form, field.name) for field in fields(self.form)}
+        return JoinedIntervals(**own, joined=tuple(state.arrays["interval"].astype(int).tolist()))
 
 
 def joined_intervals(events: FloatArray) -> NDArray[np.int64]:

@@ -17,6 +17,7 @@ from fedcli.models.cavity import Cavity
 from fedcli.models.generalized import cavity
 from fedcli.models.losses import Logistic, OutcomeSums
 from fedcli.models.nuisance import Beginning, Extra, JointLoss, Parts
+from fedcli.models.point_form import PointForm
 from fedcli.models.registry import Estimator, Parameters, check_number
 from fedcli.models.setting import Setting
 
@@ -238,12 +239,11 @@ class OrderedLevels(Cavity):
                 )
         return super().advance(total, state)
 
-    def _free(self, state: State) -> FloatArray:
-        basis = super()._free(state)
-        if not self.centred:
-            # Thresholds take up any shift: the middle of the ranges is as good as 0, and may lie far from it.
-            basis[0] = 0.0
-        return basis
+    @property
+    def form(self) -> PointForm:
+        """See `Cavity.form`."""
+        # Thresholds take up any shift: the middle of the ranges is as good as 0, and may lie far from it.
+        return replace(super().form, shifted=self.centred)
 
 
 def _ordinal(setting: Setting, params: Parameters) -> Family:

@@ -51,7 +51,7 @@ class Estimator:
     cv : bool
         Whether it chooses something by cross-validation: then a study must say ``model: cv: K``, and no other may.
     exact : float
-        Within what it equals the pooled fit.
+        Within what it equals the pooled fit; infinity where it does not.
     ordinal : bool
         Whether it takes categories as numbers of levels, one column each, instead of a column per level.
     spelled : bool
@@ -60,8 +60,8 @@ class Estimator:
         Whether it fills missing cells itself, so that they reach it empty.
     stated : callable
         From its parameters to whether it equals the pooled fit within bounds that the result states, not `exact`.
-    probabilities : bool
-        Whether a classifier gives probabilities.
+    probabilities : bool or callable
+        Whether a classifier gives probabilities; from its parameters where they decide it.
     intercept : bool
         Whether a linear model can have an intercept.
     stand_in : str
@@ -79,8 +79,13 @@ class Estimator:
         The class of scikit-learn as which an estimator of fedcli's own is exported; its own name without.
     advice : str
         What to know before a study is frozen.
-    tight : mapping of str to object
-        Parameters with which scikit-learn's own class runs to its optimum, for comparisons.
+    averaged : bool
+        Whether scikit-learn trains it at each silo, and the study says in how many trips: ``model: averaging:``.
+    as_its_class : callable
+        From the parameters that a study gives to those of scikit-learn's class, where it spells them otherwise.
+    tight : mapping of str to object, or callable
+        Parameters with which scikit-learn's own class runs to its optimum, for comparisons; or what returns them, from
+        the study's.
     """
 
     module: str
@@ -100,7 +105,7 @@ class Estimator:
     spelled: bool = False
     fills: bool = False
     stated: Callable[[Parameters], bool] = lambda params: False
-    probabilities: bool = False
+    probabilities: bool | Callable[[Parameters], bool] = False
     intercept: bool = True
     stand_in: str = ""
     deviance: Callable[[Parameters], str] = lambda params: ""
@@ -108,7 +113,13 @@ class Estimator:
     slower: Callable[[Parameters], tuple[int, int] | None] = lambda params: None
     stands_for: str = ""
     advice: str = ""
-    tight: Mapping[str, Any] = field(default_factory=dict)
+    averaged: bool = False
+    as_its_class: Callable[[Parameters], Mapping[str, Any]] = lambda given: given
+    tight: Mapping[str, Any] | Callable[[Parameters], Mapping[str, Any]] = field(default_factory=dict)
+
+    def tightened(self, params: Parameters) -> Mapping[str, Any]:
+        """Return what makes scikit-learn's own class run to its optimum with these parameters."""
+        return self.tight(params) if callable(self.tight) else self.tight
 
     def trips_with(self, params: Parameters, order: int | None = None) -> tuple[int, int]:
         """Return the typical and the largest number of trips with all its parameters, to an order that was agreed.

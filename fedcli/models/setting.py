@@ -10,6 +10,31 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
+class LocalTraining:
+    """How a model that is trained at each silo becomes one.
+
+    Parameters
+    ----------
+    rule : str
+        ``FedAvg``, ``FedProx`` or ``SCAFFOLD``.
+    local_epochs : int
+        Passes over a silo's rows in each trip.
+    rounds : int
+        Trips that train.
+    proximal : float
+        FedProx's strength; 0 for other rules.
+    study : str
+        The study's id: what is random follows from it and the round alone.
+    """
+
+    rule: str
+    local_epochs: int
+    rounds: int
+    proximal: float
+    study: str
+
+
+@dataclass(frozen=True)
 class Setting:
     """Everything that a family may have to know of the agreement.
 
@@ -39,6 +64,8 @@ class Setting:
     weighted : bool
         Whether rows carry weights of their own.
     n_silos : int
+    min_cell : float
+        Smallest number of equal rows that a sum at a point may be worth.
     max_coefficient, tolerance : float
     max_rounds : int
     closing_trip : bool
@@ -61,6 +88,10 @@ class Setting:
         Of expanded columns: one, and another that is 1 wherever the first is not 0 (see `models.moments.GroupedSums`).
     squared : tuple of int
         Expanded columns that are numbers: all others are 0 or 1.
+    scaled : tuple of bool
+        Which of the design's columns after the intercept are standardised.
+    local : LocalTraining, optional
+        Of an estimator that is trained at each silo.
     """
 
     names: tuple[str, ...]
@@ -93,6 +124,9 @@ class Setting:
     interacting: bool = False
     within: tuple[tuple[int, int], ...] = ()
     squared: tuple[int, ...] = ()
+    scaled: tuple[bool, ...] = ()
+    local: LocalTraining | None = None
+    min_cell: float = 0.0
 
     @property
     def n_columns(self) -> int:

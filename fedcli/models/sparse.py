@@ -18,6 +18,7 @@ import numpy as np
 
 from fedcli.errors import NotConverged
 from fedcli.fileformat.statistics import FloatArray
+from fedcli.models.coordinate_descent import minimum_with_l1
 from fedcli.models.crossval import cross_validated
 from fedcli.models.moments import Group, Grouping, Moments
 from fedcli.models.registry import (
@@ -32,20 +33,11 @@ from fedcli.models.registry import (
 )
 from fedcli.models.setting import Setting
 
-_SWEEPS = 100_000
-# A stationary point is one where no column's slope exceeds its penalty by more than this share of the largest.
-_SLACK = 1e-12
-# An exact solve is tried after so many sweeps, then after twice as many, and so on.
-_FIRST_TRY = 4
-
 
 def elastic_net(
     gram: FloatArray, cross: FloatArray, alpha: float, l1_ratio: float, start: FloatArray, *, positive: bool
 ) -> FloatArray:
     """Minimise ``w' gram w / 2 - cross' w + alpha l1_ratio |w|_1 + alpha (1 - l1_ratio) |w|_2^2 / 2``.
-
-    Coordinate descent finds which coefficients are 0 and the signs of the others; a linear system then gives these
-    exactly, and the conditions of optimality say whether it is so.
 
     Parameters
     ----------
@@ -64,53 +56,14 @@ def elastic_net(
     ------
     NotConverged
     """
-    lasso, ridge = alpha * l1_ratio, alpha * (1.0 - l1_ratio)
-    matrix = gram + ridge * np.eye(len(gram))
-    diagonal = np.diagonal(matrix).copy()
-    # A column that is constant has no say.
-    columns = np.flatnonzero(diagonal > 0)
-    w = np.where(diagonal > 0, start, 0.0)
-    slope = cross - matrix @ w
-    slack = _SLACK * max(float(np.abs(cross).max(initial=0.0)), 1e-300)
-    next_try = _FIRST_TRY
-    for sweep in range(1, _SWEEPS + 1):
-        for j in columns:
-            pulled = slope[j] + diagonal[j] * w[j]
-            size = abs(pulled) - lasso
-            new = (np.sign(pulled) * size if not positive or pulled > 0 else 0.0) / diagonal[j] if size > 0 else 0.0
-            if new != w[j]:
-                slope -= matrix[:, j] * (new - w[j])
-                w[j] = new
-        if sweep == next_try:
-            next_try *= 2
-            exact = _on_signs(matrix, cross, lasso, np.sign(w))
-            if exact is not None and _stationary(matrix, cross, lasso, exact, slack, positive=positive):
-                return exact
-            slope = cross - matrix @ w
-    raise NotConverged(
-        f"the elastic net at alpha {alpha:g} did not settle in {_SWEEPS:,} sweeps: columns are nearly copies",
-        hint="leave such columns out, raise alpha, or lower l1_ratio, in a new study",
-    )
-
-
-def _on_signs(matrix: FloatArray, cross: FloatArray, lasso: float, signs: FloatArray) -> FloatArray | None:
-    """Return the stationary point with these signs and zeros; None where its signs are others."""
-    active = np.flatnonzero(signs)
-    found = np.zeros(len(signs))
-    if len(active):
-        try:
-            found[active] = np.linalg.solve(matrix[np.ix_(active, active)], cross[active] - lasso * signs[active])
-        except np.linalg.LinAlgError:
-            return None
-    return found if (np.sign(found[active]) == signs[active]).all() else None
-
-
-def _stationary(
-    matrix: FloatArray, cross: FloatArray, lasso: float, w: FloatArray, slack: float, *, positive: bool
-) -> bool:
-    slope = cross - matrix @ w
-    idle = slope[w == 0]
-    return bool((idle <= lasso + slack).all() and (positive or (idle >= -lasso - slack).all()))
+    matrix = gram + alpha * (1.0 - l1_ratio) * np.eye(len(gram))
+    found = minimum_with_l1(matrix, cross, np.full(len(cross), alpha * l1_ratio), start, positive=positive)
+    if found is None:
+        raise NotConverged(
+            f"the elastic net at alpha {alpha:g} did not settle: columns are nearly copies",
+            hint="leave such columns out, raise alpha, or lower l1_ratio, in a new study",
+        )
+    return found
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,7 @@ def _linear_svc(setting: Setting, params: Parameters) -> Family:
         setting, SquaredHinge(), 1.0 / float(params["C"]), per_weight=False, fit_intercept=params["fit_intercept"]
     )
     # liblinear's intercept is the coefficient of a column of this size, and penalised like the others.
-    return replace(family, intercept_penalty=1.0 / float(params["intercept_scaling"]) ** 2)
+    return replace(family, penalty=replace(family.penalty, intercept=1.0 / float(params["intercept_scaling"]) ** 2))
 
 
 ESTIMATORS = {

@@ -72,7 +72,9 @@ def mismatch(hessian: FloatArray, b: FloatArray, rhs: FloatArray, gradient: Floa
     return decrement(hessian @ b - rhs - gradient, hessian) / max(decrement(gradient, hessian), 1e-300)
 
 
-def relative(new: FloatArray, old: FloatArray, *, fit_intercept: bool, units: Sequence[float] = ()) -> float:
+def relative(
+    new: FloatArray, old: FloatArray, *, fit_intercept: bool, units: Sequence[float] = (), n_predictors: int = 1
+) -> float:
     """Return the step's size relative to the new point: of the slopes, or of all coefficients where that is larger.
 
     An intercept of a thousand would otherwise hide any error of the slopes. Slopes that are all 0 compare with 1. Other
@@ -85,22 +87,41 @@ def relative(new: FloatArray, old: FloatArray, *, fit_intercept: bool, units: Se
         Whether the first is an intercept.
     units : sequence of float
         In what each other parameter's step is measured; 0 for against the parameter itself.
+    n_predictors : int
+        How many predictors' coefficients follow each other.
     """
     sizes = [
         abs(a - b) / (unit or abs(a) or 1.0)
         for unit, a, b in zip(reversed(units), reversed(new.tolist()), reversed(old.tolist()), strict=False)
     ]
     new, old = new[: len(new) - len(units)], old[: len(old) - len(units)]
+    new, old = new.reshape(n_predictors, -1), old.reshape(n_predictors, -1)
     for first in (0, 1) if fit_intercept else (0,):
-        sizes.append(np.linalg.norm((new - old)[first:]) / (np.linalg.norm(new[first:]) or 1.0))
+        moved, size = np.linalg.norm((new - old)[:, first:]), np.linalg.norm(new[:, first:])
+        sizes.append(moved / (size or 1.0))
     return float(max(sizes))
 
 
-def coordinates(basis: FloatArray, coef: FloatArray, *, n_extra: int = 0) -> FloatArray:
+def repeated(basis: FloatArray, n_predictors: int) -> FloatArray:
+    """Return a basis of one predictor's coefficients (n, n_free) as one of several that follow each other."""
+    return np.asarray(np.kron(np.eye(n_predictors), basis)) if n_predictors > 1 else basis
+
+
+def coordinates(basis: FloatArray, coef: FloatArray, *, n_extra: int = 0, n_predictors: int = 1) -> FloatArray:
     """Return ``b`` with ``basis @ b == coef`` for a basis of the standardised columns; 0 for one that is 0 itself.
 
-    ``n_extra`` parameters that stand last are coordinates themselves.
+    Parameters
+    ----------
+    basis : ndarray of shape (n, n_free)
+    coef : ndarray of shape (n,)
+    n_extra : int
+        Parameters that stand last: they are coordinates themselves.
+    n_predictors : int
+        How many predictors' coefficients follow each other, their basis `repeated`.
     """
+    if n_predictors > 1:
+        n, n_free = basis.shape[0] // n_predictors, basis.shape[1] // n_predictors
+        return np.concatenate([coordinates(basis[:n, :n_free], part) for part in coef.reshape(n_predictors, n)])
     if n_extra:
         own = coordinates(basis[:-n_extra, :-n_extra], coef[:-n_extra])
         return np.concatenate([own, coef[-n_extra:]])

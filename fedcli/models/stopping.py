@@ -11,7 +11,15 @@ from fedcli.models.batch import Reason
 
 
 def phase_after(
-    state: State, left: float, step: float, number: int, tolerance: float, max_rounds: int, closing_trip: bool
+    state: State,
+    left: float,
+    step: float,
+    number: int,
+    tolerance: float,
+    max_rounds: int,
+    closing_trip: bool,
+    *,
+    settled: bool,
 ) -> str:
     """Return the phase after a trip.
 
@@ -27,6 +35,8 @@ def phase_after(
         The trip's.
     tolerance, max_rounds, closing_trip
         As agreed; see `Cavity`.
+    settled : bool
+        Whether it is known which coefficients an L1 penalty makes 0; always without one.
 
     Raises
     ------
@@ -35,7 +45,7 @@ def phase_after(
     """
     if state.document["phase"] == "closing":
         return "closed"
-    if left <= tolerance:
+    if settled and left <= tolerance:
         return "closing" if closing_trip else "converged"
     if number >= max_rounds:
         raise NotConverged(

@@ -16,6 +16,9 @@ PRODUCTS = (
     "table"
 )
 CONTRAST = "half of what the column's sum over positive rows is above that over negative rows"
+CLASS_SUMS = "each column's sum over the rows of one class"
+TARGET_OF_CLASSES = "how many rows there are, and how many of them are of each class"
+ROWS = "how many rows there are"
 _AT = {False: "coefficients that this silo chose", True: "the coefficients received"}
 _EACH = {
     True: "second derivatives of the log-likelihood (X'WX) at {}: sums of products of two columns, each row by the "
@@ -25,6 +28,11 @@ _EACH = {
 }
 # By whether the loss is a likelihood with its natural link, then by whether the point is the incoming model's.
 CURVATURE = {(natural, closing): _EACH[natural].format(_AT[closing]) for natural in _EACH for closing in _AT}
+CURVATURE_OF_PAIRS = (
+    f"for each pair of classes second derivatives of the log-likelihood (X'WX) at {_AT[False]}: sums of products of "
+    "two columns, each row by the product of its predicted probabilities of both; pairs that few rows lie between "
+    "share theirs with others"
+)
 RHS = (
     "the right-hand side (X'Wz) of the weighted least squares whose matrix is 'curvature': both together nearly give "
     "the coefficients of this silo alone"
@@ -38,4 +46,5 @@ GRADIENTS = {
     True: "first derivatives of 'values': sums of products of the column with the residuals",
     False: "first derivatives of 'values': sums of products of the column with the derivatives of the rows' losses",
 }
+GRADIENTS_OF_CLASSES = "first derivatives of 'values': sums of products of the column with the residuals of each class"
 CANDIDATE = "second derivatives as in 'curvature', at the second of the points received"

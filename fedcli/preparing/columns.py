@@ -5,7 +5,8 @@ of files, silos or solvers. Internal.
 
 The order is scikit-learn's own: numbers that are imputed, other numbers, categories that are imputed, other categories,
 each group in the study's order, because that is what a ``ColumnTransformer`` of these groups emits. Behind them stand
-the missing indicators that the study asks for, and the derived columns.
+the missing indicators that the study asks for, the derived columns, and those of the study's feature map, which stand
+in the stead of the columns that it takes.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from fedcli.fileformat.statistics import FloatArray
 from fedcli.preparing.derived import Derived, Factor, derived_columns
+from fedcli.preparing.mapped import MapColumn, Mapped
 from fedcli.preparing.rows import Rows
 from fedcli.study.document import CategoryFeature, CountColumn, Interaction, NumberFeature, Study
 
@@ -78,10 +80,10 @@ class Columns:
 
     @cached_property
     def entering(self) -> list[int]:
-        """Positions in ``numbers`` of those that are columns themselves: not replaced by a logarithm or spline."""
+        """Positions in ``numbers`` of those that are columns themselves: not replaced by a term or the map."""
         replaced = {
             term.column for term in self.study.terms.values() if not isinstance(term, Interaction) and not term.keep
-        }
+        } | set(self._taken)
         return [i for i, (name, _) in enumerate(self.numbers) if name not in replaced]
 
     @cached_property
@@ -91,9 +93,28 @@ class Columns:
         return [i for i, (_, column) in enumerate(imputed) if column.indicator]
 
     @cached_property
-    def derived(self) -> tuple[Derived, ...]:
-        """The derived columns, in the study's order of terms."""
+    def mapped(self) -> Mapped | None:
+        """The study's feature map; None where it has none."""
+        return Mapped(self.study) if self.study.model.map is not None else None
+
+    @property
+    def _taken(self) -> tuple[str, ...]:
+        return self.mapped.features if self.mapped is not None else ()
+
+    @cached_property
+    def encoded(self) -> list[int]:
+        """Positions in ``categories`` of those whose levels are columns themselves: not taken by the map."""
+        return [j for j, (name, _) in enumerate(self.categories) if name not in self._taken]
+
+    @cached_property
+    def terms(self) -> tuple[Derived, ...]:
+        """The columns of terms, in the study's order."""
         return derived_columns(self.study, self.numbers, self.categories)
+
+    @cached_property
+    def derived(self) -> tuple[Derived | MapColumn, ...]:
+        """The derived columns: those of terms, then those of the map."""
+        return (*self.terms, *(self.mapped.columns if self.mapped is not None else ()))
 
     @cached_property
     def n_pieces(self) -> int:
@@ -103,13 +124,14 @@ class Columns:
     @cached_property
     def dummies(self) -> tuple[str, ...]:
         """Names of the levels' columns."""
-        return tuple(f"{name}[{level}]" for name, column in self.categories for level in column.levels[1:])
+        chosen = [self.categories[j] for j in self.encoded]
+        return tuple(f"{name}[{level}]" for name, column in chosen for level in column.levels[1:])
 
     @cached_property
     def dummies_of(self) -> dict[str, tuple[int, ...]]:
         """Positions in the design, the intercept at 0, of each category's levels after the first."""
         found, at = {}, 1 + len(self.entering)
-        for name, column in self.categories:
+        for name, column in (self.categories[j] for j in self.encoded):
             found[name] = tuple(range(at, at + len(column.levels) - 1))
             at += len(column.levels) - 1
         return found
@@ -118,7 +140,7 @@ class Columns:
     def wholes(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
         """Name and positions in the design, the intercept at 0, of what enters a model or leaves it as a whole.
 
-        A number, a category with all its levels, a missing indicator, a term with all its columns.
+        A number, a category with all its levels, a missing indicator, a term with all its columns, a column of the map.
         """
         flags, at = self._flags, 1 + len(self.entering) + len(self.dummies)
         found: list[tuple[str, tuple[int, ...]]] = []
@@ -127,9 +149,11 @@ class Columns:
         found += [(f"{flags[flag]}[missing]", (at + place,)) for place, flag in enumerate(self.flagged)]
         at += len(self.flagged)
         for name in self.study.terms:
-            width = sum(of.name == name or of.name.startswith(f"{name}[") for of in self.derived)
+            width = sum(of.name == name or of.name.startswith(f"{name}[") for of in self.terms)
             found.append((name, tuple(range(at, at + width))))
             at += width
+        if self.mapped is not None:
+            found += [(column.name, (at + place,)) for place, column in enumerate(self.mapped.columns)]
         return tuple(found)
 
     @cached_property
@@ -167,19 +191,20 @@ class Columns:
         each piece's values, then, but for the first piece, which rows are in it.
         """
         pieces: list[str] = []
-        for column in self.derived:
+        for column in self.terms:
             for number in range(len(column.patterns)):
                 pieces.append(f"{column.name}, piece {number + 1}")
                 pieces += [f"{column.name}, rows of piece {number + 1}"] if number else []
         basic = [*(self.numbers[i][0] for i in self.entering), *self.dummies]
-        return (*basic, *(f"{name} is missing" for name in self._flags), *pieces)
+        of_map = (column.name for column in self.mapped.columns) if self.mapped is not None else ()
+        return (*basic, *(f"{name} is missing" for name in self._flags), *pieces, *of_map)
 
     @cached_property
     def expanded_numbers(self) -> tuple[int, ...]:
         """Positions among the expanded columns, the intercept at 0, of those that are not 0 or 1 alone."""
         found = list(range(1, 1 + len(self.entering)))
         at = 1 + len(self.entering) + len(self.dummies) + self.n_imputed + self.n_imputed_categories
-        for column in self.derived:
+        for column in self.terms:
             for number in range(len(column.patterns)):
                 found += [at] if column.scaled else []
                 at += 2 if number else 1
@@ -192,7 +217,7 @@ class Columns:
         The first piece of a derived column has no flag.
         """
         found, at = [], 1 + len(self.entering) + len(self.dummies) + self.n_imputed + self.n_imputed_categories
-        for column in self.derived:
+        for column in self.terms:
             for number in range(len(column.patterns)):
                 found += [(at, at + 1)] if number else []
                 at += 2 if number else 1
@@ -217,10 +242,18 @@ class Columns:
 
     @cached_property
     def scaled(self) -> NDArray[np.bool_]:
-        """Which design columns after the intercept are standardised: numbers, and derived columns with a number."""
+        """Which design columns after the intercept are standardised: numbers, and terms with a number."""
         derived = [column.scaled for column in self.derived]
         between = self._between > 0
         return np.concatenate([np.ones(len(self.entering), dtype=np.bool_), between, np.array(derived, dtype=np.bool_)])
+
+    @cached_property
+    def of_map(self) -> NDArray[np.bool_]:
+        """Which design columns after the intercept are the map's: the last ones."""
+        found = np.zeros(self.n_columns - 1, dtype=np.bool_)
+        if self.mapped is not None:
+            found[len(found) - len(self.mapped.columns) :] = True
+        return found
 
     @property
     def _between(self) -> FloatArray:
@@ -241,10 +274,12 @@ class Columns:
         numbers = rows.numbers[:, self.number_order] if for_sums else self.in_order(rows)
         z = numbers - self.middle
         z /= self.half
-        if not self.derived:
-            return z
-        values = self._factors(rows)
-        return np.hstack([z, *(column.pieces(found) for column, found in zip(self.derived, values, strict=True))])
+        parts = [z]
+        if self.terms:
+            values = self._factors(rows)
+            parts += [column.pieces(found) for column, found in zip(self.terms, values, strict=True)]
+        parts += [self.mapped.values(rows)] if self.mapped is not None else []
+        return z if len(parts) == 1 else np.hstack(parts)
 
     def in_order(self, rows: Rows) -> FloatArray:
         """Return the numbers (n_rows, n_numbers), imputed ones first: no copy where the study has them so."""
@@ -274,10 +309,12 @@ class Columns:
             design[:, at : at + len(self.flagged)] = self._missing(rows, codes)[:, self.flagged]
         at += len(self.flagged)
         original = fill * self.half + self.middle
-        if self.derived:
-            for column, found in zip(self.derived, self._factors(rows), strict=True):
+        if self.terms:
+            for column, found in zip(self.terms, self._factors(rows), strict=True):
                 design[:, at] = column.filled(found, original, modes)
                 at += 1
+        if self.mapped is not None:
+            design[:, at:] = self.mapped.values(rows)
         return design
 
     def expanded(self, rows: Rows) -> FloatArray:
@@ -293,12 +330,13 @@ class Columns:
         basic = np.zeros((len(rows), 1 + len(self.entering) + len(self.dummies)))
         codes = self._basic(rows, np.zeros(len(self.numbers)), (0,) * len(self.categories), basic)
         parts = [basic, self._missing(rows, codes)]
-        if self.derived:
-            for column, found in zip(self.derived, self._factors(rows), strict=True):
+        if self.terms:
+            for column, found in zip(self.terms, self._factors(rows), strict=True):
                 for number, piece in enumerate(column.pieces(found).T):
                     here = ~np.isnan(piece)
                     parts.append(np.where(here, piece, 0.0)[:, None])
                     parts += [here[:, None].astype(np.float64)] if number else []
+        parts += [self.mapped.values(rows)] if self.mapped is not None else []
         return np.hstack(parts)
 
     def _basic(self, rows: Rows, fill: FloatArray, modes: tuple[int, ...], design: FloatArray) -> NDArray[np.int32]:
@@ -310,9 +348,9 @@ class Columns:
         design[:, 1 : 1 + n_numbers] = np.where(np.isnan(z), filled, z) if self.n_imputed else z
         at = 1 + n_numbers
         codes = rows.codes[:, self.category_order]
-        for j, (_, column) in enumerate(self.categories):
+        for j in self.encoded:
             level = np.where(codes[:, j] < 0, modes[j], codes[:, j])
-            for k in range(1, len(column.levels)):
+            for k in range(1, len(self.categories[j][1].levels)):
                 design[:, at] = level == k
                 at += 1
         return np.asarray(codes)
@@ -326,8 +364,8 @@ class Columns:
         """Return the values of each derived column's factors; a factor that occurs again is computed once."""
         numbers, codes = rows.numbers[:, self.number_order], rows.codes[:, self.category_order]
         found: dict[Factor, FloatArray] = {}
-        for column in self.derived:
+        for column in self.terms:
             for factor in column.factors:
                 if factor not in found:
                     found[factor] = factor.values(numbers, codes)
-        return [[found[factor] for factor in column.factors] for column in self.derived]
+        return [[found[factor] for factor in column.factors] for column in self.terms]

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedcli.fileformat.statistics import FloatArray
+from fedcli.models.splines import extended_knots, spline_basis
 from fedcli.study.document import CategoryFeature, Interaction, Log, NumberFeature, Spline, Study
 
 BoolArray = NDArray[np.bool_]
@@ -223,41 +224,8 @@ def derived_columns(
 
 
 def spline_knots(term: Spline, interval: Interval) -> tuple[float, ...]:
-    """Return all knots of a spline: outer, inner, outer, and ``degree`` more beyond either end.
-
-    The extension is that of scikit-learn's `SplineTransformer`: evenly, by the first and by the last distance. So the
-    number of knots is ``len(inner) + 2 + 2 * degree``.
-    """
-    base = [interval[0], *term.knots, interval[1]]
-    first, last = base[1] - base[0], base[-1] - base[-2]
-    before = np.linspace(base[0] - term.degree * first, base[0] - first, num=term.degree)
-    behind = np.linspace(base[-1] + last, base[-1] + term.degree * last, num=term.degree)
-    return (*before.tolist(), *base, *behind.tolist())
-
-
-def spline_basis(x: FloatArray, knots: tuple[float, ...], degree: int, part: int) -> FloatArray:
-    """Evaluate one B-spline (n,) at ``x`` by the Cox-de Boor recursion; NaN at NaN.
-
-    Parameters
-    ----------
-    x : ndarray of shape (n,)
-    knots : tuple of float
-        As `spline_knots` gives them.
-    degree, part : int
-        Which one, from 0.
-
-    References
-    ----------
-    de Boor, C. (1972). On calculating with B-splines. J. Approx. Theory 6, 50-62.
-    """
-    t = knots[part:]
-    level = [((x >= t[i]) & (x < t[i + 1])).astype(np.float64) for i in range(degree + 1)]
-    for d in range(1, degree + 1):
-        level = [
-            (x - t[i]) / (t[i + d] - t[i]) * level[i] + (t[i + d + 1] - x) / (t[i + d + 1] - t[i + 1]) * level[i + 1]
-            for i in range(degree + 1 - d)
-        ]
-    return np.where(np.isnan(x), np.nan, level[0])
+    """Return all knots of a spline: outer, inner, outer, and ``degree`` more beyond either end."""
+    return extended_knots([interval[0], *term.knots, interval[1]], term.degree)
 
 
 def _middle_and_half(interval: Interval) -> tuple[float, float]:

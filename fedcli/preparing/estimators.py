@@ -1,8 +1,7 @@
 """From the scikit-learn class and parameters named in a study to the family that fits them.
 
-Owns the table of estimators, which each module of `models` adds to, and what of a study a family may know. Knows
-nothing of files or rows. Internal; the names are public.
-
+Owns what of a study a family may know, and which parameters a study may give. Knows nothing of files or rows. Internal;
+the names are public.
 """
 
 from __future__ import annotations
@@ -13,63 +12,33 @@ from typing import Any
 import numpy as np
 
 from fedcli.errors import ContradictoryStudy, UnsupportedModel
-from fedcli.models import (
-    bayesian,
-    covariance,
-    cox,
-    decomposition,
-    discriminant_analysis,
-    generalized,
-    greedy,
-    huber,
-    least_squares,
-    life_table,
-    naive_bayes,
-    negative_binomial,
-    ordinal,
-    ridge,
-    selection,
-    sparse,
-    squared_hinge,
-    stepwise,
-    tweedie,
-)
+from fedcli.fileformat import canonical
 from fedcli.models.batch import Family
 from fedcli.models.elsewhere import why_not
 from fedcli.models.registry import Estimator
-from fedcli.models.setting import Setting
-from fedcli.preparing import bins, encoders
+from fedcli.models.setting import LocalTraining, Setting
 from fedcli.preparing.by_column import ByColumn, ColumnEstimator
+from fedcli.preparing.catalogue import Catalogue
 from fedcli.preparing.columns import Columns
 from fedcli.preparing.target import TargetScale
-from fedcli.study.document import ClassTarget, CountTarget, Interaction, NumberTarget, Study, SurvivalTarget
+from fedcli.study.canonical_form import study_id, to_json
+from fedcli.study.document import (
+    AveragingRule,
+    CategoryTarget,
+    ClassTarget,
+    CountTarget,
+    Interaction,
+    NumberTarget,
+    Study,
+    SurvivalTarget,
+)
 
 # Parameters that steer scikit-learn's own optimiser: here the optimum is reached whatever they say.
 _SOLVER_ONLY = {"tol", "solver", "max_iter", "warm_start", "verbose", "n_jobs", "random_state", "copy_X", "dual"}
 
-ESTIMATORS: dict[str, Estimator] = {
-    **least_squares.ESTIMATORS,
-    **ridge.ESTIMATORS,
-    **sparse.ESTIMATORS,
-    **greedy.ESTIMATORS,
-    **stepwise.ESTIMATORS,
-    **bayesian.ESTIMATORS,
-    **discriminant_analysis.ESTIMATORS,
-    **naive_bayes.ESTIMATORS,
-    **decomposition.ESTIMATORS,
-    **covariance.ESTIMATORS,
-    **encoders.ESTIMATORS,
-    **bins.ESTIMATORS,
-    **selection.ESTIMATORS,
-    **generalized.ESTIMATORS,
-    **negative_binomial.ESTIMATORS,
-    **ordinal.ESTIMATORS,
-    **cox.ESTIMATORS,
-    **life_table.ESTIMATORS,
-    **tweedie.ESTIMATORS,
-    **huber.ESTIMATORS,
-    **squared_hinge.ESTIMATORS,
-}
+ESTIMATORS = Catalogue()
+# FedProx's strength where a study is silent: the least of those tried in its paper, all of which hold a silo back.
+PROXIMAL = 0.001
 
 
 def estimator_of(study: Study) -> Estimator:
@@ -115,6 +84,12 @@ def parameters(study: Study) -> dict[str, Any]:
         )
     if study.offset is not None and not known.offset:
         raise ContradictoryStudy(f"{name} takes no offset", hint="subtract it from the target before the study")
+    # Of ordered levels an offset shifts the one predictor, which scikit-learn has no class for.
+    if study.offset is not None and isinstance(study.target, CategoryTarget) and known.module:
+        raise ContradictoryStudy(
+            f"{name} of several classes takes no offset: the same to each of them says nothing",
+            hint="remove offset from study.yaml, or write target: {type: binary, ...}",
+        )
     if study.weight is not None and not known.weights:
         whose = "" if not known.module or known.stands_for else "scikit-learn's "
         raise ContradictoryStudy(
@@ -129,6 +104,16 @@ def parameters(study: Study) -> dict[str, Any]:
     if study.model.cv is not None and not known.cv:
         raise ContradictoryStudy(
             f"{name} chooses nothing by cross-validation", hint="remove cv from study.yaml, or name the class with CV"
+        )
+    if study.model.averaging is not None and not known.averaged:
+        raise ContradictoryStudy(
+            f"{name} is fitted from sums, not trained at each silo: there is nothing to average",
+            hint="remove averaging from study.yaml under model:",
+        )
+    if known.averaged and trips_of(study)[1] > study.rules.max_rounds:
+        raise ContradictoryStudy(
+            f"{trips_of(study)[1]} trips are agreed, and rules.max_rounds is {study.rules.max_rounds}",
+            hint="lower rounds under averaging:, or raise max_rounds, in study.yaml",
         )
     if study.target.type == "survival" and study.evaluation.holdout:
         # Rows that are kept out for nothing would be a quiet loss of events.
@@ -164,6 +149,40 @@ def parameters(study: Study) -> dict[str, Any]:
     if isinstance(study.target, SurvivalTarget):
         _check_times(study, study.target, values)
     return values
+
+
+def averaging_of(study: Study) -> AveragingRule:
+    """Return how a model that is trained at each silo is merged: as the study says, or by default."""
+    return study.model.averaging or AveragingRule()
+
+
+def trips_of(study: Study) -> tuple[int, int]:
+    """Return the typical and the largest number of trips, a closing one included."""
+    known, closing = estimator_of(study), int(study.evaluation.closing_trip)
+    rounds = averaging_of(study).rounds
+    values = {**known.defaults, **study.model.params}
+    few, many = (rounds, rounds) if known.averaged else known.trips_with(values, study.model.order)
+    return few + closing, many + closing
+
+
+def most_rounds(study: Study) -> int:
+    """Return the round beyond which no silo sends anything."""
+    return trips_of(study)[1] if estimator_of(study).averaged else study.rules.max_rounds
+
+
+def has_probabilities(study: Study) -> bool:
+    """Return whether the study's classifier gives probabilities."""
+    said = estimator_of(study).probabilities
+    return said(parameters(study)) if callable(said) else said
+
+
+def _local(study: Study) -> LocalTraining | None:
+    if not estimator_of(study).averaged:
+        return None
+    rule = averaging_of(study)
+    proximal = (PROXIMAL if rule.proximal is None else rule.proximal) if rule.rule == "FedProx" else 0.0
+    digest = study_id(canonical.dumps(to_json(study)))
+    return LocalTraining(rule.rule, rule.local_epochs, rule.rounds, proximal, digest)
 
 
 def _check_times(study: Study, target: SurvivalTarget, values: dict[str, Any]) -> None:
@@ -223,6 +242,7 @@ def setting_of(study: Study, columns: Columns) -> Setting:
         largest_offset=max(map(abs, study.offset.interval)) if study.offset else 0.0,
         weighted=study.weight is not None,
         n_silos=len(study.silos),
+        min_cell=rules.min_cell,
         max_coefficient=rules.max_coefficient,
         tolerance=rules.tolerance,
         max_rounds=rules.max_rounds,
@@ -238,6 +258,8 @@ def setting_of(study: Study, columns: Columns) -> Setting:
         interacting=any(isinstance(term, Interaction) for term in study.terms.values()),
         within=columns.pieces_within,
         squared=columns.expanded_numbers,
+        scaled=tuple(columns.scaled.tolist()),
+        local=_local(study),
     )
 
 
@@ -247,7 +269,8 @@ def family_of(study: Study, columns: Columns) -> Family:
     Raises
     ------
     ContradictoryStudy
-        A closing trip is asked for, and this estimator's figures on held-out rows are no sums yet.
+        A closing trip is asked for, and this estimator's figures on held-out rows are no sums yet; or a map, and it
+        has no coefficients.
     """
     known, values = estimator_of(study), parameters(study)
     family: Family
@@ -255,7 +278,12 @@ def family_of(study: Study, columns: Columns) -> Family:
         family = ByColumn(columns, known.over(columns, values))
     else:
         family = known.build(setting_of(study, columns), values)
-    if not family.linear and study.evaluation.closing_trip:
+    if columns.mapped is not None and not family.linear:
+        raise ContradictoryStudy(
+            f"{study.model.estimator} has no coefficients, and takes no map",
+            hint="remove map from study.yaml under model:, or name a class with coefficients: Ridge, RidgeClassifier",
+        )
+    if not family.linear and study.evaluation.closing_trip and not known.averaged:
         raise ContradictoryStudy(
             f"{study.model.estimator} has no figures of held-out rows to close with",
             hint="remove closing_trip from study.yaml",

@@ -14,14 +14,17 @@ from fedcli.fileformat.statistics import Block, FloatArray, Layout, Statistics, 
 from fedcli.models.batch import Batch
 from fedcli.models.losses import Logistic, Poisson
 from fedcli.models.negative_binomial import NegativeBinomialLoss
-from fedcli.models.objective import AnyLoss, split
+from fedcli.models.objective import AnyLoss
 from fedcli.models.ordinal import ProportionalOdds
+from fedcli.models.softmax import Softmax
 from fedcli.models.tweedie import Tweedie
 
 KINDS = {
     "binary": ("n_samples", "n_positive", "log_loss", "brier"),
     "number": ("n_samples", "sum", "sum_squares", "squared_error"),
     "count": ("n_samples", "sum", "deviance"),
+    "category": ("n_samples", "correct", "log_loss"),
+    "classes": ("n_samples", "correct"),
     "accuracy": ("n_samples", "n_positive", "correct"),
     "gamma": ("n_samples", "sum", "deviance"),
     "tweedie": ("n_samples", "sum", "deviance"),
@@ -36,6 +39,8 @@ _SAYS = {
     "(Brier)",
     "number": _HOW_WELL + "the sum of the outcome, of its squares, and of squared errors",
     "count": _HOW_WELL + "the sum of the outcome, and of the Poisson deviance",
+    "category": _HOW_WELL + "how many are predicted in their own class, and the sum of their log loss",
+    "classes": _HOW_WELL + "and how many are predicted in their own class",
     "accuracy": _HOW_WELL + "how many are positive, and how many are predicted in their own class",
     "gamma": _HOW_WELL + "the sum of the outcome, and of the gamma deviance",
     "tweedie": _HOW_WELL + "the sum of the outcome, and of the Tweedie deviance",
@@ -48,11 +53,13 @@ FIGURES = {
     "binary": ("n_samples", "log_loss", "brier"),
     "number": ("n_samples", "rmse", "r2"),
     "count": ("n_samples", "mean_poisson_deviance"),
+    "category": ("n_samples", "accuracy", "log_loss"),
+    "classes": ("n_samples", "accuracy"),
     "accuracy": ("n_samples", "accuracy"),
     "gamma": ("n_samples", "mean_gamma_deviance"),
     "tweedie": ("n_samples", "mean_tweedie_deviance"),
     "negative binomial": ("n_samples", "mean_negative_binomial_deviance"),
-    "ordinal": ("n_samples", "log_loss", "accuracy"),
+    "ordinal": ("n_samples", "accuracy", "log_loss"),
 }
 
 
@@ -61,23 +68,32 @@ def evaluation_layout(kind: str, max_rows: float, largest: float) -> Layout:
     return Layout((Block("evaluation", (len(KINDS[kind]),), max_rows * largest, _SAYS[kind]),))
 
 
-def evaluate(kind: str, rows: Batch, point: FloatArray, loss: AnyLoss | None) -> Statistics:
+def evaluate(
+    kind: str, rows: Batch, eta: FloatArray, loss: AnyLoss | None, extras: FloatArray | None = None
+) -> Statistics:
     """Sum the figures of ``kind`` over rows held out.
 
     Parameters
     ----------
     kind : str
-        ``binary``, ``number``, ``count``, or the name of a deviance.
+        ``binary``, ``category`` (``classes`` without probabilities), ``number``, ``count``, or the name of a deviance.
     rows : Batch
         On the reference scale.
-    point : ndarray of shape (n_parameters,)
-        Coefficients on the reference scale, then the loss's other parameters.
+    eta : ndarray of shape (n_samples,), or (n_samples, n_classes)
+        What the model says of them, see `Plan.scores`.
     loss : Loss or None
         The model's own; used where a deviance measures it.
+    extras : ndarray of shape (n_extra,), optional
+        The loss's parameters beside the coefficients.
     """
-    coef, extras = split(loss, point) if loss is not None else (point, point[:0])
-    eta = rows.X @ coef + rows.offset
+    extras = np.empty(0) if extras is None else extras
     n = float(len(rows.y))
+    if kind in ("category", "classes"):
+        # Of two classes one number speaks, for the second.
+        each = eta if eta.ndim > 1 else np.column_stack([np.zeros_like(eta), eta])
+        figures = [n, (each.argmax(axis=1) == rows.y).sum()]
+        figures += [Softmax(each.shape[1]).value(each, rows.y).sum()] if kind == "category" else []
+        return Statistics({"evaluation": np.array(figures, dtype=np.float64)})
     if kind == "binary":
         logistic = Logistic()
         p = logistic.mean(eta)
@@ -120,10 +136,9 @@ def pooled_figures(kind: str, total: Total, half: float) -> dict[str, float]:
         return {"n_samples": 0.0}
     if kind == "binary":
         return {"n_samples": n, "log_loss": sums["log_loss"] / n, "brier": sums["brier"] / n}
-    if kind == "ordinal":
-        return {"n_samples": n, "log_loss": sums["log_loss"] / n, "accuracy": sums["correct"] / n}
-    if kind == "accuracy":
-        return {"n_samples": n, "accuracy": sums["correct"] / n}
+    if "correct" in sums:
+        more = {"log_loss": sums["log_loss"] / n} if "log_loss" in sums else {}
+        return {"n_samples": n, "accuracy": sums["correct"] / n, **more}
     if "deviance" in sums:
         return {"n_samples": n, FIGURES[kind][-1]: sums["deviance"] / n}
     spread = sums["sum_squares"] - sums["sum"] ** 2 / n

@@ -15,23 +15,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedcli.fileformat.statistics import FloatArray, Layout, State, Total
+from fedcli.models.averaging import LARGEST_SCORE, Averaging
 from fedcli.models.batch import Batch, Family, Reason
 from fedcli.models.cavity import Cavity
 from fedcli.models.closed import Closed
 from fedcli.models.losses import Logistic
 from fedcli.models.moments import Grouping
 from fedcli.models.nuisance import JointLoss
-from fedcli.models.objective import AnyLoss
+from fedcli.models.objective import AnyLoss, split
+from fedcli.models.softmax import Softmax
 from fedcli.preparing.by_column import ByColumn
 from fedcli.preparing.columns import Columns
-from fedcli.preparing.estimators import estimator_of, family_of, parameters, scale_of
+from fedcli.preparing.estimators import estimator_of, family_of, has_probabilities, parameters, scale_of
 from fedcli.preparing.evaluation import FIGURES, evaluation_layout, largest_deviance, pooled_figures
 from fedcli.preparing.preparation import Preparation, moments_layout
 from fedcli.preparing.profile import ProfileSums
 from fedcli.preparing.profile_table import profile_arrays
 from fedcli.preparing.rows import Rows
 from fedcli.preparing.target import TargetScale
-from fedcli.study.document import Study
+from fedcli.study.document import ClassTarget, Study
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class Plan:
     @property
     def n_extra(self) -> int:
         """Parameters of the likelihood beside the coefficients: a scale, a dispersion, thresholds."""
-        return self.family.n_extra if isinstance(self.family, Cavity) else 0
+        return len(self.family.form.extras) if isinstance(self.family, Cavity) else 0
 
     @property
     def crosses(self) -> bool:
@@ -88,26 +90,52 @@ class Plan:
         return grouping is None or (grouping.products and not grouping.squares)
 
     @property
-    def n_summed(self) -> int:
-        """Columns whose products are summed, the intercept included: what the rule on rows per column counts.
+    def n_counted(self) -> int:
+        """Columns as the rule on rows per column counts them.
 
-        A parameter beside the coefficients counts as a column: curvature holds a sum of each column for it, too.
-        Fourth moments tell more of rows than products do. For them it counts so many that five rows for each hold ten
-        times as many numbers as are sent.
+        That rule asks for rows that hold twice ``rows_per_column`` times as many numbers as products of columns are
+        summed: a row holds a number for each column, p columns have half of p**2 products. Where a map makes p columns
+        of few, a row holds q numbers only, and the same demand counts p**2 / q. Fourth moments tell more of rows than
+        products do: for them it counts so many that five rows for each hold ten times as many numbers as are sent. Of
+        several classes a column counts once for each pair: products leave for each, and all could be solved for rows.
         """
+        p, mapped = self.n_summed, self.columns.mapped
         if isinstance(self.family, Closed) and self.family.form.grouping.fourth:
             sent = self.family.sums.layout().size
-            return max(self.family.sums.width, math.ceil(2 * sent / max(len(self.columns.expanded_names), 1)))
+            return max(p, math.ceil(2 * sent / max(len(self.columns.expanded_names), 1)))
+        if mapped is None:
+            return p * self.class_pairs
+        q = p - len(mapped.columns) + len(mapped.inputs)
+        return max(p, math.ceil(p * p / q)) * self.class_pairs
+
+    @property
+    def n_summed(self) -> int:
+        """Columns whose products are summed, the intercept and parameters beside the coefficients included.
+
+        Curvature holds a sum of each column for such a parameter, too. Of fourth moments squares are columns as well.
+        """
+        if isinstance(self.family, Closed) and self.family.form.grouping.fourth:
+            return self.family.sums.width
         expanded = self.family.expanded or self.profile.products
         return self.n_extra + (1 + len(self.columns.expanded_names) if expanded else self.columns.n_columns)
 
     @property
+    def class_pairs(self) -> int:
+        """Pairs of classes whose curvature is summed apart; 1 where there are no such pairs."""
+        return len(self.loss.pairs[0]) if isinstance(self.loss, Softmax) else 1
+
+    @property
     def summed_names(self) -> tuple[str, ...]:
         """Names of the columns whose products are summed, after the intercept and before the outcome."""
-        if self.family.expanded:
-            return self.columns.expanded_names
-        more = self.columns.expanded_names if self.profile.products else ()
-        return tuple(dict.fromkeys((*self.columns.names, *more)))
+        names = () if self.family.expanded else self.columns.names
+        more = self.columns.expanded_names if self.family.expanded or self.profile.products else ()
+        found = tuple(dict.fromkeys((*names, *more)))
+        mapped = self.columns.mapped
+        if mapped is None or mapped.range_name is None:
+            return found
+        # A thousand numbered columns say no more than their first and their last.
+        of_map = {column.name for column in mapped.columns}
+        return (*(name for name in found if name not in of_map), mapped.range_name)
 
     @cached_property
     def target(self) -> TargetScale:
@@ -122,11 +150,33 @@ class Plan:
     @property
     def measured(self) -> str:
         """The kind of figures that measure a model on rows held out: that of the outcome, or a deviance's name."""
-        return estimator_of(self.study).deviance(parameters(self.study)) or self.study.target.type
+        if isinstance(self.family, Averaging):
+            return self.family.measured
+        kind = estimator_of(self.study).deviance(parameters(self.study)) or self.study.target.type
+        return "classes" if kind == "category" and not has_probabilities(self.study) else kind
 
     def predicted(self, eta: FloatArray) -> FloatArray:
         """Return what is predicted of an outcome that is a number, in its own unit, from linear predictors."""
         return self.target.middle + self.target.half * (eta if self.loss is None else self.loss.mean(eta))
+
+    def scores(self, rows: Batch, state: State) -> FloatArray:
+        """Return what the model of a state says of rows, on the target's reference scale.
+
+        The linear predictor (n_samples,), the logarithm of a network's odds, or one number for each of several classes.
+        """
+        if isinstance(self.family, Averaging):
+            return self.family.scores(rows.X, state)
+        # Transposed, so that the offset is added to every output.
+        return np.asarray((rows.X @ self.family.coefficients(state).T).T + rows.offset).T
+
+    def extras(self, state: State) -> FloatArray:
+        """Return the parameters of a state beside the coefficients, shape (n_extra,)."""
+        return split(self.loss, state.arrays["coef"])[1] if self.loss is not None else np.empty(0)
+
+    @property
+    def n_coefficients(self) -> int:
+        """Numbers that are learnt from the rows: what the rule on coefficients per row counts."""
+        return self.family.n_parameters if isinstance(self.family, Averaging) else self.columns.n_columns + self.n_extra
 
     def layout(self, state: State) -> Layout:
         """Lay down the update that continues ``state``."""
@@ -149,18 +199,23 @@ class Plan:
     @property
     def evaluated(self) -> bool:
         """Whether later trips measure the incoming model on rows held out."""
-        return self.study.evaluation.holdout > 0 and self.family.linear and self.measured in FIGURES
+        measurable = self.family.linear or isinstance(self.family, Averaging)
+        return self.study.evaluation.holdout > 0 and measurable and self.measured in FIGURES
 
     @property
     def _largest_term(self) -> float:
         offset = max(map(abs, self.study.offset.interval)) if self.study.offset else 0.0
         eta = 2 * self.columns.n_columns * self.study.rules.max_coefficient + offset
         kind = self.measured
+        if isinstance(self.family, Averaging):
+            eta = LARGEST_SCORE
         if kind == "binary":
             return Logistic().bounds(eta)[0]
         if kind == "number":
             return (1.0 + eta) ** 2
-        if kind == "accuracy":
+        if kind == "category" and isinstance(self.study.target, ClassTarget):
+            return Softmax(self.study.target.n_classes).bounds(eta)[0]
+        if kind in ("accuracy", "classes"):
             return 1.0
         if isinstance(self.family, Cavity) and isinstance(self.loss, JointLoss):
             # Thresholds stand beside the predictor.
@@ -215,7 +270,8 @@ class Plan:
             arrays |= profile_arrays(self.profile, total, preparation, constant)
             return self.family.advance(total, State(state.document, arrays))
         advanced = self.family.advance(total, state)
-        if isinstance(self.family, Cavity):
+        fitted_anew = isinstance(self.family, Averaging) and "rows" in total
+        if isinstance(self.family, Cavity) or fitted_anew:
             # Each trip is fitted anew on whoever sent it; a closed form stays that of the rows of trip 1.
             rows = total["rows"] if "rows" in total else total["target"][:1]
             advanced = State(advanced.document, {**advanced.arrays, "n_samples": np.round(rows)})

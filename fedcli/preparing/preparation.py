@@ -220,6 +220,8 @@ class Preparation:
         if columns.study.model.standardize:
             # A constant column is divided by 1, as in scikit-learn.
             scale = np.where(constant, 1.0, np.sqrt(variance))
+            # A map's columns are on their own scale already, and stay there.
+            scale = np.where(columns.of_map, 1.0 / columns.design_half, scale)
         else:
             # Unit of the original column, so that penalties act on its own scale.
             mean, scale = -columns.design_middle / columns.design_half, 1.0 / columns.design_half
@@ -265,11 +267,10 @@ class Preparation:
         for row, j in enumerate(columns.entering):
             if j < columns.n_imputed:
                 matrix[1 + row, basic + j] = self.fill[j]
-        dummy = 1 + n_entering
-        for j, (_, column) in enumerate(columns.categories):
+        for j in columns.encoded:
             if j < columns.n_imputed_categories and self.modes[j] > 0:
-                matrix[dummy + self.modes[j] - 1, basic + columns.n_imputed + j] = 1.0
-            dummy += len(column.levels) - 1
+                dummy = columns.dummies_of[columns.categories[j][0]][self.modes[j] - 1]
+                matrix[dummy, basic + columns.n_imputed + j] = 1.0
         for row, flag in enumerate(columns.flagged):
             matrix[basic + row, basic + flag] = 1.0
         row, at = basic + len(columns.flagged), basic + columns.n_imputed + columns.n_imputed_categories

@@ -13,12 +13,13 @@ import numpy as np
 
 from fedcli.errors import BadTensors
 from fedcli.fileformat.statistics import FloatArray, State
+from fedcli.models.averaging import DONE, Averaging
 from fedcli.models.cavity import Cavity
 from fedcli.preparing.evaluation import FIGURES
 from fedcli.preparing.plan import Plan
 from fedcli.preparing.profile_table import profile_shapes
 
-_RUNNING, _DONE = ("solving", "closing"), ("closed", "converged")
+_RUNNING, _DONE = ("solving", "closing"), ("closed", "converged", DONE)
 # Share of a curvature's size by which rounding may take an eigenvalue below 0: measured at most 1e-13.
 _NEGATIVE = 1e-8
 _HINT = "ask the coordinator to send the model again; both sides should use the same version of fedcli"
@@ -102,6 +103,8 @@ def _check_ranges(plan: Plan, state: State) -> None:
     good &= all(0 <= mode < count and mode == int(mode) for mode, count in zip(modes, levels, strict=True))
     counts = [arrays[name][0] for name in ("preparation.n_samples", "n_samples") if name in arrays]
     good &= all(1 <= count <= 2**53 and count == int(count) for count in counts)
+    if isinstance(plan.family, Averaging):
+        good &= plan.family.holds(state)
     if isinstance(plan.family, Cavity):
         none = np.empty((0, len(arrays["coef"])))
         points = [arrays["coef"], *arrays.get("candidates", none)]

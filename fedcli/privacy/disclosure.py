@@ -18,6 +18,12 @@ from dataclasses import dataclass
 
 from fedcli.errors import CellTooSmall, DominantRow, RefusedError, TooFewRows, TooManyColumns
 
+# What helps where a column of a map singles rows out.
+_ANOTHER_MAP = (
+    "ask the coordinator for fewer columns of the map or for another map (model.map: an RBFSampler's columns mix all "
+    "rows everywhere), in a new study, without sending this screen"
+)
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -93,6 +99,8 @@ class Disclosure:
         Training rows, and rows held out.
     n_columns : int
         Columns whose products are summed, the intercept included.
+    n_counted : int
+        The same as the rule on rows per column counts them.
     smallest : Cell or None
         The smallest cell that is not empty.
     problems : tuple of RefusedError
@@ -116,6 +124,7 @@ class Disclosure:
     largest: Largest | None = None
     levels: Levels = Levels()
     without_third: str = ""
+    n_counted: int = 0
 
 
 def examine(
@@ -139,6 +148,9 @@ def examine(
     mergeable: Sequence[str] = (),
     smallest_group: Cell | None = None,
     at_risk: int | None = None,
+    n_counted: int | None = None,
+    of_map: str = "",
+    class_pairs: int = 1,
 ) -> Disclosure:
     """Test an update that the coordinator will be able to read singly.
 
@@ -168,6 +180,13 @@ def examine(
         The group of fewest rows whose products of columns are summed apart from those of others.
     at_risk : int, optional
         Of a survival study: rows that were at risk at some event. The others are in no sum.
+    n_counted : int, optional
+        Columns as the rule on rows per column counts them: more than there are where a map makes many of few, or where
+        products are summed apart for each pair of classes.
+    of_map : str
+        With what names of a map's columns begin, where the study has a map.
+    class_pairs : int
+        Pairs of classes whose products are summed apart.
 
     Returns
     -------
@@ -197,34 +216,32 @@ def examine(
                 hint="ask the coordinator whether this silo should take part (rules.min_rows)",
             )
         )
-    if min(n_rows, effective_rows) < rows_per_column * n_columns:
+    many = n_counted or n_columns
+    counted, required, remedy = _columns_needed(n_columns, many, rows_per_column, class_pairs, mapped=bool(of_map))
+    least = rows_per_column * many
+    if min(n_rows, effective_rows) < least:
         worth = "" if effective_rows >= n_rows else f" (their weights are worth {effective_rows:.0f} equal ones)"
         problems.append(
             TooManyColumns(
-                f"{n_rows:,} training rows{worth} for {n_columns} columns, the study requires {rows_per_column:g} per "
-                f"column ({rows_per_column * n_columns:,.0f}): from fewer, sums of products can give single rows back",
-                hint="ask the coordinator to leave columns out, to lower rules.rows_per_column knowingly, or to wait "
+                f"{n_rows:,} training rows{worth} for {counted}, the study requires {required}",
+                hint=f"ask the coordinator to {remedy}, to lower rules.rows_per_column knowingly, or to wait "
                 "for masked aggregation, in a new study",
             )
         )
-    elif smallest_group is not None and smallest_group.count < rows_per_column * n_columns:
+    elif smallest_group is not None and smallest_group.count < least:
         problems.append(
             TooManyColumns(
-                f"{smallest_group.count:,} training rows with {smallest_group.says} for {n_columns} columns, whose "
-                f"products are summed apart; the study requires {rows_per_column:g} per column "
-                f"({rows_per_column * n_columns:,.0f}): from fewer, sums of products can give single rows back",
-                hint="ask the coordinator to leave columns out, to take fewer folds or another estimator, or to lower "
+                f"{smallest_group.count:,} training rows with {smallest_group.says} for {counted}, whose "
+                f"products are summed apart; the study requires {required}",
+                hint=f"ask the coordinator to {remedy}, to take fewer folds or another estimator, or to lower "
                 "rules.rows_per_column knowingly, in a new study",
             )
         )
-    elif at_risk is not None and at_risk < rows_per_column * n_columns:
+    elif at_risk is not None and at_risk < least:
         problems.append(
             TooManyColumns(
-                f"{at_risk:,} training rows that were at risk at an event for {n_columns} columns, the study requires "
-                f"{rows_per_column:g} per column ({rows_per_column * n_columns:,.0f}): from fewer, sums of products "
-                "can give single rows back",
-                hint="ask the coordinator to leave columns out or to lower rules.rows_per_column knowingly, in a new "
-                "study",
+                f"{at_risk:,} training rows that were at risk at an event for {counted}, the study requires {required}",
+                hint=f"ask the coordinator to {remedy} or to lower rules.rows_per_column knowingly, in a new study",
             )
         )
     worth_rows = min(n_rows, effective_rows)
@@ -244,7 +261,9 @@ def examine(
             DominantRow(
                 f"one row makes more than {largest_share:.0%} of {largest.says}, counted from an end, the middle or "
                 "the zero of the range, or from the mean; that is the most that the study allows",
-                hint=f"look for a mistake in the values of '{largest.column}' that lie far from all others; if they "
+                hint=_ANOTHER_MAP
+                if of_map and largest.column.startswith(of_map)
+                else f"look for a mistake in the values of '{largest.column}' that lie far from all others; if they "
                 "are right, ask the coordinator for a narrower range with outside: clip, in a new study",
             )
         )
@@ -258,13 +277,36 @@ def examine(
             CellTooSmall(
                 f"the group '{small[0].says}' has {small[0].count} {rows}, "
                 f"the study requires at least {min_cell}{others}",
-                hint=_after_merging(small[0], mergeable)
+                hint=_ANOTHER_MAP
+                if of_map and of_map in small[0].says
+                else _after_merging(small[0], mergeable)
                 + "ask the coordinator to merge levels or to change rules.min_cell in a new study, "
                 "without sending this screen",
             )
         )
     smallest = min(filled, key=lambda cell: cell.count, default=None)
-    return Disclosure(n_rows, n_held_out, n_columns, smallest, tuple(problems), merged, largest)
+    return Disclosure(
+        n_rows, n_held_out, n_columns, smallest, tuple(problems), merged, largest, n_counted=n_counted or n_columns
+    )
+
+
+def _columns_needed(
+    n_columns: int, n_counted: int, rows_per_column: float, class_pairs: int, *, mapped: bool
+) -> tuple[str, str, str]:
+    """Return in words what rows are wanted for, how many, and what a coordinator can do."""
+    why = "from fewer, sums of products can give single rows back"
+    required = f"{rows_per_column:g} per column ({rows_per_column * n_counted:,.0f}): {why}"
+    if n_counted == n_columns:
+        return f"{n_columns} columns", required, "leave columns out"
+    what, remedy = ", squares among them", "leave columns out, to name OAS instead"
+    if class_pairs > 1:
+        what, remedy = f" for each of {class_pairs} pairs of classes", "leave columns out, to merge classes"
+    if mapped:
+        what, remedy = (
+            " that a map makes of few" + what * (class_pairs > 1),
+            "let the map make fewer columns (model.map)",
+        )
+    return f"{n_columns} columns{what}, which count as {n_counted:,}", required, remedy
 
 
 def _after_merging(cell: Cell, mergeable: Sequence[str]) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 
 from fedcli.errors import UnsupportedModel
 from fedcli.fileformat.statistics import FloatArray, State
+from fedcli.models.averaging import Averaging
 from fedcli.models.closed import fitted_attributes
 from fedcli.preparing.by_column import ByColumn
 from fedcli.preparing.estimators import estimator_of, parameters
@@ -22,6 +23,12 @@ from fedcli.preparing.plan import Plan
 from fedcli.report import by_column
 from fedcli.report.coefficients import class_labels
 from fedcli.study.document import Study
+
+# What an estimator remembers of the course of a fit, its own optimiser's memory included.
+_OF_A_FIT = (
+    *("n_iter_", "rank_", "singular_", "loss_", "best_loss_", "loss_curve_", "validation_scores_"),
+    *("best_validation_score_", "_optimizer", "_best_coefs", "_best_intercepts", "_no_improvement_count"),
+)
 
 
 def fitted_estimator(plan: Plan, state: State) -> Any:
@@ -45,6 +52,8 @@ def fitted_estimator(plan: Plan, state: State) -> Any:
             by_column.fit_bins(estimator, learnt)
         return estimator
     _fit_on_made_up_rows(estimator, plan, labels)
+    if isinstance(plan.family, Averaging) and not plan.family.linear:
+        state = State(state.document, {**state.arrays, **plan.family.fitted(state.arrays["parameters"])})
     if plan.family.linear:
         _give_coefficients(estimator, *standardised_coefficients(plan, state), labels)
     known = estimator_of(plan.study)
@@ -63,6 +72,10 @@ def fitted_estimator(plan: Plan, state: State) -> Any:
         scalar = not isinstance(value, list) and np.ndim(getattr(estimator, f"{name}_", value)) == 0
         scalar |= bool(known.stand_in) and len(value) == 1
         setattr(estimator, f"{name}_", float(np.ravel(value)[0]) if scalar else value)
+    if isinstance(plan.family, Averaging):
+        _as_if_begun(estimator, linear=plan.family.linear)
+        if labels and not plan.family.linear:
+            _order_outputs(estimator, labels)
     return estimator
 
 
@@ -108,8 +121,10 @@ def new_estimator(study: Study, labels: tuple[Any, ...] = (), **more: Any) -> An
     given = {key: value for key, value in parameters(study).items() if key in study.model.params}
     if known.stands_for:
         given = {key: value for key, value in given.items() if key == "fit_intercept"}
-    if name == "LogisticRegression" and given.pop("penalty", "l2") in (None, "none"):
-        given["C"] = np.inf
+    given = dict(known.as_its_class(given))
+    if "l1_ratio" in given and getattr(cls(), "penalty", "") == "l2":
+        # Before 1.8 the class looked at l1_ratio only beside this word.
+        given["penalty"] = "elasticnet"
     for key in ("priors", "class_prior"):
         if labels and isinstance(given.get(key), tuple):
             given[key] = tuple(given[key][labels.index(label)] for label in sorted(labels))
@@ -119,8 +134,8 @@ def new_estimator(study: Study, labels: tuple[Any, ...] = (), **more: Any) -> An
 
 def _fit_on_made_up_rows(estimator: Any, plan: Plan, labels: tuple[Any, ...]) -> None:
     n_columns = plan.columns.n_columns - 1
-    # Enough rows for a covariance of full rank in each class.
-    n = max(len(labels), 2) * (n_columns + 6)
+    # Enough rows for a covariance of full rank in each class; a map's many columns only feed coefficients.
+    n = max(len(labels), 2) * (6 if plan.columns.mapped is not None else n_columns + 6)
     if estimator_of(plan.study).ordinal:
         levels = np.array([len(column.levels) for _, column in plan.columns.categories])
         X = (np.arange(max(n, int(levels.max()) * max(len(labels), 1)))[:, None] // max(len(labels), 1)) % levels
@@ -129,11 +144,15 @@ def _fit_on_made_up_rows(estimator: Any, plan: Plan, labels: tuple[Any, ...]) ->
         X = np.abs(np.random.default_rng(0).normal(size=(n, n_columns)))
     y = np.array(labels, dtype=object)[np.arange(n) % len(labels)] if labels else X.sum(axis=1) + np.arange(n) % 3
     y = np.array(y.tolist()) if labels else y
+    most = {"max_iter": estimator.max_iter} if isinstance(plan.family, Averaging) else {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        # One step of a network lays out as much as hundreds.
+        estimator.set_params(**dict.fromkeys(most, 1))
         estimator.fit(X) if plan.study.target.type == "none" else estimator.fit(X, y)
-    for attribute in ("n_iter_", "rank_", "singular_"):
-        if hasattr(estimator, attribute):
+        estimator.set_params(**most)
+    for attribute in _OF_A_FIT:
+        if attribute in vars(estimator):
             # They described the made-up fit.
             delattr(estimator, attribute)
 
@@ -150,6 +169,24 @@ def _give_coefficients(estimator: Any, slopes: FloatArray, intercept: FloatArray
     estimator.coef_ = slopes.reshape(np.shape(estimator.coef_))
     form = np.shape(estimator.intercept_)
     estimator.intercept_ = intercept.reshape(form) if form else float(np.ravel(intercept)[0])
+
+
+def _as_if_begun(estimator: Any, *, linear: bool) -> None:
+    """Let ``partial_fit`` go on from the pooled values, with no memory of the made-up fit."""
+    if linear:
+        estimator.t_ = 1.0
+        return
+    estimator.t_, estimator.loss_curve_, estimator.best_loss_, estimator._no_improvement_count = 0, [], np.inf, 0
+
+
+def _order_outputs(estimator: Any, labels: tuple[Any, ...]) -> None:
+    """Let the last layer speak for the classes in scikit-learn's order."""
+    weights, intercepts = estimator.coefs_[-1], estimator.intercepts_[-1]
+    if len(labels) > 2:
+        order = _sorted_classes(estimator, labels)
+        estimator.coefs_[-1], estimator.intercepts_[-1] = weights[:, order], intercepts[order]
+    elif estimator.classes_[0] != labels[0]:
+        estimator.coefs_[-1], estimator.intercepts_[-1] = -weights, -intercepts
 
 
 def _sorted_classes(estimator: Any, labels: tuple[Any, ...]) -> list[int]:

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedcli.fileformat.statistics import FloatArray, State
+from fedcli.models.averaging import Averaging
 from fedcli.models.batch import Batch
 from fedcli.models.cavity import Cavity
 from fedcli.models.closed import Closed, fitted_attributes
@@ -27,12 +28,13 @@ from fedcli.models.nuisance import JointLoss
 from fedcli.models.one_baseline import OneBaseline
 from fedcli.models.ordinal import ProportionalOdds
 from fedcli.models.stepwise import Stepwise
-from fedcli.preparing.estimators import estimator_of
+from fedcli.preparing.estimators import estimator_of, parameters
 from fedcli.preparing.plan import Plan
 from fedcli.preparing.rows import Rows
 from fedcli.report.by_column import as_learnt, own_parameters
 from fedcli.report.coefficients import class_labels, coefficient_table, named_parameters
 from fedcli.report.estimator import new_estimator, standardised_coefficients
+from fedcli.report.map_transformers import fitted_quietly, settle_agreed
 from fedcli.report.pooled_joint import PooledJoint, pooled_joint
 from fedcli.report.pooled_stepwise import pooled_stepwise
 from fedcli.report.pooled_survival import PooledSurvival, grid_bias, pooled_hazards, pooled_on_a_grid
@@ -52,7 +54,7 @@ class Comparison:
         Name, federated and pooled: coefficients on the columns' own scale, or what else the estimator has learnt.
     relative_error : float
         ``norm(federated - pooled) / norm(pooled)`` over all coefficients on the scale of the fit; of attributes the
-        largest such figure.
+        largest such figure. None of models that are trained at each silo, which `compare_scores` compares.
     grid_bias : float, optional
         Where one baseline is on agreed intervals: by how many standard errors a coefficient differs at most from the
         pooled fit of the exact times.
@@ -61,7 +63,7 @@ class Comparison:
     """
 
     numbers: tuple[tuple[str, float, float], ...]
-    relative_error: float
+    relative_error: float | None
     grid_bias: float | None = None
     within: bool | None = None
 
@@ -82,6 +84,8 @@ def compare_pooled(
         Of each pooled row, where the study has a cross-validation.
     """
     rows = [silos[name] for name in silos]
+    if isinstance(plan.family, Averaging):
+        return Comparison((), None)
     X, (centre, unit) = _prepared(plan, state, rows)
     pooled = _fit(plan, X, rows, folds)
     if not plan.family.linear:
@@ -160,8 +164,10 @@ def _prepared(plan: Plan, state: State, rows: list[Rows]) -> tuple[FloatArray, t
     filled = plan.preparation(state).fill * plan.columns.half + plan.columns.middle
     medians = {plan.columns.numbers[j][0]: float(filled[j]) for j in plan.profile.grids.medians}
     maker = Transformers(plan, fills=medians)
-    transformer = maker.column_transformer()
-    X = transformer.fit_transform(_frame(plan, rows))
+    frame = _frame(plan, rows)
+    transformer = fitted_quietly(maker.column_transformer(), frame)
+    settle_agreed(plan.columns.mapped, transformer)
+    X = transformer.transform(frame)
     centres, units = [], []
     for group, (_, fitted, _) in zip(maker.groups, transformer.transformers_, strict=True):
         scaler = fitted.named_steps.get("scale") if isinstance(fitted, Pipeline) else None
@@ -193,7 +199,7 @@ def _fit(plan: Plan, X: FloatArray, rows: list[Rows], folds: NDArray[np.int64] |
     offset = np.concatenate([r.offset for r in rows])
     study = plan.study
     if isinstance(plan.family, ProportionalHazards):
-        return pooled_hazards(X, rows, plan.family.loss, plan.family.penalty)
+        return pooled_hazards(X, rows, plan.family.loss, plan.family.penalty.ridge)
     if isinstance(plan.family, OneBaseline):
         return pooled_on_a_grid(X, rows, plan.family)
     if isinstance(plan.family, LifeTable):
@@ -204,7 +210,8 @@ def _fit(plan: Plan, X: FloatArray, rows: list[Rows], folds: NDArray[np.int64] |
     if isinstance(plan.family, Closed) and isinstance(plan.family.form, Stepwise):
         return pooled_stepwise(X, y, plan.family.form.wholes, plan.parameters)
     levels: list[list[Any]] = [list(column.levels) for _, column in plan.columns.categories]
-    estimator = new_estimator(study, **{**own_parameters(study, levels), **estimator_of(study).tight})
+    tight = estimator_of(study).tightened(parameters(study))
+    estimator = new_estimator(study, **{**own_parameters(study, levels), **tight})
     if study.offset is not None:
         # With a log link an offset is scikit-learn's weighted fit of rates; its alpha is then per unit of that weight.
         exposure, power = np.exp(offset), getattr(plan.loss, "power", 1.0)

@@ -14,9 +14,10 @@ import numpy as np
 from fedcli.fileformat.statistics import FloatArray
 from fedcli.models.batch import Batch
 from fedcli.models.cavity import Cavity
-from fedcli.models.local_fit import Quadratic, first_fit, minimise
+from fedcli.models.local_fit import first_fit, minimise
 from fedcli.models.nuisance import JointLoss, beside
 from fedcli.models.objective import split
+from fedcli.models.quadratic import Quadratic
 
 
 @dataclass(frozen=True)
@@ -47,12 +48,12 @@ def pooled_joint(rows: Batch, family: Cavity) -> PooledJoint:
     """
     loss = family.loss
     assert isinstance(loss, JointLoss)  # noqa: S101 - no other model comes here
-    strength = family.penalty * (float(rows.weight.sum()) if family.penalty_per_weight else 1.0)
-    basis, begun = first_fit([rows], loss, lambda _: strength, fit_intercept=family.fit_intercept)
+    pool = family.penalty.share(1, float(rows.weight.sum()))
+    basis, begun = first_fit([rows], loss, lambda _: pool, fit_intercept=family.fit_intercept)
     n, q = rows.X.shape[1], len(loss.extras)
     columns = np.eye(n) if family.fit_intercept else np.eye(n)[:, 1:]
     whole = beside(columns, q)
-    penalty = whole.T @ np.concatenate([[0.0], np.full(n - 1, strength), np.zeros(q)])
+    penalty = whole.T @ np.concatenate([[0.0], np.full(n - 1, pool.ridge), np.zeros(q)])
     start = whole.T @ (basis @ begun)
     found = whole @ minimise([rows], loss, Quadratic(np.diag(penalty), np.zeros(len(start))), whole, start)
     coef, extras = split(loss, found)

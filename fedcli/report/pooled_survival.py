@@ -16,10 +16,11 @@ from fedcli.errors import NotConverged
 from fedcli.fileformat.statistics import FloatArray
 from fedcli.models.batch import Batch
 from fedcli.models.life_table import LifeTable
-from fedcli.models.local_fit import Quadratic, expand, minimise
+from fedcli.models.local_fit import expand, minimise
 from fedcli.models.objective import AnyLoss, observed, value
 from fedcli.models.one_baseline import OneBaseline, joined_intervals
 from fedcli.models.partial_likelihood import PartialLikelihood
+from fedcli.models.quadratic import Quadratic
 from fedcli.models.solve import solve_symmetric
 from fedcli.preparing.rows import Rows
 
@@ -101,7 +102,7 @@ def pooled_on_a_grid(X: FloatArray, silos: Sequence[Rows], family: OneBaseline) 
     basis = np.zeros((1 + n + len(joined), n + int(joined.max()) + 1))
     basis[1 : 1 + n, :n] = np.eye(n)
     basis[1 + n + np.arange(len(joined)), n + joined] = 1.0
-    penalty = np.diag(np.where(np.arange(basis.shape[1]) < n, family.penalty, 0.0))
+    penalty = np.diag(np.where(np.arange(basis.shape[1]) < n, family.penalty.ridge, 0.0))
     start = np.where(np.arange(basis.shape[1]) < n, 0.0, family.box.middle[-1])
     found = minimise([batch], family.loss, Quadratic(penalty, np.zeros(len(penalty))), basis, start)
     return PooledHazards(found[:n])
@@ -123,10 +124,10 @@ def grid_bias(X: FloatArray, silos: Sequence[Rows], family: OneBaseline, coef: F
     """
     loss = PartialLikelihood("efron", family.max_rows, family.largest_weight)
     rows = [Rows.together(silos)]
-    exact = pooled_hazards(X, rows, loss, family.penalty).coef_
+    exact = pooled_hazards(X, rows, loss, family.penalty.ridge).coef_
     design = np.hstack([np.ones((len(X), 1)), X])
     stratum = [Batch(design, rows[0].target, rows[0].offset, rows[0].weight, times=rows[0].times)]
-    hessian = expand(stratum, loss, np.append(0.0, exact))[2][1:, 1:] + family.penalty * np.eye(len(exact))
+    hessian = expand(stratum, loss, np.append(0.0, exact))[2][1:, 1:] + family.penalty.ridge * np.eye(len(exact))
     variance = np.array([unit @ solve_symmetric(hessian, unit)[0] for unit in np.eye(len(exact))])
     return float(np.max(np.abs(coef - exact) / np.sqrt(np.where(variance > 0, variance, np.inf)), initial=0.0))
 

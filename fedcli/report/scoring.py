@@ -16,7 +16,7 @@ from fedcli.fileformat.statistics import FloatArray, State
 from fedcli.models.losses import Logistic
 from fedcli.models.objective import split
 from fedcli.models.ordinal import ProportionalOdds
-from fedcli.preparing.estimators import estimator_of
+from fedcli.preparing.estimators import estimator_of, has_probabilities
 from fedcli.preparing.plan import Plan
 from fedcli.preparing.preparation import Preparation
 from fedcli.preparing.rows import Rows
@@ -42,7 +42,9 @@ def headings(plan: Plan, state: State) -> list[str]:
 
 def scorer(plan: Plan, state: State) -> Score:
     """Return what scores a batch of rows: one list of values for each, empty text where a row lacks something."""
-    if plan.family.linear and state.arrays["coef"].ndim == 1 and plan.study.target.type != "none":
+    by_estimator = plan.study.target.type in ("category", "none") or not plan.family.linear
+    by_estimator &= not isinstance(plan.loss, ProportionalOdds)
+    if not by_estimator and plan.family.coefficients(state).ndim == 1:
         return _linear(plan, state)
     if not estimator_of(plan.study).module:
         raise UnsupportedModel(
@@ -139,7 +141,7 @@ def _said(plan: Plan, estimator: Any, X: FloatArray) -> list[list[Any]]:
 
 
 def _has_probabilities(plan: Plan) -> bool:
-    return estimator_of(plan.study).probabilities
+    return has_probabilities(plan.study)
 
 
 def _makes_columns(plan: Plan) -> bool:

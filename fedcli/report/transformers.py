@@ -19,8 +19,10 @@ import numpy as np
 
 from fedcli.data.cells import Codes
 from fedcli.preparing.estimators import estimator_of
+from fedcli.preparing.mapped import Mapped
 from fedcli.preparing.plan import Plan
 from fedcli.preparing.preparation import Preparation
+from fedcli.report.map_transformers import fitted_quietly, map_steps, scaling_steps, settle_map
 from fedcli.study.document import (
     BooleanColumn,
     CategoryFeature,
@@ -95,12 +97,8 @@ class Transformers:
     def column_transformer(self) -> Any:
         """Return the ``ColumnTransformer``, not fitted."""
         from sklearn.compose import ColumnTransformer
-        from sklearn.pipeline import Pipeline
 
-        made = [
-            (group.title, Pipeline(list(group.steps)) if group.steps else "passthrough", group.columns)
-            for group in self.groups
-        ]
+        made = [(group.title, _pipeline(group.steps), group.columns) for group in self.groups]
         return ColumnTransformer(made, sparse_threshold=0.0)
 
     def levels(self, column: CategoryFeature) -> list[Any]:
@@ -117,7 +115,7 @@ class Transformers:
             chosen = list(run)
             steps = (*self._number(*chosen[0]), *self._scaled(True))
             found.append(Group(f"numbers_{number}", steps, [name for name, _ in chosen], len(chosen)))
-        for name, category in columns.categories:
+        for name, category in (columns.categories[j] for j in columns.encoded):
             # One step per category: levels that are numbers and levels that are text cannot share an encoder.
             width = 1 if self._estimator.spelled else len(category.levels) - 1
             found.append(Group(f"category_{name}", self._category(category), [name], width))
@@ -127,7 +125,31 @@ class Transformers:
             found.append(Group(f"missing_{name}", self._flag(feature), [name], 1))
         for name, term in study.terms.items():
             found.append(self._term(name, term))
+        if columns.mapped is not None:
+            found.append(self._map(columns.mapped))
         return found
+
+    def _map(self, mapped: Mapped) -> Group:
+        """Return the part of a feature map: its inputs on the map's scale, then the map."""
+        from sklearn.compose import ColumnTransformer
+        from sklearn.pipeline import Pipeline
+
+        study = self._plan.study
+        features: dict[str, NumberFeature] = {n: study.numbers[n] for n in mapped.features if n in study.numbers}
+        parts: list[tuple[str, Any, list[str]]] = []
+
+        def alike(item: tuple[str, NumberFeature]) -> tuple[_Treatment, bool]:
+            return self._treatment(*item), item[0] in mapped.chosen.centred
+
+        for number, (_, run) in enumerate(itertools.groupby(features.items(), alike)):
+            chosen = list(run)
+            steps = (*self._number(*chosen[0]), *scaling_steps(mapped, [name for name, _ in chosen]))
+            parts.append((f"numbers_{number}", _pipeline(steps), [name for name, _ in chosen]))
+        for name in mapped.features:
+            if name in study.categories:
+                parts.append((name, Pipeline(list(self._category(study.categories[name]))), [name]))
+        whole = (("parts", ColumnTransformer(parts, sparse_threshold=0.0)), *map_steps(mapped))
+        return Group("map", whole, list(mapped.features), len(mapped.columns))
 
     def _treatment(self, name: str, column: NumberFeature) -> _Treatment:
         fill = self._fills.get(name, column.fill)
@@ -229,7 +251,6 @@ class Transformers:
 
     def _interaction(self, name: str, term: Interaction) -> Group:
         from sklearn.compose import ColumnTransformer
-        from sklearn.pipeline import Pipeline
         from sklearn.preprocessing import PolynomialFeatures
 
         study = self._plan.study
@@ -237,7 +258,7 @@ class Transformers:
         for column in term.columns:
             number = study.numbers.get(column)
             steps = self._number(column, number) if number is not None else self._category(study.categories[column])
-            parts.append((column, Pipeline(list(steps)) if steps else "passthrough", [column]))
+            parts.append((column, _pipeline(steps), [column]))
             widths.append(1 if number is not None else len(study.categories[column].levels) - 1)
         singles = sum(widths)
         pairs = list(itertools.combinations(range(singles), 2))
@@ -256,6 +277,12 @@ class Transformers:
         return (("scale", StandardScaler()),) if scaled and self._plan.study.model.standardize else ()
 
 
+def _pipeline(steps: tuple[tuple[str, Any], ...]) -> Any:
+    from sklearn.pipeline import Pipeline
+
+    return Pipeline(list(steps)) if steps else "passthrough"
+
+
 def marked(column: NumberFeature | CategoryFeature) -> Any:
     """Return what stands for a gap of a raw column until it is noted: nothing that the column can hold."""
     if isinstance(column, Number) or not isinstance(spoken_levels(column)[0], str):
@@ -272,8 +299,7 @@ def settled_transformer(plan: Plan, preparation: Preparation) -> Any:
     from sklearn.pipeline import Pipeline
 
     maker = Transformers(plan)
-    transformer = maker.column_transformer()
-    transformer.fit(pl.DataFrame(_made_up(plan)))
+    transformer = fitted_quietly(maker.column_transformer(), pl.DataFrame(_made_up(plan)))
     columns = plan.columns
     centre = preparation.mean * columns.design_half + columns.design_middle
     scale = preparation.scale * columns.design_half
@@ -313,6 +339,8 @@ def _settle(plan: Plan, preparation: Preparation, pipeline: Any, names: list[str
             for _, part, chosen in step.transformers_:
                 if isinstance(part, Pipeline):
                     _settle(plan, preparation, part, chosen)
+    if plan.columns.mapped is not None:
+        settle_map(plan.columns.mapped, pipeline, names)
 
 
 def _imputed(plan: Plan, preparation: Preparation, names: list[str]) -> Any:

@@ -25,6 +25,16 @@ from fedcli.study.columns import (
     NumberFeature,
 )
 from fedcli.study.contradictions import ALREADY_SIGNED, contradictions
+from fedcli.study.maps import (
+    AnyMap,
+    FeatureMap,
+    PolynomialFeatures,
+    RandomReLU,
+    RBFSampler,
+    ScaledMap,
+    SplineTransformer,
+    check_map,
+)
 from fedcli.study.part import Cell, Part, Range, check_range, settled
 from fedcli.study.targets import (
     BinaryTarget,
@@ -40,6 +50,8 @@ from fedcli.study.targets import (
 from fedcli.study.terms import Interaction, Log, Spline, Term, check_terms
 
 __all__ = [
+    "AnyMap",
+    "AveragingRule",
     "BinaryTarget",
     "BooleanColumn",
     "Category",
@@ -53,6 +65,7 @@ __all__ = [
     "DateColumn",
     "Evaluation",
     "Feature",
+    "FeatureMap",
     "Interaction",
     "Log",
     "Member",
@@ -63,9 +76,14 @@ __all__ = [
     "NumberFeature",
     "NumberTarget",
     "Offset",
+    "PolynomialFeatures",
     "Profile",
+    "RBFSampler",
+    "RandomReLU",
     "Rules",
+    "ScaledMap",
     "Spline",
+    "SplineTransformer",
     "Study",
     "SurvivalTarget",
     "Target",
@@ -119,16 +137,37 @@ class Weight(Part):
 Role = BinaryTarget | CategoryTarget | NumberTarget | CountTarget | SurvivalTarget | TimeColumn | Offset | Weight
 
 
+class AveragingRule(Part):
+    """How models that scikit-learn trains at each silo are merged, and in how many trips.
+
+    ``proximal`` is the strength with which FedProx holds a silo's parameters to those that it received; `PROXIMAL`
+    where nothing is said.
+    """
+
+    rule: Literal["FedAvg", "FedProx", "SCAFFOLD"] = "SCAFFOLD"
+    local_epochs: int = Field(default=20, ge=1, le=10_000)
+    rounds: int = Field(default=5, ge=1, le=100)
+    proximal: float | None = Field(default=None, gt=0)
+
+    @model_validator(mode="after")
+    def _proximal(self) -> Self:
+        if self.proximal is not None and self.rule != "FedProx":
+            raise ValueError(f"proximal is FedProx's, and the rule is {self.rule}")
+        return self
+
+
 class Model(Part):
     """A scikit-learn class, with that class's own parameter names.
 
     ``cv`` is the number of folds among which a class that chooses a parameter by cross-validation divides the rows.
     ``order: 3`` lets silos with many rows and few columns send third derivatives, which saves a trip.
+    ``map`` makes columns that bend from some features, in their stead. ``averaging`` is for classes that are trained at
+    each silo; where nothing is said they follow its defaults.
     """
 
     # scikit-learn spells "no penalty" as C=inf.
     model_config = ConfigDict(allow_inf_nan=True)
-    LATER = frozenset({"cv", "order"})
+    LATER = frozenset({"cv", "map", "averaging", "order"})
 
     estimator: str
     params: dict[str, str | bool | int | float | tuple[str | bool | int | float, ...] | None] = Field(
@@ -137,6 +176,8 @@ class Model(Part):
     standardize: bool = True
     cv: int | None = Field(default=None, ge=2, le=20)
     order: Literal[3] | None = None
+    map: AnyMap | None = None
+    averaging: AveragingRule | None = None
 
     @field_validator("params", mode="before")
     @classmethod
@@ -264,6 +305,7 @@ class Study(Part):
         if self.coordinator is not None and self.coordinator.name in names:
             raise ValueError(f"'{self.coordinator.name}' is both coordinator and silo")
         check_terms(self.terms, self.features)
+        check_map(self.model.map, self.features)
         if info.context is not ALREADY_SIGNED:
             for problem in contradictions(self.features, self.target):
                 raise problem

@@ -157,6 +157,8 @@ def draft(name: str, title: str, sample: Sample | None = None) -> str:
         f"  estimator: {estimator}",
         f"  params: {params}",
         "  standardize: true",
+        "  # columns that bend, in the same trips (see: fedcli explain estimators)",
+        "  # map: {type: RBFSampler, n_components: 20, gamma: 0.5}",
         "",
         "rules:",
         "  # plain: the coordinator can read each silo's sums singly (nobody's rows).",

@@ -39,7 +39,13 @@ _TERMS: dict[str, type[BaseModel]] = {
     "log": document.Log,
     "spline": document.Spline,
 }
-_TYPES = {"target": _TARGETS, "features": _FEATURES, "terms": _TERMS}
+_MAPS: dict[str, type[BaseModel]] = {
+    "RBFSampler": document.RBFSampler,
+    "PolynomialFeatures": document.PolynomialFeatures,
+    "SplineTransformer": document.SplineTransformer,
+    "RandomReLU": document.RandomReLU,
+}
+_TYPES = {"target": _TARGETS, "features": _FEATURES, "terms": _TERMS, "model": _MAPS}
 _SECTIONS: dict[str, type[BaseModel]] = {
     "offset": document.Offset,
     "weight": document.Weight,
@@ -136,6 +142,8 @@ def _place(loc: tuple[Any, ...]) -> tuple[Path, type[BaseModel]]:
         return ("target", *loc[2:]), _TARGETS[loc[1]]
     if len(loc) > 2 and loc[0] in ("features", "terms") and loc[2] in _TYPES[loc[0]]:
         return (loc[0], loc[1], *loc[3:]), _TYPES[loc[0]][loc[2]]
+    if len(loc) > 2 and loc[:2] == ("model", "map") and loc[2] in _MAPS:
+        return ("model", "map", *loc[3:]), _MAPS[loc[2]]
     if len(loc) > 1 and loc[0] in _SECTIONS:
         return tuple(loc), _SECTIONS[loc[0]]
     return tuple(loc), Study

@@ -184,11 +184,10 @@ def check_own(side: CoordinatorSide, secret: SecretKey) -> None:
 
 def _collinear(plan: Plan, state: State) -> str:
     names = ("the intercept", *plan.columns.names)
-    weight = np.abs(state.arrays["null"]).max(axis=1)
-    # A model without an intercept has none to tell apart. Parameters beside the coefficients, as a scale, stand last.
-    with_intercept = plan.family.fit_intercept if isinstance(plan.family, Cavity) else len(weight) == len(names)
-    offset = 0 if with_intercept else 1
-    weight = weight[: len(names) - offset]
+    null, family = state.arrays["null"], plan.family
+    # Parameters beside the coefficients are no columns.
+    weight = family.form.columns_in(null) if isinstance(family, Cavity) else np.abs(null).max(axis=1)
+    offset = len(names) - len(weight)
     involved = [names[j + offset] for j in np.flatnonzero(weight > 1e-6)]
     return (
         f"the pool does not tell {', '.join(involved)} apart (constant, or one a combination of the others): "

@@ -83,12 +83,16 @@ def _check_order(plan: Plan) -> None:
         return
     remove = "remove order from study.yaml under model:"
     if not isinstance(plan.family, Cavity):
-        raise ContradictoryStudy(f"{name} is fitted in one trip as it is: nothing is expanded", hint=remove)
+        raise ContradictoryStudy(f"{name} is not fitted by expansions of a loss, so these have no order", hint=remove)
     if plan.family.order != order:
-        able = [other for other, known in ESTIMATORS.items() if known.third]
+        able = ", ".join(other for other, known in ESTIMATORS.items() if known.third)
         raise ContradictoryStudy(
-            f"{name} is expanded to second order only", hint=f"{remove}; able are {', '.join(able)}"
+            f"{name}, as this study has it, is expanded to second order only",
+            hint=f"{remove}; able are {able}, with two classes at most and no L1",
         )
+    if plan.study.model.map is not None:
+        # Groups of three columns of a map, as they lie beside borders, are not counted.
+        raise ContradictoryStudy("columns of a map are expanded to second order only", hint=remove)
     if n > MOST_COLUMNS:
         raise ContradictoryStudy(
             f"{n} columns have {n_triples(n):,} third derivatives: a silo would need "
@@ -179,12 +183,14 @@ def examine_rows(
         n_rows=len(spool) - held_out,
         n_held_out=held_out,
         n_columns=plan.n_summed,
+        n_counted=plan.n_counted,
+        of_map=f"{plan.study.model.map.type}[" if plan.study.model.map is not None else "",
         effective_rows=effective_rows(spool, mask),
         min_rows=rules.min_rows,
         min_cell=rules.min_cell,
         rows_per_column=rules.rows_per_column,
         parameters_per_row=rules.parameters_per_row,
-        n_coefficients=plan.columns.n_columns + plan.n_extra,
+        n_coefficients=plan.n_coefficients,
         levels=_levels(plan.study),
         max_levels=rules.max_levels,
         levels_per_row=rules.levels_per_row,
@@ -196,6 +202,7 @@ def examine_rows(
         mergeable=[name for name, column in plan.study.categories.items() if column.small_level is not None],
         smallest_group=smallest_product_group(plan, spool, mask, folds),
         at_risk=None if seen is None else seen.rows,
+        class_pairs=plan.class_pairs,
     )
     levels = Levels(frozenset((level.column, level.level) for level in merging.merged), merging.shown)
     # Before the small group that such a level is: this says why it may not be counted as another.

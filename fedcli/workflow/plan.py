@@ -17,7 +17,7 @@ from fedcli.fileformat.tensors import TensorFile
 from fedcli.models.batch import empty_state
 from fedcli.models.cavity import Cavity
 from fedcli.models.third_order import MOST_COLUMNS, rows_needed
-from fedcli.preparing.estimators import ESTIMATORS, estimator_of, parameters
+from fedcli.preparing.estimators import ESTIMATORS, estimator_of, parameters, trips_of
 from fedcli.preparing.plan import Plan
 from fedcli.study.document import Study
 from fedcli.study.reading import read_study
@@ -29,7 +29,12 @@ from fedcli.workflow.workspace import find_workspace, need_file
 # Manifest, two signatures, the age header and the archive's padding, for one recipient: measured, and held by a test.
 _AROUND = 10_900
 _CHUNK = 65_536
+# Within what a model on a map's columns equals the pooled one: these are nearly collinear at times.
+_EXACT_ON_MAPS = 1e-7
 
+_LOGISTIC = ("LogisticRegression", "a linear border with probabilities, equal to the pooled fit")
+_SQUARES = ("RidgeClassifier", "a linear border by squares, equal to the pooled fit")
+_BENT_CLASSES = ("RidgeClassifier", "behind map: RBFSampler, which bends too; equal to the pooled fit")
 # The same question, or nearly the same, in fewer trips.
 _CHEAPER = {
     "LogisticRegression": (
@@ -43,6 +48,11 @@ _CHEAPER = {
     "NegativeBinomial": (("Ridge", "of the count's logarithm, which each silo adds as a column"),),
     "OrdinalLogit": (("LinearDiscriminantAnalysis", "of the levels without their order"),),
     "HuberRegressor": (("LinearRegression", "with outside: clip, which bounds a row's pull as well"),),
+    "SGDClassifier": (_LOGISTIC, _SQUARES),
+    "Perceptron": (_LOGISTIC, _SQUARES),
+    "MLPClassifier": (_BENT_CLASSES, _LOGISTIC),
+    "SGDRegressor": (("Ridge", "the fit that SGD's steps wander about, equal to the pooled one"),),
+    "MLPRegressor": (("Ridge", "behind map: RBFSampler, which bends too; equal to the pooled fit"),),
 }
 
 
@@ -70,17 +80,20 @@ class Planned:
     """Result of `plan`.
 
     ``trips`` are the typical and the largest number seen on the project's reference data; ``exact`` is within what the
-    result equals ``beside``, fitted on the pooled rows, None where the result states its own bounds; ``least_rows`` is
-    how many training rows each silo must have. ``third`` are the typical trips where all silos send third derivatives,
-    and how many rows each must have for that; None where they cannot.
+    result equals ``beside``, fitted on the pooled rows, None where it does not (``averaged``), and where it states its
+    own bounds; ``least_rows`` is how many training rows each silo must have; ``n_counted`` are the columns as the rule
+    on rows for each counts them. ``third`` are the typical trips where all silos send third derivatives, and how many
+    rows each must have for that; None where they cannot.
     """
 
     study: Study
     trips: tuple[int, int]
     exact: float | None
+    averaged: bool
     beside: str
     each: tuple[TripPlan, ...]
     n_columns: int
+    n_counted: int
     least_rows: int
     aggregation: str
     cheaper: tuple[Alternative, ...]
@@ -104,9 +117,7 @@ def plan(path: Path | str | None = None, *, workspace: Path | str = ".") -> Plan
     study = _study(path, workspace)
     cross_check(study)
     known, made = estimator_of(study), Plan(study)
-    closing, values = int(study.evaluation.closing_trip), parameters(study)
-    few, many = known.trips_with(values, study.model.order)
-    trips = few + closing, many + closing
+    trips = trips_of(study)
     first = made.layout(empty_state())
     each = [_trip("trip 1", first)]
     if trips[1] > 1:
@@ -114,17 +125,25 @@ def plan(path: Path | str | None = None, *, workspace: Path | str = ".") -> Plan
         # A later trip's blocks depend on what it continues by the number of candidate points alone.
         later = State({"round": 1, "phase": "solving"}, {"candidates": np.zeros((1, n)), "coef": np.zeros(n)})
         each.append(_trip("each later trip", made.layout(later)))
+    values = parameters(study)
     given = ", ".join(f"{key}={values[key]}" for key in study.model.params)
     own = "scikit-learn's" if known.module and not known.stands_for else "a pooled"
     rules = study.rules
-    least = max(rules.min_rows, math.ceil(rules.rows_per_column * made.n_summed))
+    least = max(rules.min_rows, math.ceil(rules.rows_per_column * made.n_counted))
     return Planned(
         study=study,
         trips=trips,
-        exact=None if known.stated(values) else known.exact,
-        beside=f"{own} {study.model.estimator}({given})",
+        exact=None
+        if known.averaged or known.stated(values)
+        else known.exact
+        if study.model.map is None
+        else max(known.exact, _EXACT_ON_MAPS),
+        averaged=known.averaged,
+        beside=f"{own} {study.model.estimator}({given})"
+        + (f" behind {study.model.map.type}" if study.model.map else ""),
         each=tuple(each),
         n_columns=made.n_summed,
+        n_counted=made.n_counted,
         least_rows=least,
         aggregation=rules.aggregation,
         cheaper=tuple(
@@ -132,15 +151,22 @@ def plan(path: Path | str | None = None, *, workspace: Path | str = ".") -> Plan
             for name, says in _CHEAPER.get(study.model.estimator, ())
             if name in ESTIMATORS and ESTIMATORS[name].trips[0] < trips[0]
         ),
-        third=_third(made, closing),
+        third=_third(made),
     )
 
 
-def _third(made: Plan, closing: int) -> tuple[int, int] | None:
-    known, n, rules = estimator_of(made.study), made.columns.n_columns, made.study.rules
-    if known.third is None or n > MOST_COLUMNS or not isinstance(made.family, Cavity):
+def _third(made: Plan) -> tuple[int, int] | None:
+    """Return the trips to third order, and the rows for it, by the study as it would be with ``order: 3``."""
+    study, n = made.study, made.columns.n_columns
+    asked = Plan(study.model_copy(update={"model": study.model.model_copy(update={"order": 3})}))
+    if (
+        study.model.map is not None
+        or not isinstance(asked.family, Cavity)
+        or asked.family.order < 3
+        or n > MOST_COLUMNS
+    ):
         return None
-    return known.third + closing, max(rules.min_rows, rows_needed(n, rules.rows_per_column))
+    return trips_of(asked.study)[0], max(study.rules.min_rows, rows_needed(n, study.rules.rows_per_column))
 
 
 def _study(path: Path | str | None, workspace: Path | str) -> Study:

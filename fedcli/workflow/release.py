@@ -15,7 +15,9 @@ from typing import Any
 from fedcli.compute.update import Sums
 from fedcli.crypto.keys import PublicKey
 from fedcli.data.reading_report import ReadingReport
+from fedcli.models.averaging import Averaging
 from fedcli.models.third_order import WITHOUT
+from fedcli.preparing.estimators import most_rounds
 from fedcli.preparing.plan import Plan
 from fedcli.privacy.differencing import Difference
 from fedcli.privacy.disclosure import Disclosure
@@ -25,7 +27,10 @@ from fedcli.workflow.approve import PAGE_ENDING, SHEET_ENDING
 from fedcli.workflow.files import SOFTWARE
 from fedcli.workflow.held_to import EVALUATION, THIRD, held_out_tests, histogram_tests, third_order_tests
 from fedcli.workflow.release_rules import (
+    TRAINED,
+    agreed_limits,
     not_covered,
+    rows_and_groups,
     rows_that_differ,
     share_of_one_row,
     warnings_elsewhere,
@@ -47,6 +52,13 @@ INTERRUPTED_WARNING = (
 RESUMED_WARNING = (
     "an earlier run recorded this update in ledger.jsonl and stopped before it was finished: this one finishes it, and "
     "nothing is recorded again"
+)
+
+
+AVERAGING_WARNING = (
+    "what leaves is a model trained on this silo's rows alone: it can be asked whether it has seen a row, and less the "
+    "model that it began at it shows where these rows pull. No test says how few rows do; a model made to find out can "
+    "let it be one"
 )
 
 
@@ -124,6 +136,8 @@ def release_of(side: SiloSide, found: Computed, target: Path, *, again: bool) ->
     """
     coordinator, disclosure, sums = side.study.roster.coordinator, found.disclosure, found.sums
     warnings = [PLAIN_WARNING]
+    if isinstance(found.plan.family, Averaging) and TRAINED in sums.total:
+        warnings.append(AVERAGING_WARNING)
     if sums.silent_holdout:
         warnings.append(
             f"of {number_of(disclosure.n_held_out, 'row')} held out, fewer than {found.plan.study.rules.min_cell} "
@@ -223,29 +237,14 @@ def _rows_behind(block: str, found: Computed) -> str:
 def _tests(found: Computed) -> tuple[SheetTest, ...]:
     """Return every rule that this release was held to. One that failed ended the run before there was a release."""
     rules, disclosure = found.plan.study.rules, found.disclosure
-    smallest = disclosure.smallest
-    per_column = disclosure.n_rows / disclosure.n_columns
-    pairs = "pairs of levels" if found.plan.crosses else "levels by outcome"
     tests = [
-        SheetTest("rows in the sums", f"at least {rules.min_rows:,}", f"{disclosure.n_rows:,}"),
-        SheetTest(
-            "rows per column",
-            f"at least {rules.rows_per_column:g} for each of {disclosure.n_columns} multiplied columns",
-            f"{per_column:.1f}",
-            "passed" if rules.rows_per_column else "no rule",
-        ),
-        SheetTest(
-            f"smallest group of levels, {pairs} and outcomes",
-            f"none, or at least {number_of(rules.min_cell, 'row')}",
-            f"{smallest.says}: {smallest.count:,}" if smallest else "there are no groups",
-            "passed" if rules.min_cell > 1 else "no rule",
-        ),
+        *rows_and_groups(found.plan, disclosure),
         weights_at_points(found.sums),
         share_of_one_row(rules, disclosure),
         *not_covered(found.sums, rules),
         *rows_that_differ(found.differs, found.elsewhere, found.least),
-        SheetTest("round", f"at most {rules.max_rounds}", str(found.round)),
-        *_agreed_tests(found),
+        SheetTest("round", f"at most {most_rounds(found.plan.study)}", str(found.round)),
+        *agreed_limits(found.plan, disclosure),
         *histogram_tests(found.plan, found.sums),
         *third_order_tests(found.plan, found.sums),
         *held_out_tests(
@@ -258,23 +257,6 @@ def _tests(found: Computed) -> tuple[SheetTest, ...]:
         ),
     ]
     return tuple(tests)
-
-
-def _agreed_tests(found: Computed) -> list[SheetTest]:
-    """Return the rules that only some studies have."""
-    rules, disclosure, study = found.plan.study.rules, found.disclosure, found.plan.study
-    tests = []
-    if rules.parameters_per_row is not None:
-        n = found.plan.columns.n_columns
-        required = f"at most {rules.parameters_per_row:g} for each row"
-        tests.append(SheetTest("coefficients per row", required, f"{n / disclosure.n_rows:.2g}"))
-    most = max((len(column.agreed) for column in study.categories.values()), default=0)
-    if rules.max_levels is not None:
-        tests.append(SheetTest("levels of a category", f"at most {rules.max_levels}", f"{most}"))
-    if rules.levels_per_row is not None:
-        required = f"at most {rules.levels_per_row:g} for each row"
-        tests.append(SheetTest("levels per row", required, f"{most / disclosure.n_rows:.2g}"))
-    return tests
 
 
 def sheet_of(side: SiloSide, found: Computed, release: Release) -> Sheet:

@@ -1,4 +1,4 @@
-"""What a sheet says of the rules on single rows and on rows that differ: what was looked at, and what was not.
+"""What a sheet says of the rules on rows: how many, single ones, those that differ; what was looked at, and what not.
 
 Owns these lines' words. Knows nothing of tables, files or screens. Internal.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from fedcli.compute.shares import COUNTED, FLOOR, MULTIPLIED, SUMMED
 from fedcli.compute.update import Sums
+from fedcli.preparing.plan import Plan
 from fedcli.privacy.differencing import Difference
 from fedcli.privacy.disclosure import Disclosure
 from fedcli.report.sheet import SheetTest, number_of
@@ -14,12 +15,56 @@ from fedcli.study.document import Rules
 from fedcli.workflow.releases import Compared
 
 _FEW = 3
+# The block of a model that was trained at a silo.
+TRAINED = "parameters"
 NOT_TESTED, NO_RULE = "not tested", "no rule"
+
+
+def rows_and_groups(plan: Plan, disclosure: Disclosure) -> tuple[SheetTest, ...]:
+    """Return the rules on how many rows there are: in all, for each column, and in the smallest group."""
+    rules, smallest = plan.study.rules, disclosure.smallest
+    count = f"{disclosure.n_columns} multiplied columns"
+    count += f", which count as {disclosure.n_counted:,}" if disclosure.n_counted > disclosure.n_columns else ""
+    pairs = "pairs of levels" if plan.crosses else "levels by outcome"
+    return (
+        SheetTest("rows in the sums", f"at least {rules.min_rows:,}", f"{disclosure.n_rows:,}"),
+        SheetTest(
+            "rows per column",
+            f"at least {rules.rows_per_column:g} for each of {count}",
+            f"{disclosure.n_rows / disclosure.n_counted:.1f}",
+            "passed" if rules.rows_per_column else NO_RULE,
+        ),
+        SheetTest(
+            f"smallest group of levels, {pairs} and outcomes",
+            f"none, or at least {number_of(rules.min_cell, 'row')}",
+            f"{smallest.says}: {smallest.count:,}" if smallest else "there are no groups",
+            "passed" if rules.min_cell > 1 else NO_RULE,
+        ),
+    )
+
+
+def agreed_limits(plan: Plan, disclosure: Disclosure) -> list[SheetTest]:
+    """Return the rules that only some studies have."""
+    rules = plan.study.rules
+    tests = []
+    if rules.parameters_per_row is not None:
+        required = f"at most {rules.parameters_per_row:g} for each row"
+        tests.append(SheetTest("coefficients per row", required, f"{plan.n_coefficients / disclosure.n_rows:.2g}"))
+    most = max((len(column.agreed) for column in plan.study.categories.values()), default=0)
+    if rules.max_levels is not None:
+        tests.append(SheetTest("levels of a category", f"at most {rules.max_levels}", f"{most}"))
+    if rules.levels_per_row is not None:
+        required = f"at most {rules.levels_per_row:g} for each row"
+        tests.append(SheetTest("levels per row", required, f"{most / disclosure.n_rows:.2g}"))
+    return tests
 
 
 def weights_at_points(sums: Sums) -> SheetTest:
     """Return the rule on weights at points, and which kinds of sums were held to it."""
     rule, required = "one row standing out at a point", "no row with most of the weight at any point"
+    if TRAINED in sums.total:
+        said = f"{TRAINED}: trained from the model received, by no known weights of rows"
+        return SheetTest(rule, required, said, NOT_TESTED)
     if not sums.guarded:
         return SheetTest(rule, required, "no sum of this round is at one", NOT_TESTED)
     return SheetTest(rule, required, f"{', '.join(sums.guarded)}: none has one")

@@ -338,7 +338,8 @@ class Simulated:
 
     ``grid_bias``, where one baseline hazard is on agreed intervals, is by how many standard errors a coefficient
     differs at most from the pooled fit of the exact times; ``within`` says whether pooled numbers lie within the bounds
-    that the model states, where it states some.
+    that the model states, where it states some. ``scores`` are figures of how well a model that is trained at each silo
+    predicts; its ``relative_error`` is None.
     """
 
     study: str
@@ -346,7 +347,7 @@ class Simulated:
     silos: Mapping[str, int]
     trips: int
     coefficients: tuple[Compared, ...]
-    relative_error: float
+    relative_error: float | None
     steps: tuple[float, ...]
     bytes_sent: int
     seconds: float
@@ -357,3 +358,4 @@ class Simulated:
     medians: tuple[Compared, ...] = ()
     grid_bias: float | None = None
     within: bool | None = None
+    scores: tuple[Compared, ...] = ()

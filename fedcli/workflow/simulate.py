@@ -29,6 +29,7 @@ from fedcli.preparing.rows import Rows
 from fedcli.privacy.disclosure import Levels
 from fedcli.report.filled import compare_medians
 from fedcli.report.pooled import compare_pooled
+from fedcli.report.scores_beside import compare_scores
 from fedcli.study.document import Study
 from fedcli.study.reading import read_study
 from fedcli.study.yaml import decode
@@ -75,7 +76,8 @@ def simulate(
     -------
     Simulated
         ``relative_error`` is ``norm(federated - pooled) / norm(pooled)`` over intercept and coefficients on the scale
-        on which the model was fitted.
+        on which the model was fitted; None of a model that is trained at each silo, of which ``scores`` says how well
+        it predicts.
 
     Raises
     ------
@@ -110,7 +112,7 @@ def simulate(
         plan = Plan(opened.study)
         own = not estimator_of(opened.study).module or bool(estimator_of(opened.study).stands_for)
         tell("fitting the pooled rows" if own else "fitting the pooled rows with scikit-learn", 0, 0)
-        rows, folds = _pooled_rows(root, folder, tables, opened.study)
+        rows, held_out, folds = _pooled_rows(root, folder, tables, opened.study)
         found = compare_pooled(plan, model.state, rows, folds)
         return Simulated(
             study=opened.study.title or opened.study.study,
@@ -129,6 +131,10 @@ def simulate(
             linear=plan.family.linear,
             medians=tuple(Compared(*median) for median in compare_medians(plan, model.state, rows)),
             within=found.within,
+            scores=tuple(
+                Compared(*score)
+                for score in compare_scores(plan, model.state, list(rows.values()), list(held_out.values()))
+            ),
         )
 
 
@@ -215,9 +221,12 @@ def _play(
 
 def _pooled_rows(
     root: Path, folder: Path, tables: dict[str, Path], study: Study
-) -> tuple[dict[str, Rows], NDArray[np.int64] | None]:
-    """Read every silo's training rows, and the fold of each: only a simulation has them all in one place."""
-    found, folds = {}, []
+) -> tuple[dict[str, Rows], dict[str, Rows], NDArray[np.int64] | None]:
+    """Read every silo's training rows, those held out, and the fold of each of the first.
+
+    Only a simulation has them all in one place.
+    """
+    found, held, folds = {}, {}, []
     for name, path in tables.items():
         own = folder / f"{name}.silo.yaml"
         mapping = (
@@ -231,13 +240,14 @@ def _pooled_rows(
         hashes = row_hashes(rows, secret)
         mask = held_out(hashes, study.evaluation.holdout, secret)
         found[name] = _merged(study, rows.take(~mask), memory.levels())
+        held[name] = _merged(study, rows.take(mask), memory.levels())
         if study.model.cv:
             folds.append(folds_of(hashes, study.model.cv, secret)[~mask])
-    return found, np.concatenate(folds) if folds else None
+    return found, held, np.concatenate(folds) if folds else None
 
 
 def _merged(study: Study, rows: Rows, levels: Levels) -> Rows:
-    """Return training rows with the levels that the silo merged: the model is that of the rows so relabelled."""
+    """Return rows with the levels that the silo merged: the model is that of the rows so relabelled."""
     if not levels.merged:
         return rows
     codes = rows.codes.copy()

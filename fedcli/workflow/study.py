@@ -24,8 +24,7 @@ from fedcli.errors import (
     WorkspaceExists,
 )
 from fedcli.models.batch import empty_state
-from fedcli.models.registry import Estimator
-from fedcli.preparing.estimators import ESTIMATORS
+from fedcli.preparing.estimators import ESTIMATORS, trips_of
 from fedcli.preparing.plan import Plan
 from fedcli.protocol.roster import Roster
 from fedcli.study.canonical_form import study_id
@@ -224,7 +223,7 @@ def study_freeze(
     first = Plan(study).layout(empty_state())
     known = ESTIMATORS[study.model.estimator]
     blocks = tuple((b.name, b.size) for b in first)
-    return Frozen(study, out, opened.fingerprint, _trips(study, known), blocks, known.advice)
+    return Frozen(study, out, opened.fingerprint, trips_of(study), blocks, known.advice)
 
 
 def study_show(path: Path | str | None = None, *, workspace: Path | str = ".") -> StudyShown:
@@ -234,11 +233,11 @@ def study_show(path: Path | str | None = None, *, workspace: Path | str = ".") -
         if space.study_file is None:
             study = read_study(_text(space.draft), name=space.draft.name)
             known = ESTIMATORS.get(study.model.estimator)
-            return StudyShown(study, "", "", _trips(study, known) if known else (0, 0), agreement_warnings(study))
+            return StudyShown(study, "", "", trips_of(study) if known else (0, 0), agreement_warnings(study))
         path = space.study_file
     opened = open_study(Path(path))
     known = ESTIMATORS.get(opened.study.model.estimator)
-    trips = _trips(opened.study, known) if known else (0, 0)
+    trips = trips_of(opened.study) if known else (0, 0)
     return StudyShown(opened.study, opened.digest, opened.fingerprint, trips, agreement_warnings(opened.study))
 
 
@@ -260,12 +259,6 @@ def _confirm(name: str, fingerprint: str, heard: Sequence[str], confirm: Confirm
             f"the fingerprint of {what} '{name}' is not what you heard",
             hint="ask for the file again over another way, and compare again",
         )
-
-
-def _trips(study: Study, known: Estimator) -> tuple[int, int]:
-    extra = int(study.evaluation.closing_trip)
-    few, many = known.trips_with({**known.defaults, **study.model.params}, study.model.order)
-    return few + extra, many + extra
 
 
 def _not_frozen(space: Workspace) -> None:

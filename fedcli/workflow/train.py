@@ -19,6 +19,7 @@ from fedcli.crypto.studysecret import releases_secret
 from fedcli.data.checking import RowReader
 from fedcli.errors import BadMapping, CannotWrite, FedcliError, NotApproved, NotConfirmed, OtherSilo
 from fedcli.fileformat.manifest import Manifest
+from fedcli.preparing.estimators import most_rounds
 from fedcli.preparing.holdout import folds_of, held_out
 from fedcli.preparing.plan import Plan
 from fedcli.privacy.differencing import nearest, too_few_differ
@@ -123,7 +124,7 @@ def train(
     record.must_hold(summed_before, name, parent.path)
     number, attempt = parent.round + 1, parent.attempt_of(name)
     rules = side.study.study.rules
-    within_rules(rules.max_rounds, memory, number, attempt, parent.parent)
+    within_rules(most_rounds(side.study.study), memory, number, attempt, parent.parent)
     reviewer = side.reviewer()
     if reviewer is not None and reviewer.ed25519 == secret.public_identity().ed25519:
         raise BadMapping(

@@ -24,7 +24,7 @@ from fedcli.data.reading import open_table
 from fedcli.fileformat.statistics import State
 from fedcli.models.batch import Memory, Reason, empty_state
 from fedcli.models.cavity import Cavity
-from fedcli.models.guard import Spread
+from fedcli.models.spread import Spread
 from fedcli.preparing.holdout import folds_of, held_out
 from fedcli.preparing.plan import Plan
 from fedcli.privacy.disclosure import examine
@@ -171,6 +171,7 @@ def enough_rows(plan: Plan, spool: Spool, mask: NDArray[np.bool_]) -> bool:
         n_rows=int((~mask).sum()),
         n_held_out=int(mask.sum()),
         n_columns=plan.columns.n_columns,
+        n_counted=plan.columns.n_columns * plan.class_pairs,
         effective_rows=min(effective_rows(spool, mask), Spread.of(exposure).worth),
         min_rows=rules.min_rows,
         min_cell=rules.min_cell,

@@ -128,6 +128,8 @@ def _fitted(study: Study, X: Vector, frame: pd.DataFrame) -> LinearRegression:
     if name == "LogisticRegression":
         if params.pop("penalty", "l2") is None:
             params["C"] = np.inf
+        if params.get("l1_ratio"):
+            tight = {"solver": "saga", "tol": 1e-11, "max_iter": 100_000, "random_state": 0}
         model = LogisticRegression(**params, **tight)
     else:
         exposure = np.ones(len(frame))

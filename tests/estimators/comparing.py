@@ -60,6 +60,15 @@ def agreement(
     return json.dumps({**document, "evaluation": {"holdout": 0}, **parts})
 
 
+def federated(text: str, world: World, split: list[Rows]) -> Federation:
+    """Run a study over a split of a world's rows, to silos ``s0``, ``s1`` and so on."""
+    with tempfile.TemporaryDirectory() as folder:
+        tables = {f"s{number}": Path(folder) / f"s{number}.csv" for number in range(len(split))}
+        for table, rows in zip(tables.values(), split, strict=True):
+            world.frame.iloc[rows].to_csv(table, index=False)
+        return federate(text, tables)
+
+
 def beside(
     world: World,
     split: list[Rows],
@@ -89,13 +98,7 @@ def beside(
     prepare : callable, optional
         From the pooled table to what the class fits, where that is not its columns, standardised.
     """
-    frames = {f"s{number}": world.frame.iloc[rows] for number, rows in enumerate(split)}
-    with tempfile.TemporaryDirectory() as folder:
-        tables = {name: Path(folder) / f"{name}.csv" for name in frames}
-        for name, frame in frames.items():
-            frame.to_csv(tables[name], index=False)
-        text = agreement(world, estimator, params, standardize=standardize, **parts)
-        federation = federate(text, tables)
+    federation = federated(agreement(world, estimator, params, standardize=standardize, **parts), world, split)
     rows = np.concatenate(split)
     pooled = world.frame.iloc[rows]
     if prepare is not None:
@@ -103,7 +106,7 @@ def beside(
     else:
         X = pooled[list(world.features)].to_numpy(dtype=float)
         X = StandardScaler().fit_transform(X) if standardize else X
-    folds = np.concatenate([federation.folds[name] for name in frames]) if federation.folds else None
+    folds = np.concatenate(list(federation.folds.values())) if federation.folds else None
     given = {key: np.array(v) if isinstance(v, (list, tuple)) else v for key, v in (params or {}).items()}
     theirs = cls(**{**given, **(tight or {})})
     if folds is not None:

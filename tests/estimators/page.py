@@ -25,7 +25,9 @@ def lines() -> Iterator[str]:
         given = ", ".join(f"`{key}` ({_said(value)})" for key, value in known.defaults.items()) or "none"
         few, many = known.trips
         extra = "; `cv: K` beside them" if known.cv else ""
+        extra += "; `averaging` beside them" if known.averaged else ""
         within = "bounds that it states" if known.stated(known.defaults) else f"{known.exact:.0e}"
+        within = "not equal" if known.averaged else within
         yield f"| {name} | {targets} | {given}{extra} | {few}, {many} | {within} |".replace("e-0", "e-")
 
 

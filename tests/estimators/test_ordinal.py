@@ -228,8 +228,8 @@ def test_rows_held_out_are_measured_as_scikit_learn_measures_them() -> None:
     eta = held[list(made.features)].to_numpy() @ list(table.coefficients.values())
     below = 1 / (1 + np.exp(eta[:, None] - np.array(table.attributes["thresholds"])))
     shares = np.diff(below, axis=1, prepend=0, append=1)
-    assert found.state.document["evaluation"] == "n_samples,log_loss,accuracy"
-    n, loss, right = found.state.arrays["evaluation"]
+    assert found.state.document["evaluation"] == "n_samples,accuracy,log_loss"
+    n, right, loss = found.state.arrays["evaluation"]
     assert n == len(held) > 50
     assert loss == pytest.approx(log_loss(held["y"], shares, labels=made.target["levels"]), rel=1e-9)
     best_level = np.array(made.target["levels"])[shares.argmax(axis=1)]

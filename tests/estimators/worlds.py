@@ -133,6 +133,24 @@ def amounts(name: str) -> World:
     return World(frame.assign(y=y.to_numpy()), target, ranged(frame))
 
 
+@cache
+def leanings() -> World:
+    """Voters who lean to the left, the middle or the right, which their age and income hardly tell."""
+    table = sm.datasets.anes96.load_pandas().data
+    frame = table[["logpopul", "selfLR", "age", "educ", "income"]].astype(float)
+    side = np.array(["left", "left", "middle", "middle", "middle", "right", "right"])[table["PID"].astype(int)]
+    target = {"column": "y", "type": "category", "levels": ["left", "middle", "right"]}
+    return World(frame.assign(y=side), target, ranged(frame))
+
+
+def yes_or_no(name: str) -> World:
+    """A table of `amounts` with two outcomes that overlap: more than the median, or any at all where many have none."""
+    world = amounts(name)
+    frame = world.frame.iloc[:: 6 if name == "fair" else 1].reset_index(drop=True)
+    yes = (frame["y"] > frame["y"].median()).astype(int)
+    return World(frame.assign(y=yes), {"column": "y", "type": "binary", "positive": 1}, world.features)
+
+
 # ---- splits --------------------------------------------------------------------------------------------------------
 
 

@@ -20,6 +20,7 @@ from fedcli.models.batch import Batch, Memory, Point, empty_state
 from fedcli.models.closed import Closed
 from fedcli.models.exact import CENTRE_BITS
 from fedcli.models.least_squares import LeastSquares
+from fedcli.models.objective import split
 from fedcli.preparing.columns import Columns
 from fedcli.preparing.evaluation import evaluate
 from fedcli.preparing.plan import Plan
@@ -127,9 +128,11 @@ def statistics_of(estimator: str, rows: Rows, trip: int) -> Statistics:
         return Statistics({**moments(rows, plan.columns, centre).arrays, **own.arrays})
     state = first_state(estimator)
     batch = plan.later_batch(rows, plan.preparation(state))
-    coef = np.linspace(-0.5, 0.5, plan.columns.n_columns) if plan.loss is None else somewhere(plan)
-    own = plan.family.statistics(batch, Point(coef), state)
-    return Statistics({**own.arrays, **evaluate(plan.measured, batch, coef, plan.loss).arrays})
+    place = np.linspace(-0.5, 0.5, plan.columns.n_columns) if plan.loss is None else somewhere(plan)
+    own = plan.family.statistics(batch, Point(place), state)
+    coef, extras = split(plan.loss, place) if plan.loss is not None else (place, place[:0])
+    said = batch.X @ coef + batch.offset
+    return Statistics({**own.arrays, **evaluate(plan.measured, batch, said, plan.loss, extras).arrays})
 
 
 def assert_equal(a: Statistics, b: Statistics, *, skip: tuple[str, ...] = ()) -> None:

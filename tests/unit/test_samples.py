@@ -67,7 +67,7 @@ def agreed_rows(name: str) -> dict[str, list[dict[str, float | str | None]]]:
     return {silo: [agreed(study, folder, silo, row) for row in rows] for silo, rows in silos(folder).items()}
 
 
-@pytest.mark.parametrize("folder", ["breast_cancer", "card_fraud", "trial_survival"])
+@pytest.mark.parametrize("folder", ["breast_cancer", "card_fraud", "pump_sensors", "trial_survival"])
 def test_tables_are_what_their_script_makes(folder: str, tmp_path: Path) -> None:
     runpy.run_path(str(ROOT / "scripts" / f"make_{folder}.py"))["make"](tmp_path)
     made = {path.name: path.read_bytes() for path in tmp_path.iterdir()}

@@ -16,6 +16,8 @@ from tests.workflow.play import FEATURES, SILOS, agreement, command, rows, table
 NUMBER = "{column: z, type: number, range: [-40, 80]}"
 CLASSES = "{column: kind, type: category, levels: [some, none, many]}"
 NONE = "{type: none}"
+BINARY = "{column: disease, type: binary, positive: ill, negative: well}"
+AVERAGED = "averaging: {{rule: {}, rounds: 2, local_epochs: 3}}"
 KINDS = {
     "RidgeCV": (NUMBER, "RidgeCV", "{alphas: [0.1, 10]}", "cv: 3"),
     "LassoCV": (NUMBER, "LassoCV", "{alphas: 10}", "cv: 3"),
@@ -23,13 +25,10 @@ KINDS = {
     "BayesianRidge": (NUMBER, "BayesianRidge", "{}", ""),
     "discriminant of three classes": (CLASSES, "LinearDiscriminantAnalysis", "{}", ""),
     "quadratic discriminant": (CLASSES, "QuadraticDiscriminantAnalysis", "{reg_param: 0.1}", ""),
+    "logistic regression of three classes": (CLASSES, "LogisticRegression", "{C: 0.5}", ""),
     "ridge for three classes": (CLASSES, "RidgeClassifier", "{}", ""),
-    "GaussianNB of yes or no": (
-        "{column: disease, type: binary, positive: ill, negative: well}",
-        "GaussianNB",
-        "{}",
-        "",
-    ),
+    "GaussianNB of yes or no": (BINARY, "GaussianNB", "{}", ""),
+    "logistic with L1": (BINARY, "LogisticRegression", "{C: 0.05, l1_ratio: 1.0}", ""),
     "NearestCentroid": (CLASSES, "NearestCentroid", "{}", ""),
     "PCA": (NONE, "PCA", "{n_components: 2}", ""),
     "EmpiricalCovariance": (NONE, "EmpiricalCovariance", "{}", ""),
@@ -39,6 +38,17 @@ KINDS = {
     "SimpleImputer of levels": (NONE, "SimpleImputer", "{strategy: most_frequent}", "standardize: false"),
     "KBinsDiscretizer": (NONE, "KBinsDiscretizer", "{n_bins: 4}", "standardize: false"),
     "SelectKBest": (CLASSES, "SelectKBest", "{k: 2}", ""),
+    "SGDClassifier of log odds": (BINARY, "SGDClassifier", "{loss: log_loss}", AVERAGED.format("SCAFFOLD")),
+    "Perceptron for three classes": (CLASSES, "Perceptron", "{}", AVERAGED.format("SCAFFOLD")),
+    "SGDRegressor": (NUMBER, "SGDRegressor", "{loss: huber}", AVERAGED.format("FedProx")),
+    "network of yes or no": (BINARY, "MLPClassifier", "{hidden_layer_sizes: [5, 4]}", AVERAGED.format("SCAFFOLD")),
+    "network for three classes": (CLASSES, "MLPClassifier", "{hidden_layer_sizes: 6}", AVERAGED.format("FedProx")),
+    "network of a number": (
+        NUMBER,
+        "MLPRegressor",
+        "{hidden_layer_sizes: [6], activation: tanh}",
+        AVERAGED.format("FedAvg"),
+    ),
 }
 NUMBERS = FEATURES.splitlines(keepends=True)[:2]
 LEVELS = [FEATURES.splitlines(keepends=True)[2], "  ward: {type: category, levels: [a, b, c, '7']}\n"]
@@ -67,13 +77,14 @@ def tables(*, gaps: bool = False) -> dict[str, str]:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_estimator_is_predicted_with_exported_and_explained(kind, town, tmp_path):
-    target, estimator, params, cv = KINDS[kind]
+    target, estimator, params, more = KINDS[kind]
     features = "".join(FEATURES_OF.get(kind, FEATURES.splitlines(keepends=True)))
     text = agreement(target=target, estimator=estimator, params=params, features=features)
-    text = text.replace("params: ", f"{cv}, params: ") if cv else text
+    text = text.replace("params: ", f"{more}, params: ") if more else text
     place = town(text=text, tables=tables(gaps="Imputer" in kind))
     final = place.finish()
-    assert final.round == 1
+    several = estimator == "LogisticRegression"
+    assert several or final.round == (2 if "averaging" in more else 1)
     table, scores = place.table("north"), tmp_path / "scores.csv"
     done = command("predict", table, "--model", final.model, "-o", scores)
     assert done.status == 0, done.err
@@ -150,15 +161,16 @@ def test_a_simulation_says_that_medians_lie_within_their_bounds(tmp_path):
 
 
 def test_a_simulation_compares_what_was_learnt(tmp_path):
-    for kind in ("quadratic discriminant", "PCA", "RidgeCV", "ridge for three classes"):
-        target, estimator, params, cv = KINDS[kind]
+    several = "logistic regression of three classes"
+    for kind in ("quadratic discriminant", "PCA", "RidgeCV", "ridge for three classes", several):
+        target, estimator, params, more = KINDS[kind]
         folder = tmp_path / kind.replace(" ", "-")
         folder.mkdir()
         text = agreement(target=target, estimator=estimator, params=params)
-        (folder / "study.yaml").write_text(text.replace("params: ", f"{cv}, params: ") if cv else text)
+        (folder / "study.yaml").write_text(text.replace("params: ", f"{more}, params: ") if more else text)
         for name, table in tables().items():
             (folder / f"{name}.csv").write_text(table)
         done = command("simulate", folder, "--json")
         assert done.status == 0, done.err
-        assert done.json["trips"] == 1
-        assert done.json["relative_error"] < 1e-9
+        assert done.json["trips"] == 1 or kind == several
+        assert done.json["relative_error"] < (1e-6 if kind == several else 1e-9)

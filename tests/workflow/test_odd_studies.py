@@ -80,7 +80,7 @@ def test_a_level_at_one_silo_only_has_the_coefficient_of_the_pooled_rows(town: A
     assert found["sex[diverse]"] != 0
 
 
-@pytest.mark.parametrize("params", ["{C: 1.0}", "{penalty: null}"])
+@pytest.mark.parametrize("params", ["{C: 1.0}", "{penalty: null}", "{C: 0.1, l1_ratio: 0.7}"])
 def test_a_level_at_no_silo_has_no_coefficient(params: str, town: At, tmp_path: Path) -> None:
     tables, text = written(drawn()), agreement(features=DIVERSE, params=params)
     found = held_to_pooled(town(text=text, tables=tables), text, tables, tmp_path)

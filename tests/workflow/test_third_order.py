@@ -143,15 +143,27 @@ def test_a_coordinator_cannot_ask_for_them_where_the_study_does_not(town) -> Non
 @pytest.mark.parametrize(
     ("parts", "says"),
     [
-        ({"estimator": "LinearDiscriminantAnalysis", "params": "{}, order: 3"}, "is fitted in one trip as it is"),
+        (
+            {"estimator": "LinearDiscriminantAnalysis", "params": "{}, order: 3"},
+            "is not fitted by expansions of a loss",
+        ),
         ({"estimator": "LinearSVC", "params": "{}, order: 3"}, "is expanded to second order only"),
+        ({"params": "{l1_ratio: 0.5}, order: 3"}, "is expanded to second order only"),
+        (
+            {"params": "{}, order: 3", "target": "{column: disease, type: category, levels: [a, b, c]}"},
+            "is expanded to second order only",
+        ),
+        (
+            {"params": "{}, order: 3, map: {type: PolynomialFeatures, columns: [age, chol]}"},
+            "columns of a map are expanded to second order only",
+        ),
         (
             {
                 "estimator": "TweedieRegressor",
                 "params": "{power: 0}, order: 3",
                 "target": "{column: disease, type: number, range: [0, 9]}",
             },
-            "is fitted in one trip as it is",
+            "is not fitted by expansions of a loss",
         ),
         (
             {

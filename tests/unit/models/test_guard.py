@@ -10,9 +10,10 @@ import pytest
 from fedcli.errors import DominantRow
 from fedcli.fileformat.statistics import State
 from fedcli.models.batch import Batch, Point
-from fedcli.models.guard import Earlier, Guard, Spread, asked
+from fedcli.models.guard import Earlier, Guard, asked
 from fedcli.models.losses import Logistic, Loss, Poisson
 from fedcli.models.objective import weights_at
+from fedcli.models.spread import Spread
 
 N = 40
 

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.preprocessing import SplineTransformer
 
+from fedcli.models.splines import spline_basis
 from fedcli.preparing.columns import Columns
-from fedcli.preparing.derived import spline_basis, spline_knots
+from fedcli.preparing.derived import spline_knots
 from fedcli.preparing.rows import Rows
 from fedcli.study.document import Spline
 from fedcli.study.reading import read_study

@@ -62,7 +62,13 @@ def test_what_only_steers_a_solver_is_refused(name: str) -> None:
         ("LogisticRegression", {"C": -1.0}),
         ("LogisticRegression", {"C": "much"}),
         ("LogisticRegression", {"C": True}),
-        ("LogisticRegression", {"penalty": "l1"}),
+        ("LogisticRegression", {"penalty": "l3"}),
+        ("LogisticRegression", {"l1_ratio": 1.5}),
+        ("LogisticRegression", {"l1_ratio": "half"}),
+        ("LogisticRegression", {"penalty": "l2", "l1_ratio": 0.5}),
+        ("LogisticRegression", {"penalty": None, "l1_ratio": 0.5}),
+        ("LogisticRegression", {"penalty": "l1", "l1_ratio": 0.5}),
+        ("LogisticRegression", {"penalty": "elasticnet"}),
         ("Ridge", {"alpha": -0.5}),
         ("PoissonRegressor", {"alpha": "none"}),
         ("Ridge", {"fit_intercept": "yes"}),
@@ -94,7 +100,7 @@ def test_every_spelling_of_no_penalty_is_none(params: dict[str, Any]) -> None:
     model = study.model.model_copy(update={"params": params})
     family = Plan(study.model_copy(update={"model": model})).family
     assert isinstance(family, Cavity)
-    assert family.penalty == 0.0
+    assert family.penalty.ridge == 0.0
 
 
 def test_penalties_are_on_scikit_learns_scale() -> None:
@@ -106,9 +112,12 @@ def test_penalties_are_on_scikit_learns_scale() -> None:
     assert isinstance(logistic, Cavity)
     assert isinstance(ridge, Closed)
     assert isinstance(poisson, Cavity)
-    assert (logistic.penalty, logistic.penalty_per_weight) == (4.0, False)
+    assert (logistic.penalty.ridge, logistic.penalty.per_weight) == (4.0, False)
     assert ridge.form.alpha == 3.0
-    assert (poisson.penalty, poisson.penalty_per_weight) == (0.5, True)
+    assert (poisson.penalty.ridge, poisson.penalty.per_weight) == (0.5, True)
+    net = plan_of("LogisticRegression", {"C": 0.25, "l1_ratio": 0.75}).family
+    assert isinstance(net, Cavity)
+    assert (net.penalty.ridge, net.penalty.lasso) == (1.0, 3.0)
 
 
 def test_a_linear_regression_has_no_penalty() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fedcli.cli.agreement import plain_words
-from fedcli.study import columns, document, targets, terms
+from fedcli.study import columns, document, maps, targets, terms
 from fedcli.study.document import Study
 from fedcli.study.part import Part
 
@@ -49,6 +49,12 @@ FEATURES = {
     columns.BooleanColumn: "smoker",
 }
 TERMS = {terms.Interaction: "both", terms.Spline: "curve", terms.Log: "bend"}
+MAPS: dict[type[Part], dict[str, Any]] = {
+    maps.RBFSampler: {"type": "RBFSampler", "typical": {"crp": [5, 1]}},
+    maps.RandomReLU: {"type": "RandomReLU"},
+    maps.PolynomialFeatures: {"type": "PolynomialFeatures"},
+    maps.SplineTransformer: {"type": "SplineTransformer"},
+}
 TARGETS = {
     targets.BinaryTarget: BASE["target"],
     targets.CategoryTarget: {"type": "category", "column": "ill", "levels": ["a", "b"]},
@@ -83,6 +89,11 @@ OTHER: dict[str, Any] = {
     "standardize": False,
     "cv": 7,
     "order": 3,
+    "averaging": {"rule": "FedAvg"},
+    "rule": "FedAvg",
+    "local_epochs": 3,
+    "rounds": 4,
+    "proximal": 0.0123456789,
     "aggregation": "masked",
     "min_rows": 11,
     "min_cell": 6,
@@ -116,6 +127,13 @@ OTHER: dict[str, Any] = {
     "other": "c",
     "levels": ["a", "c", "b"],
     "range": [0, 9.123456789],
+    "map": {"type": "RBFSampler"},
+    "typical": {"crp": [5.123456789, 2]},
+    "gamma": 0.123456789,
+    "n_components": 77,
+    "interaction_only": True,
+    "n_knots": 6,
+    "extrapolation": "linear",
 }
 SPECIAL: dict[tuple[type[Part], str], Any] = {
     (columns.CountColumn, "range"): [0, 12345678],
@@ -128,6 +146,9 @@ SPECIAL: dict[tuple[type[Part], str], Any] = {
     (terms.Spline, "column"): "older",
     (terms.Log, "column"): "older",
     (document.Offset, "range"): [1, 9],
+    (maps.PolynomialFeatures, "degree"): 3,
+    (maps.PolynomialFeatures, "include_bias"): True,
+    (maps.SplineTransformer, "include_bias"): False,
     (document.Study, "coordinator"): {"name": "office", "fingerprint": "3" * 5},
 }
 # No outcome has no key, and a column of times is what a survival outcome says of it.
@@ -155,9 +176,15 @@ def place(kind: type[Part], agreement: dict[str, Any]) -> dict[str, Any]:
         return agreement["features"][FEATURES[kind]]
     if kind in TERMS:
         return agreement["terms"][TERMS[kind]]
+    if kind in MAPS:
+        agreement["model"]["map"] = copy.deepcopy(MAPS[kind])
+        return agreement["model"]["map"]
     if kind in TARGETS:
         agreement["target"] = copy.deepcopy(TARGETS[kind])
         return agreement["target"]
+    if kind is document.AveragingRule:
+        agreement["model"].setdefault("averaging", {"rule": "FedProx"})
+        return agreement["model"]["averaging"]
     if kind is document.Member:
         return agreement["silos"][1]
     return agreement if kind is Study else agreement[PARTS[kind]]

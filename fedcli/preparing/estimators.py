@@ -160,7 +160,8 @@ def trips_of(study: Study) -> tuple[int, int]:
     """Return the typical and the largest number of trips, a closing one included."""
     known, closing = estimator_of(study), int(study.evaluation.closing_trip)
     rounds = averaging_of(study).rounds
-    few, many = (rounds, rounds) if known.averaged else known.trips
+    values = {**known.defaults, **study.model.params}
+    few, many = (rounds, rounds) if known.averaged else known.trips_with(values)
     return few + closing, many + closing
 
 
@@ -249,6 +250,7 @@ def setting_of(study: Study, columns: Columns) -> Setting:
         folds=study.model.cv or 1,
         standardize=study.model.standardize,
         first_time=target.range[0] if isinstance(target, SurvivalTarget) else 0.0,
+        last_time=target.range[1] if isinstance(target, SurvivalTarget) else 0.0,
         dummies=columns.dummies_of,
         target_range=target.range if isinstance(target, NumberTarget | CountTarget) else (0.0, 1.0),
         wholes=columns.wholes,

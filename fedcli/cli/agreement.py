@@ -39,6 +39,8 @@ def plain_words(study: Study, trips: tuple[int, int]) -> list[tuple[str, str]]:
     scaled = "on standardised columns" if study.model.standardize else "on the columns as they are"
     folds = f", in {study.model.cv} folds" if study.model.cv else ""
     rows.append(("model", f"{study.model.estimator}({params}) {scaled}{folds}"))
+    if study.model.order is not None:
+        rows.append(("", "silos with rows enough send sums of products of three columns too (order: 3)"))
     rows += [("map" if number == 0 else "", said) for number, said in enumerate(_map(study))]
     if study.model.estimator == "CoxPH":
         one = study.model.params.get("strata", "silo") is None

@@ -72,6 +72,7 @@ def _object(screen: Screen, checked: Checked) -> None:
         columns=[vars(column) for column in checked.columns],
         smallest=checked.smallest,
         merged=checked.merged,
+        without_third=checked.without_third,
         problems=[{"code": e.code, "message": e.message, "hint": e.hint, "where": e.where} for e in checked.problems],
         warnings=[{"code": d.code, "column": d.column, "message": d.message, "hint": d.hint} for d in checked.doubts],
     )
@@ -92,6 +93,8 @@ def _summary(checked: Checked) -> list[tuple[str, str]]:
     rows += [("merged" if number == 0 else "", words) for number, words in enumerate(checked.merged)]
     if checked.smallest:
         rows.append(("smallest group", f"{checked.smallest[0]}: {number_of(checked.smallest[1], 'row')}"))
+    if checked.without_third:
+        rows.append(("third order", f"not sent: {checked.without_third}"))
     return rows
 
 

@@ -56,6 +56,7 @@ def plan(
         least_rows=planned.least_rows,
         aggregation=planned.aggregation,
         cheaper=[vars(other) for other in planned.cheaper],
+        third=planned.third,
     )
     screen.table(_rows(planned))
 
@@ -84,6 +85,11 @@ def _rows(planned: Planned) -> list[tuple[str, str]]:
     counted = f", which count as {planned.n_counted:,}" if planned.n_counted > planned.n_columns else ""
     needs = f"{planned.least_rows:,} training rows, for {planned.n_columns} summed columns{counted}"
     rows.append(("a silo needs", needs))
+    if planned.third:
+        usual, least = planned.third
+        agreed = planned.study.model.order is not None
+        says = f"typically {usual} trips if each silo has {least:,} training rows and no small group of three columns"
+        rows.append(("third order", says if agreed else f"{says}: order: 3 under model:"))
     each = "this model of each silo alone" if planned.averaged else "these sums of each silo singly"
     seen = f"{each}, never a row" if planned.aggregation == "plain" else "these sums added over all silos"
     rows.append(("coordinator", f"sees {seen}"))

@@ -84,6 +84,22 @@ def count_cells(
     return cells
 
 
+def triple_cells(plan: Plan, spool: Spool, mask: NDArray[np.bool_]) -> list[Cell]:
+    """Count every cell of up to three features over the training rows: what sums of products of three columns show.
+
+    Rows of weight 0 are in none of these sums, and the outcome, which is no column, tells no rows apart in them.
+
+    Parameters
+    ----------
+    plan, spool, mask
+    """
+    weighed = _BY_WEIGHT["of weight above 0"]
+    told = [
+        v for v in variables(plan, two_valued_columns(plan, spool, mask, weighed)) if v.feature in plan.study.features
+    ]
+    return _counted(told, _crossings(plan, told, ways=3), training_rows(spool, mask, weighed))
+
+
 def smallest_product_group(
     plan: Plan, spool: Spool, mask: NDArray[np.bool_], folds: NDArray[np.int64] | None = None
 ) -> Cell | None:
@@ -134,22 +150,27 @@ class Variable:
 
 def _count(plan: Plan, spool: Spool, mask: NDArray[np.bool_], group: Group) -> list[Cell]:
     told = variables(plan, two_valued_columns(plan, spool, mask, group))
-    tables = {places: _Table([told[i] for i in places]) for places in _crossings(plan, told)}
-    for rows in training_rows(spool, mask, group) if tables else ():
-        codes = [variable.codes(rows) for variable in told]
-        for places, table in tables.items():
-            table.add([codes[i] for i in places])
-    # A spline's column has its gaps counted twice, under the same words.
-    found = [Cell(says, n) for says, n in dict(cell for table in tables.values() for cell in table.cells()).items()]
+    found = _counted(told, _crossings(plan, told), training_rows(spool, mask, group))
     borders = [(variable.labels, variable.codes) for variable in told]
     passes = training_rows(spool, mask, group)
     return found + border_cells(plan.columns.mapped, passes, borders, plan.study.rules.min_cell)
 
 
-def _crossings(plan: Plan, variables: list[Variable]) -> list[tuple[int, ...]]:
+def _counted(told: list[Variable], crossings: list[tuple[int, ...]], passing: Iterator[Rows]) -> list[Cell]:
+    tables = {places: _Table([told[i] for i in places]) for places in crossings}
+    for rows in passing if tables else ():
+        codes = [variable.codes(rows) for variable in told]
+        for places, table in tables.items():
+            table.add([codes[i] for i in places])
+    # A spline's column has its gaps counted twice, under the same words.
+    return [Cell(says, n) for says, n in dict(cell for table in tables.values() for cell in table.cells()).items()]
+
+
+def _crossings(plan: Plan, variables: list[Variable], ways: int = 2) -> list[tuple[int, ...]]:
     """Return which variables are told apart together: each, each with each, and so for those of an interaction.
 
-    Where no product of two columns leaves, each is told apart by the outcome alone.
+    In ``ways`` of three, three by three. Where no product of two columns leaves, each is told apart by the outcome
+    alone.
     """
     single = {variable.feature: i for i, variable in enumerate(variables) if variable.multiplied}
     groups = [(i,) for i in range(len(variables))]
@@ -163,8 +184,8 @@ def _crossings(plan: Plan, variables: list[Variable]) -> list[tuple[int, ...]]:
         places = tuple(sorted(single[column] for column in mapped.features if column in single))
         groups += [places] if len(places) > 1 else []  # type: ignore[list-item]
     outcomes = [(i,) for i, variable in enumerate(variables) if variable.feature == plan.study.target.column]
-    others = combinations_with_replacement(groups, 2) if plan.crosses else product(groups, [(), *outcomes])
-    crossed = {tuple(sorted({*one, *other})) for one, other in others}
+    others = combinations_with_replacement(groups, ways) if plan.crosses else product(groups, [(), *outcomes])
+    crossed = {tuple(sorted({i for one in several for i in one})) for several in others}
     # The same feature in two ways, by gaps and by knots, is told apart by one of them.
     apart = (places for places in crossed if len({variables[i].feature for i in places}) == len(places))
     return sorted(apart, key=lambda places: (len(places), places))

@@ -40,7 +40,7 @@ SUMMED = MULTIPLIED | {"sums", "squares", "positive.sums", "positive.squares", "
 # Blocks that count rows.
 COUNTED = frozenset(
     {"rows", "present", "levels", "below", "positive.rows", "positive.present", "positive.levels", "positive.below"}
-)
+) | {"third.without"}
 # Shares that nobody needs to know exactly: a row that has no more shows nowhere.
 FLOOR = 0.05
 # Distances on the reference scale, where a range is -1 to 1: below this they are rounding.

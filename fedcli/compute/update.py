@@ -24,6 +24,7 @@ from fedcli.models.guard import GUARDED, Earlier, Guard, asked
 from fedcli.models.nuisance import JointLoss
 from fedcli.models.objective import surround
 from fedcli.models.softmax import Softmax
+from fedcli.models.third_order import is_near
 from fedcli.preparing.evaluation import evaluate
 from fedcli.preparing.holdout import row_hashes
 from fedcli.preparing.plan import Plan
@@ -53,6 +54,8 @@ class Sums:
         The silo's own point, which it remembers and never sends.
     guarded : tuple of str
         Blocks whose sums are at points at which no row stands out: tested, each of them.
+    without_third : str
+        Why third derivatives are left at zero, in words; empty where they are not, or the study asks for none.
     """
 
     layout: Layout
@@ -61,6 +64,7 @@ class Sums:
     own: FloatArray
     silent_holdout: bool = False
     guarded: tuple[str, ...] = ()
+    without_third: str = ""
 
 
 def hash_rows(spool: Spool, secret: bytes) -> NDArray[np.uint64]:
@@ -85,6 +89,7 @@ def sum_update(
     silent: bool = False,
     trail: Sequence[State] | None = None,
     folds: NDArray[np.int64] | None = None,
+    without_third: str = "",
 ) -> Sums:
     """Sum one silo's update.
 
@@ -106,6 +111,8 @@ def sum_update(
         for sums that do not leave, no point is tested for a row that stands out.
     folds : ndarray of int of shape (n_rows,), optional
         Which fold of a cross-validation each row belongs to, where the study has one.
+    without_third : str
+        Why third derivatives are to be left at zero, where the study asks for them; empty where nothing forbids them.
 
     Raises
     ------
@@ -117,8 +124,9 @@ def sum_update(
     limits = threadpool_limits(limits=1) if plan.columns.n_columns < WIDE else threadpool_limits(limits=None)
     with limits:
         if state.document["round"] == 0:
-            return _first(plan, state, spool, mask, guarded=trail is not None, folds=folds)
-        return _later(plan, state, spool, mask, memory, silent=silent, trail=trail)
+            guarded = trail is not None
+            return _first(plan, state, spool, mask, guarded=guarded, folds=folds, without_third=without_third)
+        return _later(plan, state, spool, mask, memory, silent=silent, trail=trail, without_third=without_third)
 
 
 def _first(
@@ -129,6 +137,7 @@ def _first(
     *,
     guarded: bool,
     folds: NDArray[np.int64] | None,
+    without_third: str,
 ) -> Sums:
     means, modes = _own_imputation(plan, spool, mask)
     centre = np.round(means * 2.0**20) / 2.0**20
@@ -142,7 +151,8 @@ def _first(
     point = plan.family.locate(source, state, None)
     if guard is not None:
         point = guard.settle(source, point, state)
-    point = _surrounded(plan, source, point, state, guard)
+    without_third = _without_third(plan, source, point, state, guard, without_third)
+    point = _surrounded(plan, source, replace(point, without_third=bool(without_third)), state, guard)
 
     middle = plan.profile.centre(_train(spool, mask))
 
@@ -153,7 +163,7 @@ def _first(
 
     total = plan.profile.settle(_accumulate(plan, state, parts()), centre, middle)
     total = plan.family.settle(settle_moments(total, centre), point, state)
-    return _encoded(plan, state, total, point, guard)
+    return replace(_encoded(plan, state, total, point, guard), without_third=without_third)
 
 
 def _later(
@@ -165,6 +175,7 @@ def _later(
     *,
     silent: bool,
     trail: Sequence[State] | None,
+    without_third: str,
 ) -> Sums:
     def batch_of(state: State) -> MakeBatch:
         preparation = plan.preparation(state)
@@ -180,7 +191,8 @@ def _later(
     point = plan.family.locate(source, state, memory)
     if guard is not None and (state.document["phase"] != "closing" or isinstance(plan.loss, JointLoss | Softmax)):
         point = guard.settle(source, point, state)
-    point = _surrounded(plan, source, point, state, guard)
+    without_third = _without_third(plan, source, point, state, guard, without_third)
+    point = _surrounded(plan, source, replace(point, without_third=bool(without_third)), state, guard)
     nobody = np.zeros(BLOCK_ROWS, dtype=np.bool_)
 
     def parts() -> Iterator[Statistics]:
@@ -194,7 +206,20 @@ def _later(
             yield Statistics(arrays)
 
     total = plan.family.settle(_accumulate(plan, state, parts()), point, state)
-    return replace(_encoded(plan, state, total, point, guard), silent_holdout=silent and plan.evaluated)
+    sums = _encoded(plan, state, total, point, guard)
+    return replace(sums, silent_holdout=silent and plan.evaluated, without_third=without_third)
+
+
+def _without_third(plan: Plan, source: Source, point: Point, state: State, guard: Guard | None, reason: str) -> str:
+    """Return why third derivatives are left at zero at a silo's own point; empty where they are not, or not sent."""
+    if not (isinstance(plan.family, Cavity) and plan.family.cubic(state)):
+        return ""
+    if is_near(state) and not np.array_equal(point.coef, state.arrays["coef"]):
+        # The predicted error of third order would be another point's.
+        return reason or "at the point that all silos were asked for one row would stand out"
+    if not reason and guard is not None and guard.bends(source, point.coef):
+        return "one row would stand out in them"
+    return reason
 
 
 def _surrounded(plan: Plan, source: Source, point: Point, state: State, guard: Guard | None) -> Point:

@@ -61,11 +61,14 @@ class Point:
         What rows must know of each other there, and at each point that the state asks for; nothing for most families.
     softened : bool
         Whether curvature is taken that hides what rows a loss leaves out; slopes stay exact.
+    without_third : bool
+        Whether third derivatives are left out where a study asks for them: too few rows stand behind them.
     """
 
     coef: FloatArray
     around: tuple[Any, ...] = ()
     softened: bool = False
+    without_third: bool = False
 
 
 @dataclass(frozen=True)

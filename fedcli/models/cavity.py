@@ -22,7 +22,6 @@ from functools import partial
 
 import numpy as np
 
-from fedcli.errors import NotConverged
 from fedcli.fileformat.statistics import (
     FloatArray,
     Layout,
@@ -30,6 +29,7 @@ from fedcli.fileformat.statistics import (
     Statistics,
     Total,
 )
+from fedcli.models import third_order
 from fedcli.models.arrangement import read_curvature, read_slopes, sent_curvature, sent_slope
 from fedcli.models.batch import Batch, Memory, Point, Reason, Source, document
 from fedcli.models.box import Box
@@ -45,6 +45,7 @@ from fedcli.models.point_form import PointForm
 from fedcli.models.quadratic import Quadratic
 from fedcli.models.softmax import Softmax
 from fedcli.models.steps import remaining
+from fedcli.models.stopping import phase_after, reason_of
 
 # Share of the decrement by which the merged expansions may misjudge the incoming point's gradient (see `mismatch`).
 MISMATCH = 0.25
@@ -74,6 +75,8 @@ class Cavity:
         Whether one more trip measures the final point: certificate and held-out evaluation.
     weighted : bool
         Whether rows carry weights of their own: their sum is then not the number of rows, which is sent as well.
+    order : int
+        To which order silos expand their losses: 2 or 3; 3 where the loss is a `third_order.Bending`.
     """
 
     loss: AnyLoss
@@ -89,6 +92,7 @@ class Cavity:
     max_rounds: int
     closing_trip: bool
     weighted: bool = False
+    order: int = 2
 
     @property
     def expanded(self) -> bool:
@@ -108,6 +112,7 @@ class Cavity:
             shapes |= {"curvature": (n, n), "rhs": (n,), "candidates": (None, n), "taken": (1,)}
             optional = {"parent.candidates": (None, n), "edge": (1,), "lowest": (1,)}
             optional |= {"lowest.coef": (free,), "lowest.gradient": (free,)}
+            optional |= dict.fromkeys(("apart", "near", "common", "cubic") if self.order > 2 else (), (1,))
             shapes |= {name: shape for name, shape in optional.items() if name in state.arrays}
         return shapes
 
@@ -135,7 +140,12 @@ class Cavity:
     def layout(self, state: State) -> Layout:
         """See `Family.layout`."""
         bounds = self.max_rows, self.largest_weight, self.largest_offset
-        return expansion_layout(self.loss, self.box, state, *bounds, weighted=self.weighted)
+        cubic = self.cubic(state)
+        return expansion_layout(self.loss, self.box, state, *bounds, weighted=self.weighted, cubic=cubic)
+
+    def cubic(self, state: State) -> bool:
+        """Whether a trip's sums go to third order."""
+        return self.order > 2 and third_order.is_asked(state)
 
     def locate(self, rows: Source, state: State, memory: Memory | None) -> Point:
         """See `Family.locate`."""
@@ -143,6 +153,8 @@ class Cavity:
             share = partial(self.penalty.share, self.n_silos)
             basis, coef = first_fit(rows, self.loss, share, fit_intercept=self.fit_intercept)
             return Point(self.box.inside(basis @ coef, self.box.middle))
+        if self.order > 2 and third_order.is_near(state):
+            return Point(state.arrays["coef"])
         if state.document["phase"] == "closing" or (memory is not None and not memory.arrays):
             # Without its own part a silo cannot tell the others': the incoming point is then the best that it knows.
             return Point(state.arrays["coef"])
@@ -166,6 +178,8 @@ class Cavity:
             "curvature": sent_curvature(self.loss, here.hessian),
             "rhs": sent_slope(self.loss, here.hessian @ point.coef - here.gradient),
         }
+        if self.cubic(state):
+            arrays |= third_order.sums(self.loss, rows, point, state)
         if isinstance(self.loss, Softmax):
             arrays["target"] = self.loss.counts(rows)
         if state.document["round"] == 0:
@@ -216,6 +230,7 @@ class Cavity:
         state = self._with_penalty(total, state)
         before = total["extras"] / max(total["target"][0], 1e-300) if extras_of(self.loss) else np.empty(0)
         coef, null = self._minimum(state, before)
+        coef, bend = self._bent(total, state, coef)
         candidates = np.empty((0, len(middle)))
         second = second_point(self.loss, total, self.form, state.arrays["to_reference"], self._penalty(state))
         if second is not None:
@@ -227,6 +242,7 @@ class Cavity:
             "taken": np.zeros(1),
             "steps": np.empty(0),
             "null": null,
+            **bend,
         }
         return State(document(state, round=1, phase="solving"), arrays | self._fitted(arrays["coef"]))
 
@@ -242,6 +258,7 @@ class Cavity:
         slopes, before = read_slopes(self.loss, total["gradients"], len(points)), split(self.loss, previous)[1]
         gradients = slopes @ basis + penalty.slopes(free)
         merged, null = self._minimum(state, before)
+        merged, bend = self._bent(total, state, merged)
         model = self._merged(state)
         number = int(state.document["round"]) + 1
         best = int(np.argmin(values))
@@ -300,53 +317,37 @@ class Cavity:
             "objective": np.array([values[0]]),
             "gradient": np.array([exact]),
             "null": null,
+            **(bend if coef is merged or not bend else third_order.far()),
         }
-        left = self.left(arrays["steps"]) * float(np.linalg.norm(after))
+        left = self.left(arrays)
         # A step below the tolerance itself leaves so little that what may still become 0 or wake is nothing.
-        settled = model.zeros_settled(free[0], gradients[0], after, left) or step <= self.tolerance
-        phase = self._phase(state, arrays["steps"], number, settled=settled)
+        still = model.zeros_settled(free[0], gradients[0], after, left * float(np.linalg.norm(after)))
+        agreed = self.tolerance, self.max_rounds, self.closing_trip
+        phase = phase_after(state, left, step, number, *agreed, settled=still or step <= self.tolerance)
         if phase != "solving":
             weight, target = total["target"][:2].tolist()
             first = float(total["gradients"][0]), float(total["curvature"][0])
             self.loss.check_fit(FitSums(weight, target, *first), self.largest_weight)
         return State(document(state, round=number, phase=phase), arrays | self._fitted(inside))
 
-    def _phase(self, state: State, steps: FloatArray, number: int, *, settled: bool) -> str:
-        if state.document["phase"] == "closing":
-            return "closed"
-        if settled and self.left(steps) <= self.tolerance:
-            return "closing" if self.closing_trip else "converged"
-        if number >= self.max_rounds:
-            raise NotConverged(
-                f"after {number} rounds the last step is still {steps[-1]:.1e} of the coefficients, "
-                f"the study asks for {self.tolerance:.0e}",
-                hint="raise rules.max_rounds, or add a penalty to the model, in a new study",
-            )
-        return "solving"
-
     def finished(self, state: State) -> Reason | None:
         """See `Family.finished`."""
-        phase = state.document.get("phase")
-        if phase == "converged":
-            steps = state.arrays["steps"]
-            error = min(self.left(steps), float(steps[-1]))
-            return Reason("converged", f"last step {steps[-1]:.1e}, remaining relative error about {error:.1e}")
-        if phase == "closed":
-            return Reason("closed", f"certified: the step left at the closing trip was {state.arrays['steps'][-1]:.1e}")
-        return None
+        return reason_of(state, self.left(state.arrays))
 
     def coefficients(self, state: State) -> FloatArray:
         """See `Family.coefficients`."""
         coef = split(self.loss, state.arrays["coef"])[0]
         return self.loss.by_class(coef) if isinstance(self.loss, Softmax) else np.asarray(coef)
 
-    def left(self, steps: FloatArray) -> float:
-        """Predict the relative coefficient error after steps of these sizes.
+    def left(self, arrays: Mapping[str, FloatArray]) -> float:
+        """Predict the relative coefficient error after a state's steps.
 
         With more caution where rows may bend, and where curvature that pairs of classes share makes steps shrink by a
         factor: the other prediction was measured to promise less than 1e-6 where 6e-6 was left.
         """
-        return remaining(steps, cautious=not self.loss.convex or isinstance(self.loss, Softmax))
+        if self.order > 2:
+            return third_order.left(arrays)
+        return remaining(arrays["steps"], cautious=not self.loss.convex or isinstance(self.loss, Softmax))
 
     # ---- inside ----------------------------------------------------------------------------------------------------
 
@@ -372,6 +373,15 @@ class Cavity:
         """Return the merged expansions plus the penalty."""
         basis = self.form_in(state).basis(state.arrays["to_reference"])
         return self._penalty(state).onto(basis.T @ state.arrays["curvature"] @ basis, basis.T @ state.arrays["rhs"])
+
+    def _bent(self, total: Total, state: State, coef: FloatArray) -> tuple[FloatArray, dict[str, FloatArray]]:
+        """Return the minimum to third order in place of that to second, ``coef``, and what the next trip must know."""
+        if self.order == 2:
+            return coef, {}
+        basis, ridge = self.form.basis(state.arrays["to_reference"]), self._penalty(state).ridge
+        points = (self.form.coordinates(basis, point) for point in (coef, state.arrays.get("coef", 0.0 * coef)))
+        found, bend = third_order.bent(self.loss, total, state, basis, ridge, *points, fit_intercept=self.fit_intercept)
+        return np.asarray(basis @ found), bend
 
     def _minimum(self, state: State, before: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Minimise the merged expansions plus the penalty, of minimum norm, other parameters near those ``before``."""

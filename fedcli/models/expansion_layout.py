@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from fedcli.fileformat.statistics import Block, Layout, State, pairs_once
+from fedcli.models import third_order
 from fedcli.models import wording as words
 from fedcli.models.box import Box
 from fedcli.models.losses import Logistic, Poisson
@@ -25,6 +26,7 @@ def expansion_layout(
     largest_offset: float,
     *,
     weighted: bool,
+    cubic: bool = False,
 ) -> Layout:
     """Lay down the update that continues a state.
 
@@ -38,6 +40,8 @@ def expansion_layout(
         Bounds from the agreement.
     weighted : bool
         Whether rows carry weights of their own.
+    cubic : bool
+        Whether third derivatives are among them.
     """
     if isinstance(loss, Softmax):
         return layout_of_classes(loss, box, state, max_rows, largest_weight, weighted=weighted)
@@ -53,6 +57,7 @@ def expansion_layout(
     rhs = Block("rhs", (n,), rows * (curve * eta + slope), words.RHS, each)
     top = rows * max(1.0, loss.largest_y)
     blocks = [Block("target", (2,), top, words.TARGET[isinstance(loss, Logistic)])]
+    third = third_order.blocks(loss, state, n, rows, eta, max_rows) if cubic else ()
     if state.document["round"] == 0:
         if isinstance(loss, Logistic):
             blocks.append(Block("products", (triangle,), rows, words.PRODUCTS, pairs))
@@ -60,7 +65,7 @@ def expansion_layout(
         if n_extra:
             most = rows * float(np.abs(np.append(box.low, box.high)[-n_extra:]).max())
             blocks.append(Block("extras", (n_extra,), most, words.EXTRAS, "one per parameter" if n_extra > 1 else ""))
-        return Layout((*blocks, curvature, rhs))
+        return Layout((*blocks, curvature, rhs, *third))
     candidates = state.arrays["candidates"].shape[0]
     if weighted:
         blocks.append(Block("rows", (1,), max_rows, words.ROWS))
@@ -71,7 +76,7 @@ def expansion_layout(
     blocks += [curvature, rhs, values, gradients]
     if candidates:
         blocks.append(Block("candidate", (triangle,), rows * curve, words.CANDIDATE, pairs))
-    return Layout(tuple(blocks))
+    return Layout((*blocks, *third))
 
 
 def layout_of_classes(

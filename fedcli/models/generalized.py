@@ -27,6 +27,7 @@ def cavity(
     fit_intercept: bool,
     lasso: float = 0.0,
     kind: type[Cavity] = Cavity,
+    order: int = 2,
 ) -> Cavity:
     """Build the cavity family of one loss.
 
@@ -42,6 +43,8 @@ def cavity(
     lasso : float
         The L1 penalty, on the same scale.
     kind : type of Cavity
+    order : int
+        See `Cavity`.
     """
     return kind(
         loss=loss,
@@ -57,6 +60,7 @@ def cavity(
         max_rounds=setting.max_rounds,
         closing_trip=setting.closing_trip,
         weighted=setting.weighted,
+        order=order,
     )
 
 
@@ -71,7 +75,10 @@ def _logistic(setting: Setting, params: Parameters) -> Family:
                 hint="remove l1_ratio (and penalty) from study.yaml, or write target: {type: binary, ...}",
             )
         loss = Softmax(setting.n_classes, setting.min_cell)
-    return cavity(setting, loss, ridge, per_weight=False, fit_intercept=params["fit_intercept"], lasso=lasso)
+    # Neither an absolute value nor several predictors of a row have a cubic.
+    order = 2 if lasso or setting.n_classes > 2 else setting.order
+    intercept = params["fit_intercept"]
+    return cavity(setting, loss, ridge, per_weight=False, fit_intercept=intercept, lasso=lasso, order=order)
 
 
 _LOGISTIC_DEFAULTS = {"C": 1.0, "l1_ratio": 0.0, "penalty": "deprecated", "fit_intercept": True}
@@ -118,7 +125,8 @@ def _logistic_tight(params: Parameters) -> dict[str, object]:
 
 def _poisson(setting: Setting, params: Parameters) -> Family:
     loss = Poisson(setting.largest_y, setting.pool_rows)
-    return cavity(setting, loss, float(params["alpha"]), per_weight=True, fit_intercept=params["fit_intercept"])
+    penalty, intercept = float(params["alpha"]), params["fit_intercept"]
+    return cavity(setting, loss, penalty, per_weight=True, fit_intercept=intercept, order=setting.order)
 
 
 ESTIMATORS = {
@@ -137,6 +145,7 @@ ESTIMATORS = {
         conflicts=_at_odds,
         offset=True,
         exact=1e-6,
+        third=3,
         probabilities=True,
         as_its_class=_as_its_class,
         tight=_logistic_tight,
@@ -150,6 +159,7 @@ ESTIMATORS = {
         checks={"alpha": check_number(least=0.0), "fit_intercept": check_intercept},
         offset=True,
         exact=1e-6,
+        third=2,
         tight={"solver": "newton-cholesky", "tol": 1e-12, "max_iter": 1000},
     ),
 }

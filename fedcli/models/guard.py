@@ -21,6 +21,7 @@ import numpy as np
 
 from fedcli.errors import DominantRow
 from fedcli.fileformat.statistics import FloatArray, State
+from fedcli.models import third_order
 from fedcli.models.batch import Batch, Point, Source
 from fedcli.models.losses import Logistic
 from fedcli.models.nuisance import JointLoss
@@ -41,7 +42,7 @@ _HALVINGS = 12
 NEAR = 0.1
 _NAMES = ("the incoming model's point", "its candidate point")
 # The blocks of an update that are sums at points, with these weights or differences of them.
-GUARDED = frozenset({"curvature", "rhs", "gradients", "candidate"})
+GUARDED = frozenset({"curvature", "rhs", "gradients", "candidate", "third", "third.once", "third.twice"})
 
 
 @dataclass(frozen=True)
@@ -140,6 +141,17 @@ class Guard:
                 return nearer
         assert problem is not None  # noqa: S101 - there is at least one point
         raise self._refusal(replace(problem, where="at every point that this silo could choose itself"))
+
+    def bends(self, rows: Source, coef: FloatArray) -> bool:
+        """Return whether a row stands out in the third derivatives at the silo's own point, or beside its curvature.
+
+        What is then left out is they alone: the point stays.
+        """
+        found = [Spread(), Spread(), Spread()]
+        for batch in rows:
+            several = third_order.weights(self.loss, batch, coef)
+            found = [one + Spread.of(size) for one, size in zip(found, several, strict=True)]
+        return any(self._stands_out(Finding("at", "third derivatives", spread, apart=False)) for spread in found)
 
     def _nearer(self, point: Point) -> Iterator[Point]:
         """Yield the silo's point, the same softened if the loss can be, and points ever nearer to 0."""

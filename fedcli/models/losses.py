@@ -180,6 +180,20 @@ class Logistic:
         """See `Loss.bounds`."""
         return largest_eta + 1.0, 1.0, 0.25
 
+    @property
+    def rate(self) -> float:
+        """See `Bending.rate`."""
+        return 1.0
+
+    def third(self, eta: FloatArray, y: FloatArray) -> FloatArray:
+        """See `Bending.third`."""
+        p = self.mean(eta)
+        return np.asarray(p * (1.0 - p) * (1.0 - 2.0 * p))
+
+    def largest_third(self, largest_eta: float) -> float:
+        """See `Bending.largest_third`: it is sqrt(3) / 18."""
+        return 0.1
+
     def start(self, sums: OutcomeSums) -> float:
         """See `Loss.start`."""
         return float(np.log((sums.target + 0.5) / max(sums.weight - sums.target + 0.5, 1e-300)))
@@ -285,6 +299,20 @@ class Poisson:
         """See `Loss.bounds`."""
         top, over = self.largest_mean, largest_eta + abs(np.log(self.largest_mean))
         return top * (1.0 + over + over * over / 2.0) + self.largest_y * largest_eta, top * (1.0 + over), top
+
+    @property
+    def rate(self) -> float:
+        """See `Bending.rate`."""
+        return 1.0
+
+    def third(self, eta: FloatArray, y: FloatArray) -> FloatArray:
+        """See `Bending.third`: a parabola has none."""
+        edge = np.log(self.largest_mean)
+        return np.where(eta < edge, np.exp(np.minimum(eta, edge)), 0.0)
+
+    def largest_third(self, largest_eta: float) -> float:
+        """See `Bending.largest_third`."""
+        return self.largest_mean
 
     def start(self, sums: OutcomeSums) -> float:
         """See `Loss.start`."""

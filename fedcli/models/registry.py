@@ -71,6 +71,8 @@ class Estimator:
         From its parameters to the name of the deviance that measures it on rows held out (``gamma``, or ``accuracy``);
         the outcome then keeps its own unit, since the logarithm of its mean is fitted, or a class. Nothing where the
         kind of outcome says it all.
+    third : int or None
+        The typical number of trips where all silos send third derivatives (``model: order: 3``); None where none can.
     slower : callable
         From its parameters to the trips that they take, where those are other than ``trips``; else nothing.
     stands_for : str
@@ -107,6 +109,7 @@ class Estimator:
     intercept: bool = True
     stand_in: str = ""
     deviance: Callable[[Parameters], str] = lambda params: ""
+    third: int | None = None
     slower: Callable[[Parameters], tuple[int, int] | None] = lambda params: None
     stands_for: str = ""
     advice: str = ""
@@ -118,9 +121,13 @@ class Estimator:
         """Return what makes scikit-learn's own class run to its optimum with these parameters."""
         return self.tight(params) if callable(self.tight) else self.tight
 
-    def trips_with(self, params: Parameters) -> tuple[int, int]:
-        """Return the typical and the largest number of trips with all its parameters."""
-        return self.slower(params) or self.trips
+    def trips_with(self, params: Parameters, order: int | None = None) -> tuple[int, int]:
+        """Return the typical and the largest number of trips with all its parameters, to an order that was agreed.
+
+        The largest is that of second order, since a silo may leave third derivatives out.
+        """
+        few, many = self.slower(params) or self.trips
+        return (self.third, many) if order and self.third else (few, many)
 
 
 def closed(form: Callable[[Setting, Parameters], ClosedForm]) -> Callable[[Setting, Parameters], Family]:

@@ -71,6 +71,8 @@ class Setting:
     closing_trip : bool
     folds : int
         Folds of a cross-validation; 1 without one.
+    order : int
+        To which order a likelihood is expanded: 2, or 3 where the study says so.
     standardize : bool
     first_time, last_time : float
         Ends of a survival target's range; 0 for others.
@@ -115,6 +117,7 @@ class Setting:
     standardize: bool
     first_time: float = 0.0
     last_time: float = 0.0
+    order: int = 2
     dummies: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     target_range: tuple[float, float] = (0.0, 1.0)
     wholes: tuple[tuple[str, tuple[int, ...]], ...] = ()

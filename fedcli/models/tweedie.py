@@ -104,6 +104,28 @@ class Tweedie:
         value, slope, curve = (each_a + self.largest_y * each_b for each_a, each_b in zip(a, b, strict=True))
         return value, slope, curve
 
+    @property
+    def rate(self) -> float:
+        """See `Bending.rate`."""
+        p = self.power
+        return max(2.0 - p, p - 1.0) if p <= 2.0 else float(np.sqrt((p - 1.0) ** 3 - (p - 2.0) ** 3))
+
+    def third(self, eta: FloatArray, y: FloatArray) -> FloatArray:
+        """See `Bending.third`: a parabola has none."""
+        low, high = self.edges
+        found = np.zeros_like(eta)
+        for q, share in ((2.0 - self.power, np.ones_like(eta)), (1.0 - self.power, -y)):
+            inside = (eta < high) if q > 0 else (eta > low)
+            found += np.where(inside, share * q * q * np.exp(q * np.clip(eta, low, high)), 0.0)
+        return found
+
+    def largest_third(self, largest_eta: float) -> float:
+        """See `Bending.largest_third`: the exponentials' second derivatives, times their rates."""
+        low, high = self.edges
+        a = _largest(2.0 - self.power, largest_eta, high if self.power < 2.0 else -low)[2]
+        b = _largest(1.0 - self.power, largest_eta, -low)[2]
+        return abs(2.0 - self.power) * a + self.largest_y * abs(1.0 - self.power) * b
+
     def start(self, sums: OutcomeSums) -> float:
         """See `Loss.start`."""
         more = 0.0 if self.smallest_y > 0 else _HALF_A_CLAIM * self.largest_y
@@ -182,7 +204,8 @@ def _of_power(setting: Setting, params: Parameters, name: str, power: float) -> 
             hint="begin the target's range at the smallest possible outcome, or name another estimator",
         )
     loss = Tweedie(power, high, low, setting.pool_rows)
-    return cavity(setting, loss, float(params["alpha"]), per_weight=True, fit_intercept=params["fit_intercept"])
+    penalty, intercept = float(params["alpha"]), params["fit_intercept"]
+    return cavity(setting, loss, penalty, per_weight=True, fit_intercept=intercept, order=setting.order)
 
 
 def _gamma(setting: Setting, params: Parameters) -> Family:
@@ -235,6 +258,7 @@ ESTIMATORS = {
         checks={"alpha": check_number(least=0.0), "fit_intercept": check_intercept},
         offset=True,
         exact=1e-6,
+        third=2,
         deviance=lambda params: "gamma",
         tight=_TIGHT,
     ),
@@ -253,6 +277,7 @@ ESTIMATORS = {
         conflicts=_conflicts,
         offset=True,
         exact=1e-6,
+        third=3,
         deviance=lambda params: "tweedie" if has_log_link(params) else "",
         tight=_TIGHT,
     ),

@@ -161,7 +161,7 @@ def trips_of(study: Study) -> tuple[int, int]:
     known, closing = estimator_of(study), int(study.evaluation.closing_trip)
     rounds = averaging_of(study).rounds
     values = {**known.defaults, **study.model.params}
-    few, many = (rounds, rounds) if known.averaged else known.trips_with(values)
+    few, many = (rounds, rounds) if known.averaged else known.trips_with(values, study.model.order)
     return few + closing, many + closing
 
 
@@ -252,6 +252,7 @@ def setting_of(study: Study, columns: Columns) -> Setting:
         first_time=target.range[0] if isinstance(target, SurvivalTarget) else 0.0,
         last_time=target.range[1] if isinstance(target, SurvivalTarget) else 0.0,
         dummies=columns.dummies_of,
+        order=study.model.order or 2,
         target_range=target.range if isinstance(target, NumberTarget | CountTarget) else (0.0, 1.0),
         wholes=columns.wholes,
         interacting=any(isinstance(term, Interaction) for term in study.terms.values()),

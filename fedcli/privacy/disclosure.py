@@ -111,6 +111,8 @@ class Disclosure:
         The same, and which are not, for the updates to come.
     largest : Largest or None
         The column in whose sum one row has most; None where the agreement has no rule on it.
+    without_third : str
+        Why third derivatives are left at zero; empty where they may leave, or the agreement asks for none.
     """
 
     n_rows: int
@@ -121,6 +123,7 @@ class Disclosure:
     merged: tuple[Merged, ...] = ()
     largest: Largest | None = None
     levels: Levels = Levels()
+    without_third: str = ""
     n_counted: int = 0
 
 

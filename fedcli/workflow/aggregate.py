@@ -18,7 +18,7 @@ from fedcli.errors import OtherSilo, StudyFinished
 from fedcli.fileformat.envelope import read_envelope
 from fedcli.fileformat.statistics import State
 from fedcli.models.cavity import Cavity
-from fedcli.models.steps import remaining
+from fedcli.models.third_order import WITHOUT
 from fedcli.preparing.plan import Plan
 from fedcli.protocol.intake import Expected
 from fedcli.protocol.payloads import ModelDocument, read_update
@@ -130,6 +130,11 @@ def aggregate(
     names = str(state.document.get("evaluation", ""))
     figures = dict(zip(names.split(","), state.arrays["evaluation"].tolist(), strict=True)) if names else {}
     warnings = [] if reason or not basis.says else [f"were this the last round: {basis.says}"]
+    if WITHOUT in total and total[WITHOUT][0] > 0:
+        warnings.append(
+            f"{round(total[WITHOUT][0]):,} training rows are without third derivatives: their silos have too few rows "
+            "or too small groups for them, or one row that would stand out; the study goes on to second order"
+        )
     if "null" in state.arrays and state.arrays["null"].shape[1]:
         warnings.append(_collinear(plan, state))
     return Aggregated(
@@ -143,7 +148,7 @@ def aggregate(
         n_samples=plan.n_samples(state),
         fit=basis.fit,
         step=float(steps[-1]) if steps.size else None,
-        remaining=remaining(steps) if steps.size else None,
+        remaining=plan.family.left(state.arrays) if isinstance(plan.family, Cavity) and steps.size else None,
         evaluation=figures,
         skipped=tuple(item.path.name for item in inbox.passed),
         passed=by_reason(inbox.unusual),

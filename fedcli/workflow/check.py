@@ -111,6 +111,7 @@ def check(data: Path | str | None = None, *, workspace: Path | str = ".", query:
         merged=tuple(map(str, disclosure.merged)) if disclosure else (),
         doubts=found.doubts,
         dropped=rows_dropped(side.study.study, report.dropped),
+        without_third=disclosure.without_third if disclosure else "",
     )
 
 

@@ -1,4 +1,4 @@
-"""The tests of what leaves beside the fit's own sums: counts in a histogram, and figures of rows held out.
+"""The tests of what leaves beside the usual sums: counts in a histogram, third derivatives, figures of rows held out.
 
 Owns what the person is told of them. Knows nothing of tables, keys or files. Internal.
 """
@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from fedcli.compute.update import Sums
 from fedcli.errors import CellTooSmall
+from fedcli.models.third_order import rows_needed
 from fedcli.preparing.plan import Plan
 from fedcli.privacy.differencing import Difference
 from fedcli.report.sheet import SheetTest, number_of
 from fedcli.study.document import BinaryTarget
 
-EVALUATION, HISTOGRAM = "evaluation", "below"
+EVALUATION, HISTOGRAM, THIRD = "evaluation", "below", "third"
 
 
 def histogram_tests(plan: Plan, sums: Sums) -> list[SheetTest]:
@@ -37,6 +38,25 @@ def histogram_tests(plan: Plan, sums: Sums) -> list[SheetTest]:
             f"equal, or at least {number_of(min_cell, 'row')} apart",
             "all are equal" if least is None else f"at least {number_of(least, 'row')} apart",
             "passed" if min_cell > 1 else "no rule",
+        )
+    ]
+
+
+def third_order_tests(plan: Plan, sums: Sums) -> list[SheetTest]:
+    """Return what third derivatives were held to, where they ride on the trip.
+
+    As with rows held out, zeros leave in their place where they fail.
+    """
+    if THIRD not in sums.total:
+        return []
+    rules = plan.study.rules
+    needed = rows_needed(plan.columns.n_columns, rules.rows_per_column)
+    return [
+        SheetTest(
+            "third derivatives: rows, groups of three features, one row standing out",
+            f"at least {number_of(max(needed, 1), 'row')}, groups of at least {rules.min_cell} if any, and no such row",
+            sums.without_third or "all of it is so",
+            "not sent" if sums.without_third else "passed",
         )
     ]
 

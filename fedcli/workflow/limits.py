@@ -20,15 +20,26 @@ from fedcli.compute.merging import merge_small
 from fedcli.compute.risk import at_risk, life_cells
 from fedcli.compute.shares import FLOOR, largest_shares
 from fedcli.compute.spool import Spool
+from fedcli.compute.third import why_without_third
 from fedcli.data.units import QUANTITIES, named
-from fedcli.errors import AlreadyReleased, MaskedUnavailable, OtherRound, OutOfRange, StudyFinished, UnsupportedModel
+from fedcli.errors import (
+    AlreadyReleased,
+    ContradictoryStudy,
+    MaskedUnavailable,
+    OtherRound,
+    OutOfRange,
+    StudyFinished,
+    UnsupportedModel,
+)
 from fedcli.fileformat.statistics import State
 from fedcli.models.batch import empty_state
+from fedcli.models.cavity import Cavity
 from fedcli.models.cox import ProportionalHazards
 from fedcli.models.life_table import LifeTable
 from fedcli.models.negative_binomial import NegativeBinomialLoss
 from fedcli.models.one_baseline import OneBaseline
-from fedcli.preparing.estimators import parameters
+from fedcli.models.third_order import MOST_COLUMNS, n_triples, rows_needed
+from fedcli.preparing.estimators import ESTIMATORS, parameters
 from fedcli.preparing.plan import Plan
 from fedcli.privacy.disclosure import Cell, Disclosure, Levels, examine, level_problems
 from fedcli.privacy.ring import fraction_bits
@@ -58,10 +69,36 @@ def cross_check(study: Study) -> None:
         raise problem
     parameters(study)
     plan = Plan(study)
+    _check_order(plan)
     # A later trip's blocks have bounds of their own; what it continues matters to them only by its shape.
     later = State({"round": 1, "phase": "solving"}, {"candidates": np.zeros((1, plan.columns.n_columns))})
     for block in (*plan.layout(empty_state()), *plan.layout(later)):
         fraction_bits(block.bound, max(len(study.silos), study.rules.min_silos))
+
+
+def _check_order(plan: Plan) -> None:
+    """Refuse third derivatives of an estimator that has none, and of so many columns that no silo could send them."""
+    order, name, n = plan.study.model.order, plan.study.model.estimator, plan.columns.n_columns
+    if order is None:
+        return
+    remove = "remove order from study.yaml under model:"
+    if not isinstance(plan.family, Cavity):
+        raise ContradictoryStudy(f"{name} is not fitted by expansions of a loss, so these have no order", hint=remove)
+    if plan.family.order != order:
+        able = ", ".join(other for other, known in ESTIMATORS.items() if known.third)
+        raise ContradictoryStudy(
+            f"{name}, as this study has it, is expanded to second order only",
+            hint=f"{remove}; able are {able}, with two classes at most and no L1",
+        )
+    if plan.study.model.map is not None:
+        # Groups of three columns of a map, as they lie beside borders, are not counted.
+        raise ContradictoryStudy("columns of a map are expanded to second order only", hint=remove)
+    if n > MOST_COLUMNS:
+        raise ContradictoryStudy(
+            f"{n} columns have {n_triples(n):,} third derivatives: a silo would need "
+            f"{rows_needed(n, plan.study.rules.rows_per_column):,} rows to send them",
+            hint=f"{remove}, or keep {MOST_COLUMNS - 1} columns at most",
+        )
 
 
 def _levels(study: Study) -> dict[str, int]:
@@ -169,7 +206,8 @@ def examine_rows(
     )
     levels = Levels(frozenset((level.column, level.level) for level in merging.merged), merging.shown)
     # Before the small group that such a level is: this says why it may not be counted as another.
-    return replace(found, problems=(*merging.problems, *found.problems), levels=levels)
+    problems = (*merging.problems, *found.problems)
+    return replace(found, problems=problems, levels=levels, without_third=why_without_third(plan, spool, mask))
 
 
 def within_rules(max_rounds: int, memory: SiloMemory, number: int, attempt: int, parent: str) -> None:

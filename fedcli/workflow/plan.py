@@ -15,6 +15,8 @@ import numpy as np
 from fedcli.fileformat.statistics import Block, Layout, State
 from fedcli.fileformat.tensors import TensorFile
 from fedcli.models.batch import empty_state
+from fedcli.models.cavity import Cavity
+from fedcli.models.third_order import MOST_COLUMNS, rows_needed
 from fedcli.preparing.estimators import ESTIMATORS, estimator_of, parameters, trips_of
 from fedcli.preparing.plan import Plan
 from fedcli.study.document import Study
@@ -80,7 +82,8 @@ class Planned:
     ``trips`` are the typical and the largest number seen on the project's reference data; ``exact`` is within what the
     result equals ``beside``, fitted on the pooled rows, None where it does not (``averaged``), and where it states its
     own bounds; ``least_rows`` is how many training rows each silo must have; ``n_counted`` are the columns as the rule
-    on rows for each counts them.
+    on rows for each counts them. ``third`` are the typical trips where all silos send third derivatives, and how many
+    rows each must have for that; None where they cannot.
     """
 
     study: Study
@@ -94,6 +97,7 @@ class Planned:
     least_rows: int
     aggregation: str
     cheaper: tuple[Alternative, ...]
+    third: tuple[int, int] | None = None
 
 
 def plan(path: Path | str | None = None, *, workspace: Path | str = ".") -> Planned:
@@ -147,7 +151,22 @@ def plan(path: Path | str | None = None, *, workspace: Path | str = ".") -> Plan
             for name, says in _CHEAPER.get(study.model.estimator, ())
             if name in ESTIMATORS and ESTIMATORS[name].trips[0] < trips[0]
         ),
+        third=_third(made),
     )
+
+
+def _third(made: Plan) -> tuple[int, int] | None:
+    """Return the trips to third order, and the rows for it, by the study as it would be with ``order: 3``."""
+    study, n = made.study, made.columns.n_columns
+    asked = Plan(study.model_copy(update={"model": study.model.model_copy(update={"order": 3})}))
+    if (
+        study.model.map is not None
+        or not isinstance(asked.family, Cavity)
+        or asked.family.order < 3
+        or n > MOST_COLUMNS
+    ):
+        return None
+    return trips_of(asked.study)[0], max(study.rules.min_rows, rows_needed(n, study.rules.rows_per_column))
 
 
 def _study(path: Path | str | None, workspace: Path | str) -> Study:

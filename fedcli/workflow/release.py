@@ -16,6 +16,7 @@ from fedcli.compute.update import Sums
 from fedcli.crypto.keys import PublicKey
 from fedcli.data.reading_report import ReadingReport
 from fedcli.models.averaging import Averaging
+from fedcli.models.third_order import WITHOUT
 from fedcli.preparing.estimators import most_rounds
 from fedcli.preparing.plan import Plan
 from fedcli.privacy.differencing import Difference
@@ -24,7 +25,7 @@ from fedcli.report.sheet import Sheet, SheetBlock, SheetContext, SheetTest, numb
 from fedcli.study.document import ClassTarget
 from fedcli.workflow.approve import PAGE_ENDING, SHEET_ENDING
 from fedcli.workflow.files import SOFTWARE
-from fedcli.workflow.held_to import EVALUATION, held_out_tests, histogram_tests
+from fedcli.workflow.held_to import EVALUATION, THIRD, held_out_tests, histogram_tests, third_order_tests
 from fedcli.workflow.release_rules import (
     TRAINED,
     agreed_limits,
@@ -142,6 +143,8 @@ def release_of(side: SiloSide, found: Computed, target: Path, *, again: bool) ->
             f"of {number_of(disclosure.n_held_out, 'row')} held out, fewer than {found.plan.study.rules.min_cell} "
             "are in all or in one class, or few differ from those evaluated before: their evaluation is not sent"
         )
+    if sums.without_third:
+        warnings.append(f"third derivatives are not sent, 0 stands for each: {sums.without_third}")
     if found.changed:
         differs = found.differs
         counted = f" ({differs.added:,} new and {differs.removed:,} gone in the sums)" if differs is not None else ""
@@ -220,6 +223,8 @@ def _rows_behind(block: str, found: Computed) -> str:
         held = f"{number_of(found.disclosure.n_held_out, 'row')} held out of the fit"
         return f"none of {held}; 0 is sent for each number" if found.sums.silent_holdout else held
     train = number_of(found.disclosure.n_rows, "training row")
+    if found.sums.without_third and block.startswith(THIRD) and block != WITHOUT:
+        return f"none of {train}; 0 is sent for each number"
     target = found.plan.study.target
     for prefix, code in found.plan.profile.apart:
         if block.startswith(prefix) and isinstance(target, ClassTarget):
@@ -241,6 +246,7 @@ def _tests(found: Computed) -> tuple[SheetTest, ...]:
         SheetTest("round", f"at most {most_rounds(found.plan.study)}", str(found.round)),
         *agreed_limits(found.plan, disclosure),
         *histogram_tests(found.plan, found.sums),
+        *third_order_tests(found.plan, found.sums),
         *held_out_tests(
             found.plan,
             found.sums,

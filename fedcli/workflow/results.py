@@ -115,7 +115,7 @@ class Checked:
 
     ``table`` says what was found out about the table: its format, delimiter, encoding. ``merged`` says which levels are
     counted as others, ``doubts`` what a person should look at although nothing is refused for it, ``dropped`` which
-    rows are not used.
+    rows are not used, ``without_third`` why third derivatives would not be sent, where the study asks for them.
     """
 
     ok: bool
@@ -131,6 +131,7 @@ class Checked:
     merged: tuple[str, ...] = ()
     doubts: tuple[Doubt, ...] = ()
     dropped: tuple[RowsDropped, ...] = ()
+    without_third: str = ""
 
 
 @dataclass(frozen=True)

@@ -169,7 +169,17 @@ def train(
         before = [*evaluated.differences(hashes[mask]), *(pair[1] for pair in elsewhere.evaluated.found)]
         silent = few or any(found.shows_few(least) for found in before)
         trail = points_before(memory.folder, _update(parent, number, attempt))
-        sums = sum_update(plan, parent.state, spool, mask, own, silent=silent, trail=trail, folds=folds)
+        sums = sum_update(
+            plan,
+            parent.state,
+            spool,
+            mask,
+            own,
+            silent=silent,
+            trail=trail,
+            folds=folds,
+            without_third=disclosure.without_third,
+        )
     differences = summed.differences(hashes[~mask])
     found = Computed(
         silo=name,

@@ -57,10 +57,12 @@ def agreement(
     params: dict[str, Any] | None = None,
     *,
     standardize: bool = True,
+    order: int | None = None,
     **parts: Any,
 ) -> str:
     """Write a ``study.yaml``; JSON is YAML."""
     model = {"estimator": estimator, "params": params or {}, "standardize": standardize}
+    model |= {"order": order} if order else {}
     document = {"study": "case", "target": target, "features": features, "model": model}
     return json.dumps({**document, "evaluation": {"holdout": 0}, **parts})
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from fedcli.compute.cells import effective_rows
 from fedcli.compute.spool import Spool
+from fedcli.compute.third import why_without_third
 from fedcli.compute.update import Sums, hash_rows, merge, sum_update
 from fedcli.data.checking import RowReader
 from fedcli.data.mapping import Mapping as SiloMapping
@@ -59,7 +60,7 @@ class Federation:
     def predicted(self) -> float:
         """The remaining relative error that the stop rule predicted; 0 for a closed form."""
         family = self.plan.family
-        return family.left(self.state.arrays["steps"]) if isinstance(family, Cavity) else 0.0
+        return family.left(self.state.arrays) if isinstance(family, Cavity) else 0.0
 
     def coefficients(self, trip: int = -1) -> dict[str, float]:
         """Coefficients on the columns' own scale by name, intercept first, after ``trip`` (from 0)."""
@@ -117,6 +118,7 @@ def federate(
             folds[name] = fold[order]
     # Silos with enough rows for the study; one with fewer is here to test the mathematics alone.
     trails: dict[str, list[State]] = {name: [] for name in spools if enough_rows(plan, spools[name], masks[name])}
+    without = {name: why_without_third(plan, spool, masks[name]) for name, spool in spools.items()}
     memories: dict[str, Memory] = {}
     states = [empty_state()]
     while (reason := plan.finished(states[-1])) is None:
@@ -130,6 +132,7 @@ def federate(
                 memories.get(name),
                 trail=trails.get(name),
                 folds=folds.get(name),
+                without_third=without[name],
             )
             for name, spool in spools.items()
             if name not in missing

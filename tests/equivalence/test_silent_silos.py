@@ -27,6 +27,9 @@ WEIGHT = {"weight": {"column": "w", "range": [0, 4]}}
 STUDIES = {
     "logistic": agreement(BINARY, FEATURES, "LogisticRegression", {"C": 0.05}),
     "logistic, not scaled": agreement(BINARY, FEATURES, "LogisticRegression", {"C": 0.05}, standardize=False),
+    "logistic, third order": agreement(
+        BINARY, FEATURES, "LogisticRegression", {"C": 0.05}, order=3, rules={"min_cell": 1}
+    ),
     "poisson, weighted": agreement(COUNT, FEATURES, "PoissonRegressor", {"alpha": 0.5}, **WEIGHT),
 }
 CLOSING = {"evaluation": {"holdout": 0.2, "closing_trip": True}}
@@ -92,10 +95,10 @@ def test_a_silo_that_is_silent_in_trip_1_only_is_in_the_fit_and_not_in_the_scali
     assert found.plan.n_samples(found.state) == len(of(*NAMES))
 
 
-def test_a_closing_trip_that_a_silo_misses_does_not_close(tmp_path):
-    text = agreement(
-        BINARY, FEATURES, "LogisticRegression", {"C": 0.05}, evaluation={"holdout": 0, "closing_trip": True}
-    )
+@pytest.mark.parametrize("order", [None, 3])
+def test_a_closing_trip_that_a_silo_misses_does_not_close(order, tmp_path):
+    parts = {"evaluation": {"holdout": 0, "closing_trip": True}, "rules": {"min_cell": 1}}
+    text = agreement(BINARY, FEATURES, "LogisticRegression", {"C": 0.05}, order=order, **parts)
     closing = played(text, tmp_path, {}).trips
     found = played(text, tmp_path, from_round(closing, "south"))
     assert found.trips > closing

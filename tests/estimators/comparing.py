@@ -51,10 +51,9 @@ class Beside:
 def agreement(
     world: World, estimator: str, params: Mapping[str, Any] | None = None, *, standardize: bool = True, **parts: Any
 ) -> str:
-    """Write a ``study.yaml`` (JSON is YAML); ``cv`` goes to the model."""
+    """Write a ``study.yaml`` (JSON is YAML); ``cv`` and ``order`` go to the model."""
     model = {"estimator": estimator, "params": dict(params or {}), "standardize": standardize}
-    if "cv" in parts:
-        model["cv"] = parts.pop("cv")
+    model |= {key: parts.pop(key) for key in ("cv", "order") if key in parts}
     document = {"study": "case", "features": world.features, "model": model, "rules": OPEN_RULES}
     if world.target:
         document["target"] = world.target

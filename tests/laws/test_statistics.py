@@ -37,9 +37,11 @@ FAMILIES = (
     "LinearRegression",
     "Ridge",
     "LogisticRegression",
+    "LogisticRegression to third order",
     "PoissonRegressor",
     "GammaRegressor",
     "TweedieRegressor",
+    "TweedieRegressor to third order",
     "HuberRegressor",
     "LinearSVC",
     "NegativeBinomial",
@@ -61,8 +63,17 @@ N_SILOS = 3
 
 @cache
 def plan_of(estimator: str) -> Plan:
+    estimator, _, third = estimator.partition(" to ")
     offset = EXPOSURE if estimator in OFFSET else None
-    text = agreement(OUTCOMES[estimator], MIXED, estimator, PARAMS.get(estimator), offset=offset, weight=WEIGHT)
+    text = agreement(
+        OUTCOMES[estimator],
+        MIXED,
+        estimator,
+        PARAMS.get(estimator),
+        order=3 if third else None,
+        offset=offset,
+        weight=WEIGHT,
+    )
     return Plan(enrolled(text, [str(k) for k in range(N_SILOS)]))
 
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedcli.compute import spool as spool_module
-from fedcli.compute.cells import count_cells, effective_rows, two_valued_columns
+from fedcli.compute.cells import count_cells, effective_rows, triple_cells, two_valued_columns
 from fedcli.compute.spool import BLOCK_ROWS, Spool
 from fedcli.preparing.plan import Plan
 from fedcli.preparing.rows import Rows
@@ -106,6 +106,26 @@ def test_every_cell_of_every_two_way_table_is_counted(n_rows: int) -> None:
     found = counted(table)
     expected = crosstabs(table)
     assert {says: n for says, n in found.items() if n} == {says: n for says, n in expected.items() if n}
+
+
+@pytest.mark.parametrize("n_rows", [60, BLOCK_ROWS + 100])
+def test_every_cell_of_every_three_features_is_counted_where_products_of_three_columns_leave(n_rows: int) -> None:
+    table, plan = (
+        frame(n_rows),
+        Plan(read_study(agreement(TARGETS["LogisticRegression"], FEATURES, "LogisticRegression"))),
+    )
+    mask = np.arange(n_rows) % 4 == 0
+    found = {cell.says: cell.count for cell in triple_cells(plan, Spool([rows_of(table)], Path()), mask)}
+    words = labelled(table[~mask]).drop(columns="binary")
+    expected: dict[str, int] = {}
+    for ways in (1, 2, 3):
+        for names in combinations(words, ways):
+            counts = words[list(names)].value_counts()
+            expected |= {" and ".join(key): int(n) for key, n in counts.items()}
+    # The words stand in the order of the features' kinds, not of the table.
+    assert {frozenset(says.split(" and ")): n for says, n in found.items() if n} == {
+        frozenset(says.split(" and ")): n for says, n in expected.items() if n
+    }
 
 
 @pytest.mark.parametrize(("estimator", "params"), [("GaussianNB", {}), ("SelectKBest", {"k": 2})])

@@ -29,6 +29,24 @@ def test_derivatives_are_those_of_the_value(loss, y) -> None:
         assert d2 == pytest.approx(curve, rel=1e-4, abs=1e-4)
 
 
+@pytest.mark.parametrize(("loss", "y"), LOGISTIC + POISSON + TWEEDIE)
+def test_third_derivatives_are_those_of_the_second_and_grow_no_faster_than_is_said(loss, y) -> None:
+    for eta in ETA:
+        third = float(loss.third(np.array([eta]), np.array([y]))[0])
+        second = loss.derivatives(np.array([eta]), np.array([y]))[2][0]
+        bend = approx_fprime([eta], lambda e: loss.derivatives(e, np.array([y]))[2][0], 1e-6)[0]
+        assert third == pytest.approx(bend, rel=1e-4, abs=1e-4)
+        assert not loss.convex or abs(third) <= loss.rate * second * (1 + 1e-12)
+        assert abs(third) <= loss.largest_third(abs(eta)) * (1 + 1e-12)
+
+
+@pytest.mark.parametrize("power", [2.2, 2.5, 3.0])
+def test_where_outcomes_are_as_predicted_the_fourth_derivative_is_the_rate_squared_times_the_second(power) -> None:
+    loss, eta, y = Tweedie(power, 20.0, 0.5), np.log([3.0]), np.array([3.0])
+    fourth = approx_fprime(eta, lambda e: loss.third(e, y)[0], 1e-6)[0]
+    assert fourth == pytest.approx(loss.rate**2 * loss.derivatives(eta, y)[2][0], rel=1e-4)
+
+
 def test_logistic_values_are_scipys() -> None:
     y = (np.arange(ETA.size) % 2).astype(float)
     value, d1, d2 = Logistic().derivatives(ETA, y)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from math import prod
+from math import comb, prod
 
 import numpy as np
 import pytest
@@ -41,6 +41,7 @@ STUDIES = {
     "logistic": (BINARY, "LogisticRegression", "", ""),
     "weighted": (BINARY, "LogisticRegression", "", WEIGHT),
     "poisson": (COUNT, "PoissonRegressor", "", ""),
+    "third order": (BINARY, "LogisticRegression", ", order: 3", ""),
 }
 AS_THEY_ARE = ("MultinomialNB", "ComplementNB", "StandardScaler", "SimpleImputer", "KBinsDiscretizer")
 GRID = ", params: {grid: [10, 20, 40]}"
@@ -93,6 +94,9 @@ def counted(form: str) -> int:
     """Work out how many numbers a form such as ``2 points x 13 columns`` has."""
     pairs = re.search(r"(\d+) x (\d+) with each pair once$", form)
     before = form[: pairs.start()] if pairs else form
+    triples = re.fullmatch(r"(\d+) x \1 x \1 with each triple once", form)
+    if triples:
+        return comb(int(triples[1]) + 2, 3)
     whole = prod(int(number) for number in re.findall(r"\d+", before))
     if pairs is None:
         return whole
@@ -168,3 +172,17 @@ def test_weighted_sums_say_so_and_others_do_not() -> None:
     assert "weight" not in weighted["rows"] + weighted["evaluation"]
     plain = {block.name: block.says for block in layouts(plan(*STUDIES["logistic"]))["later"]}
     assert not any("its weight" in says for says in plain.values())
+
+
+def test_third_derivatives_ride_on_every_trip_but_the_last_and_are_fewer_at_a_common_point() -> None:
+    made = plan(*STUDIES["third order"])
+    named = {trip: [block.name for block in blocks] for trip, blocks in layouts(made).items()}
+    third = ["third", "third.once", "third.twice", "third.without"]
+    assert [name for name in named["first"] if name.startswith("third")] == third
+    assert [name for name in named["later"] if name.startswith("third")] == third
+    assert not any(name.startswith("third") for name in named["closing"])
+    n = made.columns.n_columns
+    near = State({"round": 2, "phase": "solving"}, {"candidates": np.zeros((0, n)), "near": np.ones(1)})
+    assert [block.name for block in made.layout(near).blocks if block.name.startswith("third")] == [third[0], third[3]]
+    left_out = State(near.document, {**near.arrays, "cubic": np.zeros(1)})
+    assert not any(block.name.startswith("third") for block in made.layout(left_out).blocks)

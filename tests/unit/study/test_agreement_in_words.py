@@ -88,6 +88,7 @@ OTHER: dict[str, Any] = {
     "params": {"C": 2.0},
     "standardize": False,
     "cv": 7,
+    "order": 3,
     "averaging": {"rule": "FedAvg"},
     "rule": "FedAvg",
     "local_epochs": 3,

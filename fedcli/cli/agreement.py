@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from fedcli.study.document import AnyMap, Evaluation, Feature, Profile, Rules, Study, Target, Term
 
+_OWN_BASELINE = "each silo has a baseline hazard of its own: no time of an event leaves it"
+_ONE_BASELINE = "all silos have one baseline hazard: how many events each agreed interval has leaves them"
+
 
 def plain_words(study: Study, trips: tuple[int, int]) -> list[tuple[str, str]]:
     """Return the agreement as names and sentences."""
@@ -38,7 +41,8 @@ def plain_words(study: Study, trips: tuple[int, int]) -> list[tuple[str, str]]:
     rows.append(("model", f"{study.model.estimator}({params}) {scaled}{folds}"))
     rows += [("map" if number == 0 else "", said) for number, said in enumerate(_map(study))]
     if study.model.estimator == "CoxPH":
-        rows.append(("", "each silo has a baseline hazard of its own: no time of an event leaves it"))
+        one = study.model.params.get("strata", "silo") is None
+        rows.append(("", _ONE_BASELINE if one else _OWN_BASELINE))
     if study.model.estimator == "OrdinalLogit" and study.target.type == "category":
         rows.append(("", f"the outcome's levels are in this order: {' < '.join(study.target.levels)}"))
     rows += [("", sentence) for sentence in _averaging(study)]

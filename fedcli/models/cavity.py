@@ -127,6 +127,10 @@ class Cavity:
         """What the numbers of a point are."""
         return PointForm(self.n_columns, predictors_of(self.loss), extras_of(self.loss), self.fit_intercept)
 
+    def form_in(self, state: State) -> PointForm:
+        """Return the same of this state, in which some numbers may be one."""
+        return self.form
+
     def layout(self, state: State) -> Layout:
         """See `Family.layout`."""
         bounds = self.max_rows, self.largest_weight, self.largest_offset
@@ -141,13 +145,14 @@ class Cavity:
         if state.document["phase"] == "closing" or (memory is not None and not memory.arrays):
             # Without its own part a silo cannot tell the others': the incoming point is then the best that it knows.
             return Point(state.arrays["coef"])
-        basis = self.form.basis(state.arrays["to_reference"])
+        form = self.form_in(state)
+        basis = form.basis(state.arrays["to_reference"])
         curvature, rhs = state.arrays["curvature"], state.arrays["rhs"]
         if memory is not None:
             own_curvature, own_rhs = own_part(self.loss, state, memory)
             curvature, rhs = curvature - own_curvature, rhs - own_rhs
         others = self._penalty(state).onto(basis.T @ curvature @ basis, basis.T @ rhs)
-        start = self.form.coordinates(basis, state.arrays["coef"])
+        start = form.coordinates(basis, state.arrays["coef"])
         return Point(self.box.inside(basis @ minimise(rows, self.loss, others, basis, start), state.arrays["coef"]))
 
     def statistics(self, rows: Batch, point: Point, state: State) -> Statistics:
@@ -225,13 +230,13 @@ class Cavity:
         return State(document(state, round=1, phase="solving"), arrays | self._fitted(arrays["coef"]))
 
     def _advance_later(self, total: Total, state: State) -> State:
-        n = self.form.n_parameters
-        basis = self.form.basis(state.arrays["to_reference"])
+        form = self.form_in(state)
+        n, basis = form.n_parameters, form.basis(state.arrays["to_reference"])
         state = self._with_penalty(total, state)
         penalty = self._penalty(state)
         previous = state.arrays["coef"]
         points = np.vstack([previous, state.arrays["candidates"]])
-        free = np.array([self.form.coordinates(basis, point) for point in points])
+        free = np.array([form.coordinates(basis, point) for point in points])
         slopes, before = read_slopes(self.loss, total["gradients"], len(points)), split(self.loss, previous)[1]
         merged, null = self._minimum(state, before)
         values, gradients = total["values"] + penalty.values(free), slopes @ basis + penalty.slopes(free)
@@ -257,10 +262,10 @@ class Cavity:
         at_edge, inside = self.box.beyond(coef), self.box.clip(coef, previous)
         if at_edge and state.arrays.get("edge", np.zeros(1))[0]:
             self.box.refuse(coef, number)
-        after = self.form.coordinates(basis, inside)
-        if extras_of(self.loss) and self.form.settled(after, free[0], SETTLED):
+        after = form.coordinates(basis, inside)
+        if extras_of(self.loss) and form.settled(after, free[0], SETTLED):
             self.box.refuse_past(previous, basis @ trip.newton)
-        step, exact = (self.form.relative(b, free[0], at=inside) for b in (after, trip.newton))
+        step, exact = (form.relative(b, free[0], at=inside) for b in (after, trip.newton))
         if not taken:
             # The two agree unless the expansions misjudge the incoming point: then only the exact one can be believed.
             step = max(step, exact)
@@ -341,17 +346,18 @@ class Cavity:
 
     def _penalty(self, state: State) -> Penalty:
         """Return the penalty of what is fitted."""
-        absolute = self.form.free(self.form.penalty(self.penalty.absolute(self.n_columns)))
-        return Penalty(self.form.free(state.arrays["penalty"]), absolute if self.penalty.lasso else None)
+        form = self.form_in(state)
+        absolute = form.free(form.penalty(self.penalty.absolute(self.n_columns)))
+        return Penalty(form.free(state.arrays["penalty"]), absolute if self.penalty.lasso else None)
 
     def _merged(self, state: State) -> Quadratic:
         """Return the merged expansions plus the penalty."""
-        basis = self.form.basis(state.arrays["to_reference"])
+        basis = self.form_in(state).basis(state.arrays["to_reference"])
         return self._penalty(state).onto(basis.T @ state.arrays["curvature"] @ basis, basis.T @ state.arrays["rhs"])
 
     def _minimum(self, state: State, before: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Minimise the merged expansions plus the penalty, of minimum norm, other parameters near those ``before``."""
-        basis, model = self.form.basis(state.arrays["to_reference"]), self._merged(state)
-        origin = state.arrays.get("coef", self.box.middle)
-        b, null = model.minimum(self.form.coordinates(basis, origin))
+        form, model = self.form_in(state), self._merged(state)
+        basis, origin = form.basis(state.arrays["to_reference"]), state.arrays.get("coef", self.box.middle)
+        b, null = model.minimum(form.coordinates(basis, origin))
         return np.asarray(basis @ hold_back(self.loss, model.A, model.c, b, before)), null

@@ -1,9 +1,10 @@
-"""Proportional hazards, stratified by silo: ``CoxPH``, an estimator of fedcli's own.
+"""Proportional hazards: ``CoxPH``, an estimator of fedcli's own.
 
 Owns its entry in the table of estimators and what its sums are called. Knows nothing of files or silos' rows. Stable.
 
-Each silo is a stratum with a baseline hazard of its own, so the partial likelihoods add over silos and no time of an
-event leaves one: only value, gradient and curvature of a sum over its event times do.
+By default each silo is a stratum with a baseline hazard of its own, so the partial likelihoods add over silos and no
+time of an event leaves one: only value, gradient and curvature of a sum over its event times do. With one baseline for
+all silos it is on agreed intervals of time; see `one_baseline`.
 """
 
 from __future__ import annotations
@@ -12,13 +13,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fedcli.errors import OneClass, Separation
+from fedcli.errors import Separation
 from fedcli.fileformat.statistics import FloatArray, Layout, State, Total
 from fedcli.models.batch import Family
 from fedcli.models.cavity import Cavity
 from fedcli.models.generalized import cavity
+from fedcli.models.life_table import check_grid
+from fedcli.models.losses import refuse_no_event
+from fedcli.models.one_baseline import OneBaseline
 from fedcli.models.partial_likelihood import PartialLikelihood
-from fedcli.models.registry import Estimator, Parameters, check_number, check_one_of
+from fedcli.models.piecewise_hazard import PiecewiseHazard
+from fedcli.models.registry import Estimator, Parameters, check_number, check_one_of, check_optional
 from fedcli.models.setting import Setting
 
 _SAYS = {
@@ -50,11 +55,7 @@ class ProportionalHazards(Cavity):
         OneClass
             No row of any silo has an event.
         """
-        if not total["target"][1] > 0:
-            raise OneClass(
-                "no row of any silo has an event",
-                hint="check positive and negative of the target in study.yaml: they may be swapped or misspelt",
-            )
+        refuse_no_event(total["target"][1])
         return super().advance(total, state)
 
     def _minimum(self, state: State, before: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -81,23 +82,39 @@ class ProportionalHazards(Cavity):
 
 
 def _cox(setting: Setting, params: Parameters) -> Family:
+    if params["strata"] is None:
+        edges = sorted({setting.first_time, *map(float, params["grid"]), setting.last_time})
+        hazard = PiecewiseHazard(tuple(edges), setting.pool_rows)
+        alpha = float(params["alpha"])
+        return cavity(setting, hazard, alpha, per_weight=False, fit_intercept=False, kind=OneBaseline)
     loss = PartialLikelihood(params["ties"], setting.max_rows, setting.largest_weight)
     penalty = float(params["alpha"])
     return cavity(setting, loss, penalty, per_weight=False, fit_intercept=False, kind=ProportionalHazards)
+
+
+def _conflict(params: Parameters) -> str:
+    if params["strata"] is None and params["grid"] is None:
+        return "one baseline for all silos (strata: null) needs a grid of times, where its hazard may change"
+    if params["strata"] is not None and params["grid"] is not None:
+        return "with silos as strata no time is agreed: a grid belongs to strata: null"
+    return ""
 
 
 ESTIMATORS = {
     "CoxPH": Estimator(
         module="",
         targets=("survival",),
-        defaults={"ties": "efron", "alpha": 0.0, "strata": "silo"},
+        defaults={"ties": "efron", "alpha": 0.0, "strata": "silo", "grid": None},
         trips=(4, 5),
         build=_cox,
         checks={
             "ties": check_one_of("efron", "breslow"),
             "alpha": check_number(least=0.0),
-            "strata": check_one_of("silo"),
+            "strata": check_one_of("silo", None),
+            "grid": check_optional(check_grid),
         },
+        conflicts=_conflict,
+        slower=lambda params: (5, 7) if params["strata"] is None else None,
         offset=True,
         exact=1e-6,
         intercept=False,

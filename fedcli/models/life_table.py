@@ -242,7 +242,8 @@ def _greenwood(at_risk: FloatArray, events: FloatArray) -> FloatArray:
     return np.divide(events, rest, out=np.zeros_like(events), where=rest > 0)
 
 
-def _check_grid(value: object) -> str:
+def check_grid(value: object) -> str:
+    """Check a list of ascending times."""
     wrong = check_list(check_number(least=-math.inf))(value)
     if wrong:
         return wrong
@@ -267,7 +268,7 @@ ESTIMATORS = {
         defaults={"grid": None, "by": None},
         trips=(1, 1),
         build=_life_table,
-        checks={"grid": _check_grid},
+        checks={"grid": check_grid},
         weights=False,
         exact=1e-12,
         intercept=False,

@@ -88,6 +88,25 @@ class FitSums:
     curvature: float
 
 
+def refuse_no_event(events: float) -> None:
+    """Refuse a pool of survival times without an event.
+
+    Parameters
+    ----------
+    events : float
+        Sum of weights of rows with an event.
+
+    Raises
+    ------
+    OneClass
+    """
+    if not events > 0:
+        raise OneClass(
+            "no row of any silo has an event",
+            hint="check positive and negative of the target in study.yaml: they may be swapped or misspelt",
+        )
+
+
 def refuse_one_class(weight: float, target: float) -> None:
     """Refuse a pool of weight ``weight`` whose positive rows, of weight ``target``, are none or all.
 

@@ -64,8 +64,8 @@ class Parts:
         First derivatives in the extra parameters.
     cross : ndarray of shape (n_samples, q)
         Second derivatives in predictor and parameter.
-    square : ndarray of shape (n_samples, q, q)
-        Second derivatives in the parameters.
+    square : ndarray of shape (n_samples, q, q) or (n_samples, q)
+        Second derivatives in the parameters; of each alone where no row has a mixed one.
     """
 
     value: FloatArray

@@ -136,6 +136,11 @@ def hold_back(loss: AnyLoss, hessian: FloatArray, rhs: FloatArray, point: FloatA
     return point if np.array_equal(near, extras) else beside(near)
 
 
+def observed(rows: Batch) -> FloatArray:
+    """Return what a loss with extra parameters sees of rows' outcomes: in a survival study event and times together."""
+    return rows.y if rows.times is None else np.hstack([rows.y[:, None], rows.times])
+
+
 def predictors_of(loss: AnyLoss) -> int:
     """Return how many linear predictors a row has."""
     return loss.n_predictors if isinstance(loss, Softmax) else 1
@@ -226,13 +231,15 @@ def sums_at(
     coef, extras = split(loss, point)
     weight, X, n = rows.weight, rows.X, len(point)
     if isinstance(loss, JointLoss):
-        each = loss.parts(X @ coef + rows.offset, rows.y, extras, softened=softened)
+        each = loss.parts(X @ coef + rows.offset, observed(rows), extras, softened=softened)
         gradient = np.concatenate([X.T @ (weight * each.slope), weight @ each.extra])
         value = float(weight @ each.value)
         if not curved:
             return Terms(value, gradient, np.zeros((n, n)))
         between = X.T @ (weight[:, None] * each.cross)
         square = np.tensordot(weight, each.square, axes=1)
+        if square.ndim == 1:
+            square = np.diag(square)
         if safe:
             between, square = np.zeros_like(between), np.diag(np.abs(np.diagonal(square)))
         columns = weighted_cross(X, weight * each.curve)
@@ -263,7 +270,7 @@ def value(loss: AnyLoss, rows: Source, point: FloatArray) -> float:
     if isinstance(loss, JointLoss):
         if not loss.admits(extras):
             return np.inf
-        return sum(float(b.weight @ loss.parts(b.X @ coef + b.offset, b.y, extras).value) for b in rows)
+        return sum(float(b.weight @ loss.parts(b.X @ coef + b.offset, observed(b), extras).value) for b in rows)
     return sum(float(b.weight @ loss.value(b.X @ coef + b.offset, b.y)) for b in rows)
 
 
@@ -292,7 +299,7 @@ def slopes_at(
         return eta, rows.weight * loss.derivatives(rows, coef, nearby)[1]
     eta = rows.X @ coef + rows.offset
     if isinstance(loss, JointLoss):
-        return eta, rows.weight * loss.parts(eta, rows.y, extras).slope
+        return eta, rows.weight * loss.parts(eta, observed(rows), extras).slope
     return eta, rows.weight * loss.derivatives(eta, rows.y)[1]
 
 
@@ -327,11 +334,12 @@ def weights_at(
         return loss.weights(rows, coef, nearby)
     eta = rows.X @ coef + rows.offset
     if isinstance(loss, JointLoss):
-        each = loss.parts(eta, rows.y, extras, softened=softened)
+        y = observed(rows)
+        each = loss.parts(eta, y, extras, softened=softened)
         found = {"residuals": each.slope}
         if curvature:
             found |= {f"curvature with {extra.name}": each.cross[:, k] for k, extra in enumerate(loss.extras)}
-            found |= {"curvature": each.curve, **({} if softened else loss.shown(eta, rows.y, extras))}
+            found |= {"curvature": each.curve, **({} if softened else loss.shown(eta, y, extras))}
     else:
         _, d1, d2 = loss.derivatives(eta, rows.y)
         found = {"curvature": d2, "residuals": d1, **loss.shown(eta, rows.y)}

@@ -71,6 +71,8 @@ class Estimator:
         From its parameters to the name of the deviance that measures it on rows held out (``gamma``, or ``accuracy``);
         the outcome then keeps its own unit, since the logarithm of its mean is fitted, or a class. Nothing where the
         kind of outcome says it all.
+    slower : callable
+        From its parameters to the trips that they take, where those are other than ``trips``; else nothing.
     stands_for : str
         The class of scikit-learn as which an estimator of fedcli's own is exported; its own name without.
     advice : str
@@ -105,6 +107,7 @@ class Estimator:
     intercept: bool = True
     stand_in: str = ""
     deviance: Callable[[Parameters], str] = lambda params: ""
+    slower: Callable[[Parameters], tuple[int, int] | None] = lambda params: None
     stands_for: str = ""
     advice: str = ""
     averaged: bool = False
@@ -114,6 +117,10 @@ class Estimator:
     def tightened(self, params: Parameters) -> Mapping[str, Any]:
         """Return what makes scikit-learn's own class run to its optimum with these parameters."""
         return self.tight(params) if callable(self.tight) else self.tight
+
+    def trips_with(self, params: Parameters) -> tuple[int, int]:
+        """Return the typical and the largest number of trips with all its parameters."""
+        return self.slower(params) or self.trips
 
 
 def closed(form: Callable[[Setting, Parameters], ClosedForm]) -> Callable[[Setting, Parameters], Family]:

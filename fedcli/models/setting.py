@@ -72,8 +72,8 @@ class Setting:
     folds : int
         Folds of a cross-validation; 1 without one.
     standardize : bool
-    first_time : float
-        Lower end of a survival target's range; 0 for others.
+    first_time, last_time : float
+        Ends of a survival target's range; 0 for others.
     wholes : tuple of (str, tuple of int)
         Name and columns of the design, the intercept at 0, of each feature and term.
     interacting : bool
@@ -114,6 +114,7 @@ class Setting:
     folds: int
     standardize: bool
     first_time: float = 0.0
+    last_time: float = 0.0
     dummies: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     target_range: tuple[float, float] = (0.0, 1.0)
     wholes: tuple[tuple[str, tuple[int, ...]], ...] = ()

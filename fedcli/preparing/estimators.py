@@ -1,8 +1,7 @@
 """From the scikit-learn class and parameters named in a study to the family that fits them.
 
-Owns the table of estimators, which each module of `models` adds to, and what of a study a family may know. Knows
-nothing of files or rows. Internal; the names are public.
-
+Owns what of a study a family may know, and which parameters a study may give. Knows nothing of files or rows. Internal;
+the names are public.
 """
 
 from __future__ import annotations
@@ -14,34 +13,12 @@ import numpy as np
 
 from fedcli.errors import ContradictoryStudy, UnsupportedModel
 from fedcli.fileformat import canonical
-from fedcli.models import (
-    bayesian,
-    covariance,
-    cox,
-    decomposition,
-    discriminant_analysis,
-    generalized,
-    greedy,
-    huber,
-    least_squares,
-    life_table,
-    naive_bayes,
-    negative_binomial,
-    ordinal,
-    ridge,
-    selection,
-    sparse,
-    squared_hinge,
-    stepwise,
-    trained_locally,
-    tweedie,
-)
 from fedcli.models.batch import Family
 from fedcli.models.elsewhere import why_not
 from fedcli.models.registry import Estimator
 from fedcli.models.setting import LocalTraining, Setting
-from fedcli.preparing import bins, encoders
 from fedcli.preparing.by_column import ByColumn, ColumnEstimator
+from fedcli.preparing.catalogue import Catalogue
 from fedcli.preparing.columns import Columns
 from fedcli.preparing.target import TargetScale
 from fedcli.study.canonical_form import study_id, to_json
@@ -59,30 +36,7 @@ from fedcli.study.document import (
 # Parameters that steer scikit-learn's own optimiser: here the optimum is reached whatever they say.
 _SOLVER_ONLY = {"tol", "solver", "max_iter", "warm_start", "verbose", "n_jobs", "random_state", "copy_X", "dual"}
 
-ESTIMATORS: dict[str, Estimator] = {
-    **least_squares.ESTIMATORS,
-    **ridge.ESTIMATORS,
-    **sparse.ESTIMATORS,
-    **greedy.ESTIMATORS,
-    **stepwise.ESTIMATORS,
-    **bayesian.ESTIMATORS,
-    **discriminant_analysis.ESTIMATORS,
-    **naive_bayes.ESTIMATORS,
-    **decomposition.ESTIMATORS,
-    **covariance.ESTIMATORS,
-    **encoders.ESTIMATORS,
-    **bins.ESTIMATORS,
-    **selection.ESTIMATORS,
-    **generalized.ESTIMATORS,
-    **negative_binomial.ESTIMATORS,
-    **ordinal.ESTIMATORS,
-    **cox.ESTIMATORS,
-    **life_table.ESTIMATORS,
-    **tweedie.ESTIMATORS,
-    **huber.ESTIMATORS,
-    **squared_hinge.ESTIMATORS,
-    **trained_locally.ESTIMATORS,
-}
+ESTIMATORS = Catalogue()
 # FedProx's strength where a study is silent: the least of those tried in its paper, all of which hold a silo back.
 PROXIMAL = 0.001
 
@@ -206,7 +160,8 @@ def trips_of(study: Study) -> tuple[int, int]:
     """Return the typical and the largest number of trips, a closing one included."""
     known, closing = estimator_of(study), int(study.evaluation.closing_trip)
     rounds = averaging_of(study).rounds
-    few, many = (rounds, rounds) if known.averaged else known.trips
+    values = {**known.defaults, **study.model.params}
+    few, many = (rounds, rounds) if known.averaged else known.trips_with(values)
     return few + closing, many + closing
 
 
@@ -295,6 +250,7 @@ def setting_of(study: Study, columns: Columns) -> Setting:
         folds=study.model.cv or 1,
         standardize=study.model.standardize,
         first_time=target.range[0] if isinstance(target, SurvivalTarget) else 0.0,
+        last_time=target.range[1] if isinstance(target, SurvivalTarget) else 0.0,
         dummies=columns.dummies_of,
         target_range=target.range if isinstance(target, NumberTarget | CountTarget) else (0.0, 1.0),
         wholes=columns.wholes,

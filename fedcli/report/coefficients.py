@@ -12,6 +12,7 @@ from typing import Any
 from fedcli.fileformat.statistics import FloatArray, State
 from fedcli.models.closed import fitted_attributes
 from fedcli.models.nuisance import JointLoss
+from fedcli.models.one_baseline import OneBaseline
 from fedcli.models.ordinal import ProportionalOdds
 from fedcli.preparing.estimators import estimator_of
 from fedcli.preparing.plan import Plan
@@ -104,6 +105,8 @@ def coefficient_table(plan: Plan, state: State) -> CoefficientTable:
             coefficients = {str(label): _ordered(plan, row) for label, row in zip(labels, values, strict=True)}
             intercept = {str(label): float(row[0]) for label, row in zip(labels, values, strict=True)}
     attributes = _attributes(plan, state)
+    # Hazards are of intervals, which stand beside them among the attributes: alone they would say nothing.
+    own = isinstance(plan.loss, JointLoss) and not isinstance(plan.family, OneBaseline)
     return CoefficientTable(
         study=plan.study.study,
         estimator=plan.study.model.estimator,
@@ -115,7 +118,7 @@ def coefficient_table(plan: Plan, state: State) -> CoefficientTable:
         attributes=attributes,
         columns=input_names(plan) if attributes else (),
         beside=()
-        if not isinstance(plan.loss, JointLoss) or estimator_of(plan.study).module
+        if not own or estimator_of(plan.study).module
         else tuple(line for name, values in attributes.items() for line in named_parameters(name, values)),
     )
 

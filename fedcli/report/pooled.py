@@ -25,6 +25,7 @@ from fedcli.models.closed import Closed, fitted_attributes
 from fedcli.models.cox import ProportionalHazards
 from fedcli.models.life_table import LifeTable
 from fedcli.models.nuisance import JointLoss
+from fedcli.models.one_baseline import OneBaseline
 from fedcli.models.ordinal import ProportionalOdds
 from fedcli.models.stepwise import Stepwise
 from fedcli.preparing.estimators import estimator_of, parameters
@@ -36,7 +37,7 @@ from fedcli.report.estimator import new_estimator, standardised_coefficients
 from fedcli.report.map_transformers import fitted_quietly, settle_agreed
 from fedcli.report.pooled_joint import PooledJoint, pooled_joint
 from fedcli.report.pooled_stepwise import pooled_stepwise
-from fedcli.report.pooled_survival import PooledSurvival, pooled_hazards
+from fedcli.report.pooled_survival import PooledSurvival, grid_bias, pooled_hazards, pooled_on_a_grid
 from fedcli.report.transformers import Transformers
 from fedcli.study.document import ClassTarget, NoTarget
 
@@ -54,12 +55,16 @@ class Comparison:
     relative_error : float
         ``norm(federated - pooled) / norm(pooled)`` over all coefficients on the scale of the fit; of attributes the
         largest such figure. None of models that are trained at each silo, which `compare_scores` compares.
+    grid_bias : float, optional
+        Where one baseline is on agreed intervals: by how many standard errors a coefficient differs at most from the
+        pooled fit of the exact times.
     within : bool, optional
         Whether every pooled number lies within the bounds that the federated model states; None where it states none.
     """
 
     numbers: tuple[tuple[str, float, float], ...]
     relative_error: float | None
+    grid_bias: float | None = None
     within: bool | None = None
 
 
@@ -111,7 +116,8 @@ def compare_pooled(
             error = max(error, _relative(np.ravel(found[name]), own))
             by_name |= dict(named_parameters(name, (own - shift).tolist()))
     numbers = tuple((name, float(value), by_name[name]) for name, value in table.lines())
-    return Comparison(numbers, error)
+    bias = grid_bias(X, rows, plan.family, own_slopes) if isinstance(plan.family, OneBaseline) else None
+    return Comparison(numbers, error, grid_bias=bias)
 
 
 def _attributes(plan: Plan, state: State, pooled: Any) -> Comparison:
@@ -136,7 +142,7 @@ def _attributes(plan: Plan, state: State, pooled: Any) -> Comparison:
         named = [name] if len(ours) == 1 else [f"{name}[{i}]" for i in range(len(ours))]
         numbers += list(zip(named, ours.tolist(), theirs.tolist(), strict=True))
         worst = max(worst, _relative(ours, theirs))
-    return Comparison(tuple(numbers), worst, within)
+    return Comparison(tuple(numbers), worst, within=within)
 
 
 def _flat(value: Any, *, turning: bool) -> FloatArray:
@@ -194,6 +200,8 @@ def _fit(plan: Plan, X: FloatArray, rows: list[Rows], folds: NDArray[np.int64] |
     study = plan.study
     if isinstance(plan.family, ProportionalHazards):
         return pooled_hazards(X, rows, plan.family.loss, plan.family.penalty.ridge)
+    if isinstance(plan.family, OneBaseline):
+        return pooled_on_a_grid(X, rows, plan.family)
     if isinstance(plan.family, LifeTable):
         return PooledSurvival.of(plan.family, X, rows)
     if isinstance(plan.family, Cavity) and isinstance(plan.loss, JointLoss) and not estimator_of(study).module:

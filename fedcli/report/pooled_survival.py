@@ -1,9 +1,8 @@
 """The pooled fit of survival models, for a simulation to compare with: scikit-learn has none.
 
-Owns Newton's method over all silos' rows at once, each silo a stratum, and a table of survival counted row by
-row. Knows nothing of trips or sums that travel.
-Internal. It shares the formulas of the partial likelihood with the federated fit, and nothing else; the formulas
-themselves are held to R's, statsmodels' and lifelines' by the tests.
+Owns Newton's method over all silos' rows at once, each silo a stratum or all with one baseline, and a table of survival
+counted row by row. Knows nothing of trips or sums that travel. Internal. It shares the formulas of the likelihoods with
+the federated fit, and nothing else; the formulas themselves are held to R's, statsmodels' and lifelines' by the tests.
 """
 
 from __future__ import annotations
@@ -17,8 +16,11 @@ from fedcli.errors import NotConverged
 from fedcli.fileformat.statistics import FloatArray
 from fedcli.models.batch import Batch
 from fedcli.models.life_table import LifeTable
-from fedcli.models.local_fit import expand
-from fedcli.models.objective import AnyLoss, value
+from fedcli.models.local_fit import expand, minimise
+from fedcli.models.objective import AnyLoss, observed, value
+from fedcli.models.one_baseline import OneBaseline, joined_intervals
+from fedcli.models.partial_likelihood import PartialLikelihood
+from fedcli.models.quadratic import Quadratic
 from fedcli.models.solve import solve_symmetric
 from fedcli.preparing.rows import Rows
 
@@ -82,6 +84,52 @@ def pooled_hazards(X: FloatArray, silos: Sequence[Rows], loss: AnyLoss, penalty:
         "the pooled fit to compare with does not converge: an effect may have no finite value",
         hint="add a penalty (alpha) to the model",
     )
+
+
+def pooled_on_a_grid(X: FloatArray, silos: Sequence[Rows], family: OneBaseline) -> PooledHazards:
+    """Minimise the likelihood of one baseline on the agreed intervals over all silos' rows at once.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_columns - 1)
+        The prepared columns of all silos, in their order.
+    silos : sequence of Rows
+    family : OneBaseline
+    """
+    rows, n = Rows.together(silos), X.shape[1]
+    batch = Batch(np.hstack([np.zeros((len(X), 1)), X]), rows.target, rows.offset, rows.weight, times=rows.times)
+    joined = joined_intervals(batch.weight @ family.intervals.happens(observed(batch)))
+    basis = np.zeros((1 + n + len(joined), n + int(joined.max()) + 1))
+    basis[1 : 1 + n, :n] = np.eye(n)
+    basis[1 + n + np.arange(len(joined)), n + joined] = 1.0
+    penalty = np.diag(np.where(np.arange(basis.shape[1]) < n, family.penalty.ridge, 0.0))
+    start = np.where(np.arange(basis.shape[1]) < n, 0.0, family.box.middle[-1])
+    found = minimise([batch], family.loss, Quadratic(penalty, np.zeros(len(penalty))), basis, start)
+    return PooledHazards(found[:n])
+
+
+def grid_bias(X: FloatArray, silos: Sequence[Rows], family: OneBaseline, coef: FloatArray) -> float:
+    """Return by how many standard errors ``coef`` (n_columns - 1,) differs at most from a fit of the exact times.
+
+    That is Cox's model over all silos' rows as one stratum, ties after Efron: no federated study has it.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_columns - 1)
+        The prepared columns of all silos, in their order.
+    silos : sequence of Rows
+    family : OneBaseline
+    coef : ndarray of shape (n_columns - 1,)
+        On the prepared columns.
+    """
+    loss = PartialLikelihood("efron", family.max_rows, family.largest_weight)
+    rows = [Rows.together(silos)]
+    exact = pooled_hazards(X, rows, loss, family.penalty.ridge).coef_
+    design = np.hstack([np.ones((len(X), 1)), X])
+    stratum = [Batch(design, rows[0].target, rows[0].offset, rows[0].weight, times=rows[0].times)]
+    hessian = expand(stratum, loss, np.append(0.0, exact))[2][1:, 1:] + family.penalty.ridge * np.eye(len(exact))
+    variance = np.array([unit @ solve_symmetric(hessian, unit)[0] for unit in np.eye(len(exact))])
+    return float(np.max(np.abs(coef - exact) / np.sqrt(np.where(variance > 0, variance, np.inf)), initial=0.0))
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedcli.compute.cells import count_cells, effective_rows, rows_above, smallest_product_group
+from fedcli.compute.interval_cells import interval_cells
 from fedcli.compute.merging import merge_small
 from fedcli.compute.risk import at_risk, life_cells
 from fedcli.compute.shares import FLOOR, largest_shares
@@ -26,6 +27,7 @@ from fedcli.models.batch import empty_state
 from fedcli.models.cox import ProportionalHazards
 from fedcli.models.life_table import LifeTable
 from fedcli.models.negative_binomial import NegativeBinomialLoss
+from fedcli.models.one_baseline import OneBaseline
 from fedcli.preparing.estimators import parameters
 from fedcli.preparing.plan import Plan
 from fedcli.privacy.disclosure import Cell, Disclosure, Levels, examine, level_problems
@@ -135,6 +137,8 @@ def examine_rows(
     if isinstance(plan.loss, NegativeBinomialLoss):
         # Counts of 0 and 1 say nothing of the dispersion: what its sums show is of the others.
         cells.append(Cell(f"{plan.study.target.column} above 1", rows_above(spool, mask, 1.0)))
+    if isinstance(plan.family, OneBaseline):
+        cells += interval_cells(plan, spool, mask)
     if seen is not None:
         cells.append(Cell(f"{plan.study.target.column} positive while others were at risk", seen.events))
     found = examine(

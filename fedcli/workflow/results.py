@@ -335,8 +335,10 @@ class Compared:
 class Simulated:
     """Result of `simulate`; ``medians`` are those that fill missing cells, which both fits take from the federation.
 
-    ``within`` says whether pooled numbers lie within the bounds that the model states, where it states some. ``scores``
-    are figures of how well a model that is trained at each silo predicts; its ``relative_error`` is None.
+    ``grid_bias``, where one baseline hazard is on agreed intervals, is by how many standard errors a coefficient
+    differs at most from the pooled fit of the exact times; ``within`` says whether pooled numbers lie within the bounds
+    that the model states, where it states some. ``scores`` are figures of how well a model that is trained at each silo
+    predicts; its ``relative_error`` is None.
     """
 
     study: str
@@ -353,5 +355,6 @@ class Simulated:
     model: Path | None = None
     linear: bool = True
     medians: tuple[Compared, ...] = ()
+    grid_bias: float | None = None
     within: bool | None = None
     scores: tuple[Compared, ...] = ()

@@ -121,6 +121,7 @@ def simulate(
             trips=final.round,
             coefficients=tuple(Compared(*number) for number in found.numbers),
             relative_error=found.relative_error,
+            grid_bias=found.grid_bias,
             steps=tuple(model.state.arrays["steps"].tolist()) if "steps" in model.state.arrays else (),
             bytes_sent=sent,
             seconds=time.perf_counter() - started,

@@ -67,7 +67,7 @@ def agreed_rows(name: str) -> dict[str, list[dict[str, float | str | None]]]:
     return {silo: [agreed(study, folder, silo, row) for row in rows] for silo, rows in silos(folder).items()}
 
 
-@pytest.mark.parametrize("folder", ["breast_cancer", "card_fraud", "pump_sensors"])
+@pytest.mark.parametrize("folder", ["breast_cancer", "card_fraud", "pump_sensors", "trial_survival"])
 def test_tables_are_what_their_script_makes(folder: str, tmp_path: Path) -> None:
     runpy.run_path(str(ROOT / "scripts" / f"make_{folder}.py"))["make"](tmp_path)
     made = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
@@ -175,6 +175,18 @@ def test_banks_keep_their_tables_in_their_own_way() -> None:
 def test_about_one_payment_in_a_hundred_is_fraud() -> None:
     shares = {name: sum(row["fraud"] == "1" for row in rows) / len(rows) for name, rows in silos("card_fraud").items()}
     assert {name: round(100 * share, 1) for name, share in shares.items()} == {"alder": 1.1, "birch": 1.3, "cedar": 2.0}
+
+
+def test_centres_keep_their_tables_in_their_own_way() -> None:
+    tables = silos("trial_survival")
+    sizes = {name: len(rows) for name, rows in tables.items()}
+    assert sizes == {"aarhus": 340, "bremen": 270, "coimbra": 210, "dijon": 180, "exeter": 150}
+    assert "days" not in tables["coimbra"][0]
+    assert "months" in tables["coimbra"][0]
+    assert {row["stage"] for row in tables["dijon"]} == {"1", "2", "3"}
+    assert {row["status"] for row in tables["exeter"]} == {"0", "1"}
+    died = {name: sum(row["status"] in {"dead", "1"} for row in rows) for name, rows in tables.items()}
+    assert died == {"aarhus": 111, "bremen": 127, "coimbra": 62, "dijon": 104, "exeter": 57}
 
 
 def test_tables_are_small_enough_to_keep() -> None:

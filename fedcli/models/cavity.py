@@ -38,6 +38,7 @@ from fedcli.models.discriminant import class_moments, second_point
 from fedcli.models.expansion_layout import expansion_layout
 from fedcli.models.local_fit import first_fit, minimise, own_part
 from fedcli.models.losses import FitSums
+from fedcli.models.measured import Measured
 from fedcli.models.nuisance import JointLoss, bends_down
 from fedcli.models.objective import AnyLoss, extras_of, hold_back, predictors_of, split, sums_at
 from fedcli.models.penalty import Penalty, Strength
@@ -47,8 +48,6 @@ from fedcli.models.softmax import Softmax
 from fedcli.models.steps import remaining
 from fedcli.models.stopping import phase_after, reason_of
 
-# Share of the decrement by which the merged expansions may misjudge the incoming point's gradient (see `mismatch`).
-MISMATCH = 0.25
 # Relative step of the coefficients from which on a parameter at its end is believed to belong there.
 SETTLED = 0.03
 
@@ -254,57 +253,40 @@ class Cavity:
         previous = state.arrays["coef"]
         points = np.vstack([previous, state.arrays["candidates"]])
         free = np.array([form.coordinates(basis, point) for point in points])
-        values = total["values"] + penalty.values(free)
         slopes, before = read_slopes(self.loss, total["gradients"], len(points)), split(self.loss, previous)[1]
-        gradients = slopes @ basis + penalty.slopes(free)
         merged, null = self._minimum(state, before)
         merged, bend = self._bent(total, state, merged)
-        model = self._merged(state)
+        values, gradients = total["values"] + penalty.values(free), slopes @ basis + penalty.slopes(free)
+        trip = Measured(free, values, gradients, self._merged(state))
         number = int(state.document["round"]) + 1
-        best = int(np.argmin(values))
-        lowest = float(state.arrays["lowest"][0]) if "lowest" in state.arrays else np.inf
-        noise = 1e-12 * (1.0 + abs(values[0]))
-        newton = free[0] + model.step(free[0], gradients[0])[0]
-        misjudged = model.misjudges(free[0], gradients[0])
         coef, candidate, taken = merged, None, 0
         if state.document["phase"] == "solving":
-            if points.shape[0] > 1 and (
-                values[0] - values[1] > 4.0 * model.gain(free[1], gradients[1]) + noise
-                or (values[1] < values[0] and misjudged > MISMATCH)
-            ):
-                # The candidate is far closer than the incoming point, or the silos' own points lie so far apart that
-                # their sum does not even describe the incoming one. The candidate's expansion replaces the merged
-                # one, here and in what each silo subtracts as its own part.
+            if trip.second_leads:
+                # The candidate's expansion replaces the merged one, here and in what each silo subtracts as its own.
                 taken = 1
                 expansion = read_curvature(self.loss, total["candidate"])
                 rhs = expansion @ points[1] - slopes[1]
                 state = State(state.document, {**state.arrays, "curvature": expansion, "rhs": rhs})
                 coef, null = self._minimum(state, before)
-            elif values[0] > lowest + noise:
-                # The last step went up: half a Newton step from the lowest point so far, the whole one as candidate.
-                origin, slope = state.arrays["lowest.coef"], state.arrays["lowest.gradient"]
-                direction, _ = model.step(origin, slope)
-                coef, candidate = basis @ (origin + 0.5 * direction), basis @ (origin + direction)
-            elif number > 2 and misjudged > MISMATCH:
+            elif trip.went_up(state.arrays):
+                half, whole = trip.from_lowest(state.arrays)
+                coef, candidate = basis @ half, basis @ whole
+            elif number > 2 and trip.misjudged:
                 # Expansions that rest at another point than the optimum (of a silo that subtracts nothing, or the wrong
                 # part) betray themselves so. The exact gradient rests nowhere else.
-                coef = basis @ newton
-        arrays = dict(state.arrays)
-        if values[best] <= lowest:
-            arrays["lowest"] = np.array([values[best]])
-            arrays["lowest.coef"] = free[best]
-            arrays["lowest.gradient"] = gradients[best]
+                coef = basis @ trip.newton
+        arrays = {**state.arrays, **trip.lowest(state.arrays)}
         at_edge, inside = self.box.beyond(coef), self.box.clip(coef, previous)
         if at_edge and state.arrays.get("edge", np.zeros(1))[0]:
             self.box.refuse(coef, number)
         after = form.coordinates(basis, inside)
         if extras_of(self.loss) and form.settled(after, free[0], SETTLED):
-            self.box.refuse_past(previous, basis @ newton)
-        step, exact = (form.relative(b, free[0], at=inside) for b in (after, newton))
+            self.box.refuse_past(previous, basis @ trip.newton)
+        step, exact = (form.relative(b, free[0], at=inside) for b in (after, trip.newton))
         if not taken:
             # The two agree unless the expansions misjudge the incoming point: then only the exact one can be believed.
             step = max(step, exact)
-        if extras_of(self.loss) and bends_down(model.A):
+        if extras_of(self.loss) and bends_down(trip.model.A):
             # No minimum is near, whatever the step that is left of the rest.
             step = max(step, 1.0)
         arrays |= {
@@ -321,7 +303,7 @@ class Cavity:
         }
         left = self.left(arrays)
         # A step below the tolerance itself leaves so little that what may still become 0 or wake is nothing.
-        still = model.zeros_settled(free[0], gradients[0], after, left * float(np.linalg.norm(after)))
+        still = trip.model.zeros_settled(free[0], gradients[0], after, left * float(np.linalg.norm(after)))
         agreed = self.tolerance, self.max_rounds, self.closing_trip
         phase = phase_after(state, left, step, number, *agreed, settled=still or step <= self.tolerance)
         if phase != "solving":

@@ -15,7 +15,7 @@ from fedcli.compute.shares import FOURTH, SQUARES, SUM, largest_shares
 from fedcli.compute.spool import BLOCK_ROWS, Spool
 from fedcli.models.moments import Grouping
 from fedcli.models.registry import Estimator, closed
-from fedcli.preparing.estimators import ESTIMATORS
+from fedcli.preparing import estimators
 from fedcli.preparing.plan import Plan
 from fedcli.preparing.rows import Rows
 from fedcli.privacy.disclosure import Largest
@@ -65,7 +65,7 @@ def grouped(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     def of(grouping: Grouping, *, cv: bool = False) -> None:
         build = closed(lambda setting, params: Form(grouping))
         entry = Estimator("", ("binary", "category"), {}, (1, 1), build, cv=cv)
-        monkeypatch.setitem(ESTIMATORS, "Grouped", entry)
+        monkeypatch.setattr(estimators, "ESTIMATORS", {"Grouped": entry})
 
     return of
 

@@ -33,7 +33,7 @@ _CLOSE, _SHORTEST = 1e-13, 1e-6
 # Where second and third order lie apart by less than this share of the coefficients, all silos expand at the minimum of
 # third order next: it is nearer to the optimum than what a silo can find by itself with the others to second order.
 NEAR = 0.2
-# The prediction of what is left is multiplied by this. Over 281 studies it was then never too small,
+# The prediction of what is left is multiplied by this. Over 290 studies it was then never too small,
 # save by what sums are rounded.
 _CAUTION = 10.0
 # In place of a distance between second and third order that a trip does not have.

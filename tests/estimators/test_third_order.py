@@ -90,12 +90,12 @@ def test_a_trip_is_saved_as_a_rule() -> None:
 def test_a_silo_without_them_leaves_the_study_as_it_is_to_second_order(
     silos: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    second = played("logistic", "by label", 2)
     made = WORLDS["breast"]()
     split = SPLITS["by label"](made)
     told = iter(f"s{number}" for number in range(len(split)))
     monkeypatch.setattr(federation, "why_without_third", lambda *_: "too few rows" if next(told) in silos else "")
     third = beside(made, split, "LogisticRegression", LogisticRegression, {"C": 1.0}, tight=TIGHT, order=3)
-    second = played("logistic", "by label", 2)
     assert third.federation.trips == second.federation.trips
     assert errors(third) == errors(second)
     asked = [third.federation.plan.family.cubic(state) for state in third.federation.states]

@@ -23,7 +23,7 @@ STUDIES: dict[str, dict[str, Any]] = {
 }
 
 
-def records(name: str, n: int = 150) -> list[dict[str, str]]:
+def records(name: str, n: int = 250) -> list[dict[str, str]]:
     rng, found = np.random.default_rng([ord(c) for c in name]), rows(name, n)
     for row in found:
         burden = 0.02 * float(row["age"]) + 0.4 * (row["sex"] == "male")

@@ -22,6 +22,9 @@ from fedcli.models.setting import Setting
 SMALLEST_SCALE, LARGEST_SCALE = 1e-6, 4.0
 # A merged scale's logarithm is believed so far below and above the one before: below the optimum steps are too long.
 _NEAR_BELOW, _NEAR_ABOVE = 2.5, 0.7
+# So far down the slope where no minimum is near. Staying was measured to stay for ever with silos sorted by the outcome
+# (6 of 48 studies); a whole one saves a trip in some and lets a row stand out in others.
+_DOWN = 0.5
 # Of a silo's first fit: the scale is held to the spread of its own outcomes as by this many rows.
 _ROWS_AT_THE_START = 1.0
 
@@ -91,6 +94,10 @@ class Huber(JointLoss):
     def near(self, extras: FloatArray, before: FloatArray) -> FloatArray:
         """See `JointLoss.near`."""
         return np.clip(extras, before - _NEAR_BELOW, before + _NEAR_ABOVE)
+
+    def descend(self, before: FloatArray, slope: FloatArray) -> FloatArray:
+        """See `JointLoss.descend`."""
+        return self.near(before - _DOWN * np.sign(slope), before)
 
     def mean(self, eta: FloatArray) -> FloatArray:
         """Return the predicted outcome."""

@@ -84,6 +84,15 @@ def test_four_trips_are_typical() -> None:
     assert np.median(needed) <= 4
 
 
+@pytest.mark.parametrize("alpha", [1e-4, 1.0])
+def test_silos_sorted_by_the_outcome_come_to_an_end(alpha: float) -> None:
+    made = numbers("diabetes")
+    order = np.argsort(made.frame["y"].to_numpy(), kind="stable")
+    found = compared(made, np.array_split(order, 6), {"epsilon": 2.0, "alpha": alpha})
+    assert max(found.error(name) for name in ("coef_", "scale_")) <= 1e-6
+    assert found.federation.trips <= 11
+
+
 @pytest.mark.parametrize("split", ["even", "by label", "by covariate"])
 def test_without_an_intercept_the_scale_is_fitted_too(split: str) -> None:
     made = amounts("engel")

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from bench_trips import trips_and_bytes
 
 ROOT = Path(__file__).resolve().parents[1]
 PYTHON = sys.executable
@@ -44,6 +45,7 @@ POOLED = """\
 import sys
 import numpy as np
 import polars as pl
+from bench_trips import trips_and_bytes
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -60,7 +62,11 @@ def main() -> None:
     parser.add_argument("--columns", type=int, default=50)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--large", action="store_true", help="also 5,000,000 rows x 30 columns: 3 GB of disk, minutes")
+    parser.add_argument("--trips", action="store_true", help="only trips, bytes and error of each family, two minutes")
     options = parser.parse_args()
+    if options.trips:
+        trips_and_bytes()
+        return
     cores = os.cpu_count()
     print(f"Python {sys.version.split()[0]}, {cores} cores, medians of up to {options.runs} runs taken in turns\n")
     with tempfile.TemporaryDirectory(prefix="fedcli-bench-") as name:
@@ -70,6 +76,7 @@ def main() -> None:
         training(folder, options.rows, options.columns, options.runs)
         if options.large:
             large(folder, 5_000_000, 30)
+    trips_and_bytes()
 
 
 def start_up(runs: int) -> None:

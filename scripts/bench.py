@@ -45,7 +45,6 @@ POOLED = """\
 import sys
 import numpy as np
 import polars as pl
-from bench_trips import trips_and_bytes
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -158,6 +158,14 @@ class Closed:
             return {}
         outputs = self.form.grouping.n_classes
         return {"coef": (n,) if outputs <= 2 else (None, n)}
+
+
+def listed_attributes(state: State) -> dict[str, Any]:
+    """Return the same as lists of numbers, for people and exports."""
+    return {
+        name: [part.tolist() for part in value] if isinstance(value, list) else value.tolist()
+        for name, value in fitted_attributes(state).items()
+    }
 
 
 def fitted_attributes(state: State) -> dict[str, FloatArray | list[FloatArray]]:

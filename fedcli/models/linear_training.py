@@ -17,49 +17,26 @@ Karimireddy et al., SCAFFOLD: stochastic controlled averaging for federated lear
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from fedcli.fileformat.statistics import FloatArray
 from fedcli.models.batch import Batch, Source
-from fedcli.models.local_training import (
-    Task,
-    Trained,
-    apart,
-    check_trained,
-    classes_of,
-    diverged,
-    side_by_side,
-    targets_of,
-    weights_of,
-)
+from fedcli.models.local_training import PartialFit, Task, Trained, apart, check_trained, side_by_side, weights_of
 
 # Rows between two own steps.
 ROWS_PER_STEP = 32
 
 
 @dataclass(frozen=True)
-class LinearTrainer:
-    """One of the three classes.
+class LinearTrainer(PartialFit):
+    """One of the three classes."""
 
-    Parameters
-    ----------
-    estimator : str
-        scikit-learn's name.
-    params : mapping of str to object
-        Its own parameters.
-    n_features, n_classes : int
-        ``n_classes`` is 0 for a number.
-    """
-
-    estimator: str
-    params: Mapping[str, Any]
-    n_features: int
-    n_classes: int
-
+    module: ClassVar[str] = "sklearn.linear_model"
+    runaway: ClassVar[str] = "overflow"
     linear = True
 
     @property
@@ -73,12 +50,6 @@ class LinearTrainer:
         """See `Trainer.arrangement`."""
         n_outputs, n_columns = self.shapes[0][0], self.n_features + 1
         return f"{n_outputs} classes x {n_columns} columns" if n_outputs > 1 else "one per column"
-
-    def new(self, **more: Any) -> Any:
-        """See `Trainer.new`."""
-        from sklearn import linear_model
-
-        return getattr(linear_model, self.estimator)(**{**self.params, **more})
 
     def train(self, rows: Source, task: Task) -> Trained:
         """See `Trainer.train`."""
@@ -94,7 +65,7 @@ class LinearTrainer:
             for batch in rows:
                 for part in self._parts(batch, random, whole=not task.steered):
                     before = float(getattr(model, "t_", 1.0))
-                    self._fit(model, part)
+                    self.fit_part(model, part.X, part.y, **weights_of(part))
                     length = self.length(before, len(part.y))
                     travelled += length
                     if task.steered:
@@ -132,15 +103,6 @@ class LinearTrainer:
         for at in range(0, len(order), ROWS_PER_STEP):
             some = order[at : at + ROWS_PER_STEP]
             yield Batch(batch.X[some], batch.y[some], batch.offset[some], batch.weight[some])
-
-    def _fit(self, model: Any, part: Batch) -> None:
-        y, told = targets_of(part.y, self.n_classes), classes_of(self.n_classes)
-        try:
-            model.partial_fit(part.X, y, **told, **weights_of(part))
-        except ValueError as exc:
-            if "overflow" in str(exc):
-                raise diverged() from exc
-            raise
 
     def _steer(self, model: Any, task: Task, start: FloatArray, length: float) -> None:
         here = side_by_side([model.coef_, model.intercept_])

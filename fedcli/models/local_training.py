@@ -7,9 +7,10 @@ of rounds, other silos or files. Internal.
 from __future__ import annotations
 
 import hashlib
+import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -99,6 +100,49 @@ class Trainer(Protocol):
 
 
 @dataclass(frozen=True)
+class PartialFit:
+    """What the trainers have in common: a class of scikit-learn, and rows handed to its ``partial_fit``.
+
+    Parameters
+    ----------
+    estimator : str
+        scikit-learn's name.
+    params : mapping of str to object
+        Its own parameters.
+    n_features, n_classes : int
+        ``n_classes`` is 0 for a number.
+    """
+
+    estimator: str
+    params: Mapping[str, Any]
+    n_features: int
+    n_classes: int
+
+    module: ClassVar[str]
+    # What scikit-learn's message has where numbers run away.
+    runaway: ClassVar[str]
+
+    def new(self, **more: Any) -> Any:
+        """See `Trainer.new`."""
+        return getattr(importlib.import_module(self.module), self.estimator)(**{**self.params, **more})
+
+    def fit_part(self, model: Any, X: FloatArray, y: FloatArray, **more: Any) -> None:
+        """Take some rows' steps; all classes are named, since a silo may lack some.
+
+        Raises
+        ------
+        Diverged
+        """
+        told = {"classes": np.arange(self.n_classes)} if self.n_classes else {}
+        try:
+            model.partial_fit(X, targets_of(y, self.n_classes), **told, **more)
+        except ValueError as exc:
+            if self.runaway in str(exc):
+                raise diverged() from exc
+            raise
+
+
+@dataclass(frozen=True)
 class Standardised:
     """A silo's rows as scikit-learn's classes see them: standardised columns without the intercept's.
 
@@ -183,11 +227,6 @@ def diverged() -> Diverged:
         "training at this silo grew without end: its steps overshoot, each farther than the last",
         hint="ask the coordinator for a smaller learning rate (eta0 or learning_rate_init), in a new study",
     )
-
-
-def classes_of(n_classes: int) -> dict[str, Any]:
-    """Return what ``partial_fit`` must be told of classes, since a silo may lack some; nothing for a number."""
-    return {"classes": np.arange(n_classes)} if n_classes else {}
 
 
 def targets_of(y: FloatArray, n_classes: int) -> Any:

@@ -18,43 +18,21 @@ import itertools
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from fedcli.fileformat.statistics import FloatArray
 from fedcli.models.batch import Source
-from fedcli.models.local_training import (
-    Task,
-    Trained,
-    apart,
-    check_trained,
-    classes_of,
-    diverged,
-    side_by_side,
-    targets_of,
-)
+from fedcli.models.local_training import PartialFit, Task, Trained, apart, check_trained, side_by_side
 
 
 @dataclass(frozen=True)
-class NetworkTrainer:
-    """One of the two classes.
+class NetworkTrainer(PartialFit):
+    """One of the two classes."""
 
-    Parameters
-    ----------
-    estimator : str
-        scikit-learn's name.
-    params : mapping of str to object
-        Its own parameters.
-    n_features, n_classes : int
-        ``n_classes`` is 0 for a number.
-    """
-
-    estimator: str
-    params: Mapping[str, Any]
-    n_features: int
-    n_classes: int
-
+    module: ClassVar[str] = "sklearn.neural_network"
+    runaway: ClassVar[str] = "non-finite"
     linear = False
 
     @property
@@ -75,12 +53,6 @@ class NetworkTrainer:
         several = hidden if isinstance(hidden, tuple) else (hidden,)
         return [self.n_features, *several, self.n_classes if self.n_classes > 2 else 1]
 
-    def new(self, **more: Any) -> Any:
-        """See `Trainer.new`."""
-        from sklearn import neural_network
-
-        return getattr(neural_network, self.estimator)(**{**self.params, **more})
-
     def train(self, rows: Source, task: Task) -> Trained:
         """See `Trainer.train`."""
         model = self.new(random_state=np.random.RandomState(task.seed))
@@ -92,8 +64,7 @@ class NetworkTrainer:
             model._optimizer = steps
             for _ in range(task.epochs):
                 for batch in rows:
-                    y, told = targets_of(batch.y, self.n_classes), classes_of(self.n_classes)
-                    self._fit(model, batch.X, y, told)
+                    self.fit_part(model, batch.X, batch.y)
         end = side_by_side([*model.coefs_, *model.intercepts_])
         check_trained(end)
         return Trained(end, side_by_side(steps.gradients) / steps.taken)
@@ -110,20 +81,12 @@ class NetworkTrainer:
                 here = bend(here)
         return np.asarray(here if self.n_classes > 2 else here[:, 0])
 
-    def _fit(self, model: Any, X: FloatArray, y: Any, told: Mapping[str, Any]) -> None:
-        try:
-            model.partial_fit(X, y, **told)
-        except ValueError as exc:
-            if "non-finite" in str(exc):
-                raise diverged() from exc
-            raise
-
     def _begin(self, model: Any, task: Task) -> None:
         """Let scikit-learn lay out its arrays on made-up rows, and put the parameters that were received into them."""
         assert task.start is not None  # noqa: S101 - asked before
         model._optimizer = _Still()
         n = max(self.n_classes, 1)
-        model.partial_fit(np.zeros((n, self.n_features)), np.arange(n), **classes_of(self.n_classes))
+        self.fit_part(model, np.zeros((n, self.n_features)), np.arange(float(n)))
         arrays = [*model.coefs_, *model.intercepts_]
         for own, received in zip(arrays, apart(task.start, self.shapes), strict=True):
             own[...] = received

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from fedcli.errors import ContradictoryStudy, UnsupportedModel
-from fedcli.fileformat import canonical
 from fedcli.models.batch import Family
 from fedcli.models.elsewhere import why_not
 from fedcli.models.registry import Estimator
@@ -21,7 +20,7 @@ from fedcli.preparing.by_column import ByColumn, ColumnEstimator
 from fedcli.preparing.catalogue import Catalogue
 from fedcli.preparing.columns import Columns
 from fedcli.preparing.target import TargetScale
-from fedcli.study.canonical_form import study_id, to_json
+from fedcli.study.canonical_form import study_id, study_payload
 from fedcli.study.document import (
     AveragingRule,
     CategoryTarget,
@@ -181,7 +180,7 @@ def _local(study: Study) -> LocalTraining | None:
         return None
     rule = averaging_of(study)
     proximal = (PROXIMAL if rule.proximal is None else rule.proximal) if rule.rule == "FedProx" else 0.0
-    digest = study_id(canonical.dumps(to_json(study)))
+    digest = study_id(study_payload(study))
     return LocalTraining(rule.rule, rule.local_epochs, rule.rounds, proximal, digest)
 
 

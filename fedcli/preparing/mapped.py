@@ -16,11 +16,10 @@ from functools import cached_property
 
 import numpy as np
 
-from fedcli.fileformat import canonical
 from fedcli.fileformat.statistics import FloatArray
 from fedcli.models.maps import Fourier, Map, Products, Relu, Splines
 from fedcli.preparing.rows import Rows
-from fedcli.study.canonical_form import study_id, to_json
+from fedcli.study.canonical_form import study_id, study_payload
 from fedcli.study.document import (
     Category,
     FeatureMap,
@@ -188,4 +187,4 @@ class Mapped:
 
 def seed_of(study: Study) -> bytes:
     """Return the seed of a study's random numbers: its identity, which every silo has read and compared."""
-    return bytes.fromhex(study_id(canonical.dumps(to_json(study))))
+    return bytes.fromhex(study_id(study_payload(study)))

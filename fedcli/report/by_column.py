@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedcli.fileformat.statistics import FloatArray, State
-from fedcli.models.closed import fitted_attributes
+from fedcli.models.closed import listed_attributes
 from fedcli.preparing.encoders import infrequent_asked
 from fedcli.preparing.estimators import estimator_of, parameters
 from fedcli.preparing.plan import Plan
@@ -76,10 +76,7 @@ def learnt_in_words(plan: Plan, state: State, estimator: Any) -> Learnt:
     estimator : object
         scikit-learn's own, fitted.
     """
-    found: Learnt = {
-        name: [part.tolist() for part in value] if isinstance(value, list) else value.tolist()
-        for name, value in fitted_attributes(state).items()
-    }
+    found: Learnt = listed_attributes(state)
     agreed = [list(column.levels) for _, column in plan.columns.categories]
     estimator_name = plan.study.model.estimator
     if estimator_name == "OneHotEncoder":

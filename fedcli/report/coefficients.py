@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fedcli.fileformat.statistics import FloatArray, State
-from fedcli.models.closed import fitted_attributes
+from fedcli.models.closed import fitted_attributes, listed_attributes
 from fedcli.models.nuisance import JointLoss
 from fedcli.models.one_baseline import OneBaseline
 from fedcli.models.ordinal import ProportionalOdds
@@ -127,10 +127,7 @@ def _attributes(plan: Plan, state: State) -> dict[str, Any]:
     if plan.study.model.estimator == "StepwiseRegression":
         return _steps_in_words(plan, fitted_attributes(state))
     if not in_words(plan):
-        attributes = {
-            name: [part.tolist() for part in value] if isinstance(value, list) else value.tolist()
-            for name, value in fitted_attributes(state).items()
-        }
+        attributes = listed_attributes(state)
         if isinstance(plan.loss, ProportionalOdds):
             # Beside coefficients per unit of each column they belong to columns that are not centred.
             shift = plan.coefficients(state)[0]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -42,6 +43,12 @@ class PooledHazards:
     intercept_: float = 0.0
 
 
+def _batch(X: FloatArray, rows: Rows) -> Batch:
+    """Return rows with their prepared columns (n_samples, n_columns - 1), behind the intercept's."""
+    design = np.hstack([np.ones((len(rows), 1)), X])
+    return Batch(design, rows.target, rows.offset, rows.weight, times=rows.times)
+
+
 def pooled_hazards(X: FloatArray, silos: Sequence[Rows], loss: AnyLoss, penalty: float) -> PooledHazards:
     """Minimise the partial likelihoods of all silos together.
 
@@ -57,11 +64,8 @@ def pooled_hazards(X: FloatArray, silos: Sequence[Rows], loss: AnyLoss, penalty:
     ------
     NotConverged
     """
-    strata, at = [], 0
-    for rows in silos:
-        design = np.hstack([np.ones((len(rows), 1)), X[at : at + len(rows)]])
-        strata.append([Batch(design, rows.target, rows.offset, rows.weight, times=rows.times)])
-        at += len(rows)
+    edges = np.cumsum([0, *map(len, silos)])
+    strata = [[_batch(X[a:b], rows)] for (a, b), rows in zip(pairwise(edges), silos, strict=True)]
 
     def objective(coef: FloatArray) -> float:
         return sum(value(loss, stratum, coef) for stratum in strata) + penalty * float(coef @ coef) / 2
@@ -97,7 +101,7 @@ def pooled_on_a_grid(X: FloatArray, silos: Sequence[Rows], family: OneBaseline) 
     family : OneBaseline
     """
     rows, n = Rows.together(silos), X.shape[1]
-    batch = Batch(np.hstack([np.zeros((len(X), 1)), X]), rows.target, rows.offset, rows.weight, times=rows.times)
+    batch = _batch(X, rows)
     joined = joined_intervals(batch.weight @ family.intervals.happens(observed(batch)))
     basis = np.zeros((1 + n + len(joined), n + int(joined.max()) + 1))
     basis[1 : 1 + n, :n] = np.eye(n)
@@ -123,11 +127,10 @@ def grid_bias(X: FloatArray, silos: Sequence[Rows], family: OneBaseline, coef: F
         On the prepared columns.
     """
     loss = PartialLikelihood("efron", family.max_rows, family.largest_weight)
-    rows = [Rows.together(silos)]
-    exact = pooled_hazards(X, rows, loss, family.penalty.ridge).coef_
-    design = np.hstack([np.ones((len(X), 1)), X])
-    stratum = [Batch(design, rows[0].target, rows[0].offset, rows[0].weight, times=rows[0].times)]
-    hessian = expand(stratum, loss, np.append(0.0, exact))[2][1:, 1:] + family.penalty.ridge * np.eye(len(exact))
+    rows = Rows.together(silos)
+    exact = pooled_hazards(X, [rows], loss, family.penalty.ridge).coef_
+    hessian = expand([_batch(X, rows)], loss, np.append(0.0, exact))[2][1:, 1:]
+    hessian = hessian + family.penalty.ridge * np.eye(len(exact))
     variance = np.array([unit @ solve_symmetric(hessian, unit)[0] for unit in np.eye(len(exact))])
     return float(np.max(np.abs(coef - exact) / np.sqrt(np.where(variance > 0, variance, np.inf)), initial=0.0))
 

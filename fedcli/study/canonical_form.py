@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from fedcli.errors import BadDocument
+from fedcli.fileformat import canonical
 from fedcli.study.contradictions import ALREADY_SIGNED
 from fedcli.study.document import Study
 
@@ -56,6 +57,11 @@ def from_json(obj: object) -> Study:
 def study_id(payload: bytes) -> str:
     """Return the identity of a frozen study: SHA-256, in hexadecimal, of the canonical bytes that were signed."""
     return hashlib.sha256(payload).hexdigest()
+
+
+def study_payload(study: Study) -> bytes:
+    """Return the canonical bytes of a study, whose hash is its id."""
+    return canonical.dumps(to_json(study))
 
 
 def _by_name(obj: object) -> object:

@@ -9,6 +9,7 @@ numbers, booleans are categories; what a cell's text means is settled by the agr
 from __future__ import annotations
 
 import datetime
+from abc import abstractmethod
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -42,9 +43,9 @@ class Number(Part):
     _refuse = field_validator("impute", mode="before")(_refused)
 
     @property
+    @abstractmethod
     def interval(self) -> Range:
         """The agreed range, as numbers in the agreed unit."""
-        raise NotImplementedError
 
     @property
     def fill(self) -> float | None:
@@ -206,9 +207,9 @@ class Category(Part):
         return value if value is None else as_level(value)
 
     @property
+    @abstractmethod
     def agreed(self) -> tuple[str, ...]:
         """The levels, the reference first."""
-        raise NotImplementedError
 
     @property
     def small_level(self) -> str | None:

@@ -7,6 +7,7 @@ what is missing.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from math import comb
 from typing import Annotated, Any, Literal
@@ -47,9 +48,9 @@ class FeatureMap(Part):
         levels = [name for name in wanted if self.columns is not None and isinstance(features[name], Category)]
         return (*numbers, *levels)
 
+    @abstractmethod
     def width(self, n_inputs: int) -> int:
         """Return how many columns it makes of ``n_inputs``."""
-        raise NotImplementedError
 
     @property
     def centred(self) -> Mapping[str, tuple[float, float]]:

@@ -23,7 +23,7 @@ from fedcli.fileformat.manifest import Manifest
 from fedcli.fileformat.sealing import seal
 from fedcli.protocol.approval import verified_approval
 from fedcli.protocol.roster import Roster, study_fingerprint, verify_as
-from fedcli.study.canonical_form import from_json, study_id, to_json
+from fedcli.study.canonical_form import from_json, study_id
 from fedcli.study.document import Study
 from fedcli.workflow.naming import refuse_another_kind
 from fedcli.workflow.workspace import need_file, write_file
@@ -159,11 +159,6 @@ def open_study(path: Path) -> OpenedStudy:
         verify_as(envelope, coordinator)
         envelope.check_payload()
         return OpenedStudy(study, study_id(payload), roster)
-
-
-def study_payload(study: Study) -> bytes:
-    """Return the canonical bytes of a study, whose hash is its id."""
-    return canonical.dumps(to_json(study))
 
 
 def _json(payload: bytes, limit: int) -> object:

@@ -28,8 +28,8 @@ from fedcli.preparing.plan import Plan
 from fedcli.preparing.state_check import check_state
 from fedcli.protocol.payloads import ModelDocument, read_model
 from fedcli.protocol.roster import Roster
-from fedcli.study.canonical_form import from_json, study_id
-from fedcli.workflow.files import OpenedStudy, kind_of, open_file, study_payload
+from fedcli.study.canonical_form import from_json, study_id, study_payload
+from fedcli.workflow.files import OpenedStudy, kind_of, open_file
 
 # A final model carries coefficients and the study: a million of them take 8 MB.
 _PUBLIC_LIMIT = 256 * 2**20

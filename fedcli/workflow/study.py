@@ -27,7 +27,7 @@ from fedcli.models.batch import empty_state
 from fedcli.preparing.estimators import ESTIMATORS, trips_of
 from fedcli.preparing.plan import Plan
 from fedcli.protocol.roster import Roster
-from fedcli.study.canonical_form import study_id
+from fedcli.study.canonical_form import study_id, study_payload
 from fedcli.study.document import Member, Study
 from fedcli.study.draft import draft
 from fedcli.study.reading import read_study
@@ -40,7 +40,6 @@ from fedcli.workflow.files import (
     open_key,
     open_study,
     read_public_key,
-    study_payload,
     write_signed,
 )
 from fedcli.workflow.limits import cross_check

@@ -218,22 +218,18 @@ CUT = [
 ]
 
 
+def cut(made: World, split: str, params: dict[str, Any], **parts: Any) -> Beside:
+    rows = SPLITS[split](made)
+    tight = {"subsample": None}
+    return beside(made, rows, "KBinsDiscretizer", KBinsDiscretizer, params, tight=tight, standardize=False, **parts)
+
+
 @pytest.mark.parametrize(("world", "split", "params", "min_cell"), CUT, ids=str)
 def test_edges_lie_within_the_bounds_that_are_said(
     world: str, split: str, params: dict[str, Any], min_cell: int
 ) -> None:
     made = replace(classes(world, 5), target={})
-    found = beside(
-        made,
-        SPLITS[split](made),
-        "KBinsDiscretizer",
-        KBinsDiscretizer,
-        params,
-        tight={"subsample": None},
-        standardize=False,
-        rules={**OPEN_RULES, "min_cell": min_cell},
-        profile={"bins": 512},
-    )
+    found = cut(made, split, params, rules={**OPEN_RULES, "min_cell": min_cell}, profile={"bins": 512})
     assert found.federation.trips == 1
     same_bins(found)
 
@@ -265,15 +261,7 @@ def same_bins(found: Beside) -> None:
 )
 def test_edges_of_whole_numbers_are_exact(split: str, params: dict[str, Any]) -> None:
     made = replace(counts(), target={})
-    found = beside(
-        made,
-        SPLITS[split](made),
-        "KBinsDiscretizer",
-        KBinsDiscretizer,
-        params,
-        tight={"subsample": None},
-        standardize=False,
-    )
+    found = cut(made, split, params)
     assert found.ours.n_bins_.tolist() == found.theirs.n_bins_.tolist()
     for ours, theirs in zip(found.ours.bin_edges_, found.theirs.bin_edges_, strict=True):
         assert np.abs(ours - theirs).max() <= 1e-14 * np.abs(theirs).max()
@@ -283,14 +271,7 @@ def test_edges_of_whole_numbers_are_exact(split: str, params: dict[str, Any]) ->
 def test_a_column_of_one_value_is_one_bin() -> None:
     made = counts()
     frame = made.frame.assign(**{next(iter(made.features)): 3})
-    found = beside(
-        World(frame, {}, made.features),
-        SPLITS["even"](made),
-        "KBinsDiscretizer",
-        KBinsDiscretizer,
-        tight={"subsample": None},
-        standardize=False,
-    )
+    found = cut(World(frame, {}, made.features), "even", {})
     assert found.ours.n_bins_.tolist() == found.theirs.n_bins_.tolist()
     assert found.ours.bin_edges_[0].tolist() == found.theirs.bin_edges_[0].tolist() == [-np.inf, np.inf]
 

@@ -15,10 +15,9 @@ from fedcli.errors import BadStudy, ContradictoryStudy
 from fedcli.models.drawn import normals, uniforms
 from fedcli.preparing.plan import Plan
 from fedcli.preparing.rows import Rows
-from fedcli.study.canonical_form import from_json, study_id, to_json
+from fedcli.study.canonical_form import from_json, study_id, study_payload, to_json
 from fedcli.study.document import Study
 from fedcli.study.reading import read_study
-from fedcli.workflow.files import study_payload
 
 FEATURES: dict[str, Any] = {
     "sex": {"type": "category", "levels": ["f", "m"]},

@@ -43,7 +43,8 @@ _OF_A_FILE = frozenset({"export", "report"})
 _FLAGS = frozenset({"--yes", "--json", "--force", "--dry-run", "--new-attempt", "--from-start", "-q", "-v", "-h"})
 
 _HEAD = re.compile(r"(?<![\w./-])(?:fedcli|chmod)(?= )")
-_WORD = re.compile(r""" ((?:[^\s;,()'":]|:(?=\S))+|'[^']*'|"[^"]*")""")
+# A shell's word with quotes inside it is several quoted pieces side by side.
+_WORD = re.compile(r""" ((?:[^\s;,()'":]|:(?=\S))+|(?:'[^']*'|"[^"]*")+)""")
 
 
 def spans(text: str) -> list[tuple[int, int]]:

@@ -34,13 +34,12 @@ from fedcli.privacy.disclosure import Largest
 from fedcli.study.document import ClassTarget, CountTarget, NumberTarget
 
 SUM, SQUARES, FOURTH = "sum", "sum of squares", "sum of fourth powers"
-# Blocks of an update that are products of the columns, and those whose sums and squares are looked at here.
+# Blocks of an update that are products of the columns, and those whose sums and squares are looked at here; of a class
+# apart the same, see `preparing.profile.of_all_rows`.
 MULTIPLIED = frozenset({"gram", "products", "correlation"})
-SUMMED = MULTIPLIED | {"sums", "squares", "positive.sums", "positive.squares", "target", "contrast", "class_sums"}
+SUMMED = MULTIPLIED | {"sums", "squares", "target", "contrast", "class_sums"}
 # Blocks that count rows.
-COUNTED = frozenset(
-    {"rows", "present", "levels", "below", "positive.rows", "positive.present", "positive.levels", "positive.below"}
-) | {"third.without"}
+COUNTED = frozenset({"rows", "present", "levels", "below", "third.without"})
 # Shares that nobody needs to know exactly: a row that has no more shows nowhere.
 FLOOR = 0.05
 # Distances on the reference scale, where a range is -1 to 1: below this they are rounding.

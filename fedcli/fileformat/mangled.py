@@ -6,11 +6,13 @@ Owns the diagnosis only; whether a file is refused never depends on it. Knows no
 from __future__ import annotations
 
 import base64
+import codecs
 
 from fedcli.errors import FileError, MangledInTransit, NotAFedcliFile
 
 _FIRST = b"manifest.json"
-_WIDE = tuple(_FIRST.decode("ascii").encode(code) for code in ("utf-16-le", "utf-16-be"))
+_LITTLE, _BIG = (_FIRST.decode("ascii").encode(code) for code in ("utf-16-le", "utf-16-be"))
+_WIDE = (_LITTLE, _BIG, codecs.BOM_UTF16_LE + _LITTLE, codecs.BOM_UTF16_BE + _BIG)
 _BASE64 = base64.b64encode(_FIRST)[:16]
 _ARMOUR = b"-----BEGIN SSH SIGNATURE-----"
 _REPLACEMENT = "\ufffd".encode()
@@ -52,10 +54,12 @@ def diagnose_start(head: bytes, total: int) -> FileError:
     """
     if total == 0:
         return NotAFedcliFile("the file is empty", hint="ask the sender to send it again")
-    if head.startswith((b"\xff\xfe", b"\xfe\xff", *_WIDE)):
+    if head.startswith(_WIDE):
         return MangledInTransit("the file was re-saved as UTF-16 text")
-    if head.startswith(b"\xef\xbb\xbf"):
+    if head.startswith(codecs.BOM_UTF8 + _FIRST):
         return MangledInTransit("the file was re-saved as UTF-8 text: a byte order mark stands before it")
+    # A mark alone says nothing: spreadsheets write it before their tables.
+    head = _unmarked(head)
     if head.lstrip().startswith(_BASE64):
         return MangledInTransit("the file is still in base64, as mail programs pack attachments")
     if head.startswith(_FIRST) and not head[len(_FIRST) :].startswith(b"\0"):
@@ -69,8 +73,16 @@ def diagnose_start(head: bytes, total: int) -> FileError:
     return NotAFedcliFile("the file does not begin like one that fedcli writes", hint=_NAME)
 
 
+def _unmarked(head: bytes) -> bytes:
+    """Return a text's first bytes in UTF-8, without a byte order mark."""
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return head.decode("utf-16", "ignore").encode("utf-8", "ignore")
+    return head.removeprefix(codecs.BOM_UTF8)
+
+
 def looks_like_a_table(head: bytes) -> bool:
     """Whether a file's first bytes are lines of text whose first has cells."""
+    head = _unmarked(head)
     # A stray byte or two may be of another encoding, or of a letter cut in half.
     first, _, rest = head.decode("utf-8", "ignore").partition("\n")
     return bool(rest) and any(sign in first for sign in ",;\t") and all(c.isprintable() or c in "\t\r" for c in first)

@@ -10,6 +10,7 @@ the total less all others.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,6 +29,12 @@ from fedcli.preparing.rows import Rows
 from fedcli.study.document import ClassTarget
 
 POSITIVE = "positive."
+_OF_A_CLASS = re.compile(r"^(positive|class[0-9]+)\.")
+
+
+def of_all_rows(name: str) -> str:
+    """Return the name of the block that says of all rows what ``name`` says of the rows of one class."""
+    return _OF_A_CLASS.sub("", name)
 
 
 @dataclass(frozen=True)

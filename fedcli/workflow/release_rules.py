@@ -8,6 +8,7 @@ from __future__ import annotations
 from fedcli.compute.shares import COUNTED, FLOOR, MULTIPLIED, SUMMED
 from fedcli.compute.update import Sums
 from fedcli.preparing.plan import Plan
+from fedcli.preparing.profile import of_all_rows
 from fedcli.privacy.differencing import Difference
 from fedcli.privacy.disclosure import Disclosure
 from fedcli.report.sheet import SheetTest, number_of
@@ -82,10 +83,11 @@ def share_of_one_row(rules: Rules, disclosure: Disclosure) -> SheetTest:
 
 def not_covered(sums: Sums, rules: Rules) -> list[SheetTest]:
     """Return which kinds of sums neither of these two looks at; counts are held to the rule on groups."""
-    names = [block.name for block in sums.layout if block.name not in (*sums.guarded, *COUNTED)]
+    names = [block.name for block in sums.layout if block.name not in sums.guarded]
+    names = [name for name in names if of_all_rows(name) not in COUNTED]
     if rules.largest_share is not None:
-        mixed = [name for name in names if name in MULTIPLIED]
-        names = [name for name in names if name not in SUMMED]
+        mixed = [name for name in names if of_all_rows(name) in MULTIPLIED]
+        names = [name for name in names if of_all_rows(name) not in SUMMED]
         names += [f"products of two columns ({', '.join(mixed)})"] if mixed else []
     if not names:
         return []

@@ -168,6 +168,8 @@ def test_a_workspace_is_named_where_the_command_acts_on_one(tmp_path):
         f"fedcli aggregate -C {registry}, then fedcli status -C {registry}"
     )
     assert in_workspace("fedcli train", registry.parent / "x" / "..").startswith("fedcli train -C")
+    asked = shlex.quote("select * from v where sick = 'yes' or sick = 'no'")
+    assert in_workspace(f"fedcli train t.db --query {asked}", silo) == f"fedcli train t.db --query {asked} -C {quoted}"
 
 
 def _proposed(said: str) -> list[str]:
@@ -203,6 +205,16 @@ def test_each_next_command_works_from_where_the_person_is(town, monkeypatch):
     assert (place.root / folder / "outbox/heart-north-r1.fedupdate").exists()
     shutil.rmtree(place.root / folder / "outbox")
     (place.root / folder / "outbox").mkdir()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_table_as_spreadsheets_write_it_can_be_named_to_train_as_to_check(encoding, town):
+    place = town("joined")
+    other = place.root / "exported.csv"
+    other.write_text(place.table("north").read_text(), encoding=encoding)
+    where = "-C", place.silo("north")
+    for done in (command("check", other, *where), place.run("train", other, "--dry-run", *where)):
+        assert done.status == 0, done.err
 
 
 def test_a_table_that_was_named_is_named_in_the_next_command(town):

@@ -11,7 +11,7 @@ from fedcli.study.canonical_form import from_json, to_json
 from fedcli.study.document import LARGEST_SHARE, Rules
 from fedcli.study.draft import draft
 from fedcli.study.reading import read_study
-from tests.workflow.play import SILOS, Town, agreement, command, table_text
+from tests.workflow.play import SILOS, Town, agreement, command, rows, table_text
 
 NUMBER = "{column: chol, type: number, range: [100, 400]}"
 WITHOUT_TARGET = "  age: {type: number, range: [20, 100]}\n  sex: {type: category, levels: [female, male]}\n"
@@ -136,3 +136,17 @@ def test_the_rule_stands_in_every_draft_and_in_every_newly_frozen_study_and_olde
     assert "largest_share" not in to_json(without)["rules"]
     assert from_json(to_json(without)).rules.largest_share is None
     assert read_study(agreement(rules="largest_share: null")).rules.largest_share is None
+
+
+def test_the_sheet_knows_that_sums_of_each_of_several_classes_are_looked_at(town):
+    levels = [{**row, "stage": ("one", "two", "three")[k % 3]} for k, row in enumerate(rows("stages", 240))]
+    tables = {name: table_text(levels[k * 80 : k * 80 + 80]) for k, name in enumerate(SILOS)}
+    text = agreement(
+        target="{column: stage, type: category, levels: [one, two, three]}",
+        estimator="LinearDiscriminantAnalysis",
+        params="{}",
+        extra="profile: {bins: 16, by_target: true}",
+    )
+    place = town(text=text, tables=tables)
+    assert rules_of(place)["sums that no test on one row looks at"].found == "products of two columns (gram)"
+    assert "class1.sums" in sheet(place)

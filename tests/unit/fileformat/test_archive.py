@@ -192,6 +192,12 @@ def test_a_file_rewritten_as_text_is_recognised(damage, words):
     assert "attachment" in caught.value.hint
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le"])
+def test_a_byte_order_mark_before_a_table_makes_it_none_of_ours(encoding):
+    with pytest.raises(NotAFedcliFile):
+        read("age,sex\n41,male\n".encode(encoding))
+
+
 @pytest.mark.parametrize(
     ("data", "words"),
     [

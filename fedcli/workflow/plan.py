@@ -133,11 +133,7 @@ def plan(path: Path | str | None = None, *, workspace: Path | str = ".") -> Plan
     return Planned(
         study=study,
         trips=trips,
-        exact=None
-        if known.averaged or known.stated(values)
-        else known.exact
-        if study.model.map is None
-        else max(known.exact, _EXACT_ON_MAPS),
+        exact=_exact(study),
         averaged=known.averaged,
         beside=f"{own} {study.model.estimator}({given})"
         + (f" behind {study.model.map.type}" if study.model.map else ""),
@@ -153,6 +149,14 @@ def plan(path: Path | str | None = None, *, workspace: Path | str = ".") -> Plan
         ),
         third=_third(made),
     )
+
+
+def _exact(study: Study) -> float | None:
+    """Return within what the result equals the pooled fit; None where it does not, or states its own bounds."""
+    known = estimator_of(study)
+    if known.averaged or known.stated(parameters(study)):
+        return None
+    return known.exact if study.model.map is None else max(known.exact, _EXACT_ON_MAPS)
 
 
 def _third(made: Plan) -> tuple[int, int] | None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import polars as pl
 
-from fedcli.data.csv_table import clean_header
+from fedcli.data.header import clean_header
 from fedcli.data.source import names_secret
 from fedcli.data.sql_values import series
 from fedcli.data.table import Records
@@ -126,7 +126,7 @@ def open_sql(address: str, query: str | None, *, decimal: str | None) -> SqlTabl
         names = list(result.keys()) if result.returns_rows else []
     if not names:
         raise BadQuery("the query gives no table", hint="write one SELECT", where=_name(url))
-    return SqlTable(url, query, clean_header(names, where=_name(url)), decimal == ",")
+    return SqlTable(url, query, clean_header(names, where=_name(url), of_query=True), decimal == ",")
 
 
 @contextmanager

@@ -81,7 +81,11 @@ class StudyShown:
 
 @dataclass(frozen=True)
 class Joined:
-    """Result of `join`. ``table`` says what was found out about the table, ``notes`` what of it waits for a person."""
+    """Result of `join`.
+
+    ``table`` says what was found out about the table, ``notes`` what of it waits for a person; ``elsewhere`` where the
+    columns may be that it lacks (``unplaced``): on another sheet, or under a header that is missing.
+    """
 
     workspace: Path
     silo: str
@@ -92,6 +96,7 @@ class Joined:
     unplaced: tuple[str, ...]
     table: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    elsewhere: str = ""
 
 
 @dataclass(frozen=True)

@@ -41,11 +41,15 @@ class KeyShown:
 
 @dataclass(frozen=True)
 class StudyDrafted:
-    """Result of `study_init`."""
+    """Result of `study_init`.
+
+    ``left_out`` says which of the sample's columns are, and why; ``outcome`` how one of several classes was drafted.
+    """
 
     workspace: Path
     draft: Path
     left_out: tuple[str, ...]
+    outcome: str = ""
 
 
 @dataclass(frozen=True)

@@ -254,7 +254,8 @@ class Status:
     """Result of `status`.
 
     ``problems`` are files that stop the next step, with the reason; ``passed`` those that are left alone, by the
-    reason; ``asked`` the silos that a request asks once more.
+    reason; ``asked`` the silos that a request asks once more. ``ledger`` is what is wrong with a silo's: it, or the
+    whole workspace, is not the one that was written last.
     """
 
     role: str
@@ -271,6 +272,7 @@ class Status:
     problems: tuple[tuple[str, str], ...] = ()
     passed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     next_step: str = ""
+    ledger: FedcliError | None = None
 
 
 @dataclass(frozen=True)

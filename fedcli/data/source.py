@@ -20,7 +20,8 @@ _SQLITE = re.compile(r"(sqlite(?:\+[a-z]+)?:///)(?!/|:memory:|$)(.*)", re.IGNORE
 # USER:PASSWORD@ anywhere, also behind a kind that is mistyped: `postgresql:/ann:...@h`, `postgres:ann:...@h`. What
 # begins with a blank or a slash is none ('North: it@north.org', 'postgresql:/ann@h'), and neither is a port.
 _USER = re.compile(r"(?:^|[/\s:])[^/:@\s]+:(?!\d{1,5}(?:[/?]|$))[^\s@/:\\][^@]*@")
-_WORD = r"(?:passw|pwd|passphrase|kennwort|secret|token|api.?key|(?<![a-z])pass)"
+# Mistyped too: pasword. A word that only begins with pass, such as passengers, is none.
+_WORD = r"(?:pas+w|pwd|passphrase|passcode|kennwort|secret|token|api.?key|(?<![a-z])pass(?![a-z]))"
 _SECRET = re.compile(rf"{_WORD}[\w .\"'-]*(?:[=:]|%3[ad])\s*\S", re.IGNORECASE)
 # `password x` is an address where another KEY=VALUE stands beside it; alone it may as well be a file's name.
 _APART = re.compile(rf"{_WORD}\w*[\"']?\s+\S", re.IGNORECASE)

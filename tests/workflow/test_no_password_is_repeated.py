@@ -92,6 +92,24 @@ def test_what_may_be_an_address_is_repeated_by_no_command_wherever_it_stands(add
             assert "E330" not in done.out + done.err
 
 
+@pytest.mark.parametrize("address", UNSURE)
+def test_what_may_be_one_in_silo_yaml_is_not_repeated_either(address, town):
+    place = town("joined")
+    north = place.silo("north")
+    lines = (north / "silo.yaml").read_text().splitlines()
+    lines = [f"data: '{address}'" if line.startswith("data:") else line for line in lines]
+    (north / "silo.yaml").write_text("\n".join([*lines, ""]))
+    for words in (["check", "-C", north], ["train", "-C", north, "--yes", "--json"], ["status", "-C", north]):
+        done = place.run(*words, passphrase=words[0] != "check")
+        assert SECRET not in done.out + done.err
+
+
+def test_a_missing_file_of_an_ordinary_name_is_named(tmp_path):
+    town_like = ["passengers of may.csv", "compass readings.csv", "year=2024/ward=3.csv", "north.csv"]
+    for name in town_like:
+        assert f"'{tmp_path / name}'" in " ".join(command("inspect", tmp_path / name).err.split())
+
+
 @pytest.mark.parametrize("name", ["check", "train", "status", "chekc"])
 @pytest.mark.parametrize("typed", TORN)
 def test_a_password_that_the_shell_made_a_word_of_its_own_is_not_repeated(typed, name):

@@ -13,11 +13,11 @@ from fedcli.errors import BadDocument
 from fedcli.report.sheet_lines import KNOWN, PARTS, ReadBlock, number, read_blocks, read_facts, read_tests
 from fedcli.report.sheet_tests import contradiction
 
-_SIZE = re.compile(r"([\d,]+) numbers?")
-_TITLE = re.compile(r"What would leave (\S+) in round ([\d,]+) of '")
-_ROWS = re.compile(r"([\d,]+) training rows?, ([\d,]+) rows? held out of the fit\b")
-_TRAINED, _HELD = re.compile(r"(?:.* )?([\d,]+) training rows?\b"), re.compile(r"(?:.* )?([\d,]+) rows? held out\b")
-_OF_A_CLASS = re.compile(r"(?:the )?([\d,]+) (.+) of [\d,]+ training rows?")
+_SIZE = re.compile(r"(\d[\d,]*) numbers?")
+_TITLE = re.compile(r"What would leave (\S+) in round (\d[\d,]*) of '")
+_ROWS = re.compile(r"(\d[\d,]*) training rows?, (\d[\d,]*) rows? held out of the fit\b")
+_TRAINED, _HELD = re.compile(r"(?:.* )?(\d[\d,]*) training rows?\b"), re.compile(r"(?:.* )?(\d[\d,]*) rows? held out\b")
+_OF_A_CLASS = re.compile(r"(?:the )?(\d[\d,]*) (.+) of [\d,]+ training rows?")
 
 
 def check_form(text: bytes) -> None:

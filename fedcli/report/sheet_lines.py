@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 PARTS = ("WHAT WOULD LEAVE", "OF THESE COLUMNS", "WHAT DOES NOT LEAVE", "TESTS")
 KNOWN = "TO BE KNOWN"
-_BLOCK = re.compile(r" {2,}(\d+)\. (.*?): ([\d,]+) numbers?\b")
+_BLOCK = re.compile(r" {2,}(\d+)\. (.*?): (\d[\d,]*) numbers?\b")
 _OF_BLOCK = re.compile(r" {6}(meaning|rows|readable) +(.*)")
 _TEST = re.compile(r"  (\S.*?) {2,}(\S.*)")
 

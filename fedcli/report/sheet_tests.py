@@ -12,13 +12,13 @@ from collections.abc import Iterator, Sequence
 from fedcli.report import sheet_rules as rules
 from fedcli.report.sheet_lines import ReadBlock, ReadTest, number
 
-_LEAST = re.compile(r"at least ([\d,.]+)")
-_MOST = re.compile(r"at most ([\d,.]+)")
-_FIRST = re.compile(r"[^\d]*?([\d,]+(?:\.\d+)?(?:e[-+]?\d+)?)")
-_LAST = re.compile(r".*: ([\d,]+)")
-_CHANGED = re.compile(r"([\d,]+) new, ([\d,]+) gone")
-_POSITIVE = re.compile(r"([\d,]+) rows?, ([\d,]+) of them positive")
-_COLUMNS = re.compile(r"for each of ([\d,]+) multiplied columns(?:, which count as ([\d,]+))?$")
+_LEAST = re.compile(r"at least (\d[\d,]*(?:\.\d+)?)")
+_MOST = re.compile(r"at most (\d[\d,]*(?:\.\d+)?)")
+_FIRST = re.compile(r"[^\d]*?(\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?)")
+_LAST = re.compile(r".*: (\d[\d,]*)")
+_CHANGED = re.compile(r"(\d[\d,]*) new, (\d[\d,]*) gone")
+_POSITIVE = re.compile(r"(\d[\d,]*) rows?, (\d[\d,]*) of them positive")
+_COLUMNS = re.compile(r"for each of (\d[\d,]*) multiplied columns(?:, which count as (\d[\d,]*))?$")
 _ROUNDED = 0.051
 # Where numbers of these kinds leave, their tests stand there too.
 _RIDERS = {"evaluation": (rules.HELD_OUT, rules.HELD_OUT_DIFFER), "below": (rules.HISTOGRAM,), "third": (rules.THIRD,)}
@@ -107,7 +107,7 @@ def _counts(test: ReadTest) -> list[float]:
     if _is(test, rules.SMALLEST):
         last = _LAST.fullmatch(test.found)
         return [_value(last[1])] if last else []
-    first = _LEAST.match(test.found) if _is(test, rules.HISTOGRAM) else re.match(r"([\d,.]+)", test.found)
+    first = _LEAST.match(test.found) if _is(test, rules.HISTOGRAM) else re.match(r"(\d[\d,]*)", test.found)
     return [_value(first[1])] if first else []
 
 
@@ -115,7 +115,7 @@ def _too_few_for_columns(test: ReadTest, rows: int, needed: float) -> bool:
     columns, here = _COLUMNS.search(test.required), _FIRST.match(test.found)
     if columns is None or here is None:
         return True
-    counted = number(columns[2] or columns[1])
+    counted = max(number(columns[2] or columns[1]), 1)
     return abs(rows / counted - _value(here[1])) > _ROUNDED or _value(here[1]) < needed - _ROUNDED
 
 
@@ -149,4 +149,4 @@ def _not_sent(tests: Sequence[ReadTest], blocks: Sequence[ReadBlock]) -> str:
 
 
 def _value(text: str) -> float:
-    return float(text.replace(",", "").rstrip("."))
+    return float(text.replace(",", ""))

@@ -7,6 +7,7 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fedcli.crypto.signing import Signatures, verify
@@ -14,6 +15,7 @@ from fedcli.errors import BadApproval, BadDocument, BadMapping, BadSignature, No
 from fedcli.fileformat.envelope import read_envelope
 from fedcli.protocol.approval import NAMESPACE, verified_approval
 from fedcli.protocol.roster import verify_as
+from fedcli.report.sheet_form import check_form
 from fedcli.workflow.approve import approve
 from tests.workflow.play import Town, agreement, copied, found_town, rows, snapshot, table_text
 
@@ -193,6 +195,20 @@ def test_a_sheet_that_contradicts_itself_is_not_signed(edit, says: str, town: To
     with pytest.raises(BadDocument, match=says):
         approve(sheet, key=town.secrets["stranger"], yes=True)
     assert not list(sheet.parent.glob("*.fedapproval"))
+
+
+def test_an_edit_of_any_place_is_taken_or_refused_and_never_a_crash(town: Town) -> None:
+    text, taken, refused = ask(town).read_text(), 0, 0
+    rng = np.random.default_rng(3)
+    for _ in range(1500):
+        at, n = int(rng.integers(len(text))), int(rng.integers(1, 12))
+        put = "".join(rng.choice(list("0159,.:; -\n'ax%"), int(rng.integers(0, 4))))
+        try:
+            check_form((text[:at] + put + text[at + n :]).encode())
+            taken += 1
+        except BadDocument:
+            refused += 1
+    assert min(taken, refused) > 100
 
 
 def test_the_page_is_not_what_is_signed(town: Town) -> None:

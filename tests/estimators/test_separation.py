@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from fedcli.models.cavity import Cavity
 from fedcli.models.measured import Measured
 from fedcli.models.quadratic import Quadratic
 from fedcli.models.stopping import refuse_standstill
-from tests.equivalence.federation import Federation
+from tests.equivalence.federation import Federation, federate
 from tests.estimators.comparing import OPEN_RULES, agreement, federated
 from tests.estimators.worlds import SPLITS, World, ranged
 
@@ -299,3 +300,18 @@ def test_a_round_that_would_be_made_again_ends_the_study_and_says_what_was_reach
     ) as told:
         refuse_standstill(7, 12.5, 3e-4)
     assert "more rounds change nothing" in told.value.hint
+
+
+@pytest.mark.parametrize("trip", [2, 3])
+def test_a_silo_that_is_away_takes_its_level_along_and_nothing_is_named(trip: int, tmp_path: Path) -> None:
+    frame = table()
+    alone = frame["g"] == "c"
+    parts = {"a": frame[~alone].iloc[::2], "b": frame[~alone].iloc[1::2], "c": frame[alone]}
+    for name, rows in parts.items():
+        rows.to_csv(tmp_path / f"{name}.csv", index=False)
+    made = described(frame)
+    text = agreement(made, "LogisticRegression", NONE, rules={**OPEN_RULES, "min_rows": 1000})
+    tables = {name: tmp_path / f"{name}.csv" for name in parts}
+    found = federate(text, tables, absent={trip: ["c"]}).coefficients()
+    whole = fit(made, "even").coefficients()
+    assert found == pytest.approx(whole, rel=1e-5)

@@ -281,7 +281,8 @@ class Cavity:
             if self._may_be_endless and curved is not None:
                 there = basis.T @ read_curvature(self.loss, total["candidate"]) @ basis if looked else None
                 flat, endless = trip.fading(taken, curved, self._merged(state).A, there, state.arrays.get("blind"))
-                if endless is not None:
+                # Trip 1 imputes by each silo's own values: what is flat only since then may be a copy.
+                if endless is not None and number > 2:
                     self.box.refuse_endless(basis @ endless, number)
             if flat is not None:
                 coef = basis @ flat.hold(form.coordinates(basis, coef), free[taken]) if flat.blind.any() else coef

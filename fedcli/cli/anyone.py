@@ -44,6 +44,7 @@ def status(
     passphrase = passphrase_source(passphrase_file, screen) if passphrase_file else None
     found = run(workspace=workspace, key=key, passphrase=passphrase)
     screen.object(
+        ok=found.ledger is None,
         role=found.role,
         name=found.name,
         study=found.study,
@@ -56,6 +57,7 @@ def status(
         asked=found.asked,
         problems=[{"file": file, "problem": problem} for file, problem in found.problems],
         passed=dict(found.passed),
+        ledger=found.ledger.code if found.ledger is not None else None,
         next=found.next_step,
     )
     rows = [("study", found.title or found.study or "a draft that cannot be read yet")]
@@ -74,11 +76,15 @@ def status(
             if found.asked:
                 rows.append(("asked again", f"{', '.join(found.asked)}, for attempt {found.attempt}"))
     for file, problem in found.problems:
-        rows.append(("problem", problem if file in problem else f"{file}: {problem}"))
+        code = f" (fedcli explain {found.ledger.code})" if found.ledger and problem == found.ledger.message else ""
+        rows.append(("problem", (problem if file in problem else f"{file}: {problem}") + code))
     for reason, files in found.passed.items():
         rows.append(("passed over", f"{', '.join(files)}: {reason}"))
     rows.append(("next", in_workspace(found.next_step, workspace)))
     screen.table(rows)
+    if found.ledger is not None:
+        # `train` and `ledger` would refuse: whoever asks first, a script too, should see it here.
+        raise typer.Exit(found.ledger.exit_status)
 
 
 def inspect(

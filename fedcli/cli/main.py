@@ -26,7 +26,7 @@ from fedcli.cli.grouped import GroupedCommands
 from fedcli.cli.options import AT_THE_COORDINATOR, FIRST
 from fedcli.cli.screen import complain, plain
 from fedcli.cli.wrapping import tell
-from fedcli.data.source import holds_password
+from fedcli.data.source import holds_password, may_be_address, torn_password, unsaid
 from fedcli.errors import FedcliError, PasswordInAddress
 
 # What the machine refuses is no bug: long names, missing rights, a full or broken disk.
@@ -87,8 +87,13 @@ def run(arguments: list[str]) -> int:
         show, status = getattr(error, "show", None), getattr(error, "exit_code", None)
         if callable(show) and isinstance(status, int):
             # A wrong command line; its class lives in click or in typer, by version.
-            _object(arguments, None, getattr(error, "format_message", error.__str__)(), "see the help page: --help")
-            show()
+            message = getattr(error, "format_message", error.__str__)()
+            safe = unsaid(message, arguments)
+            _object(arguments, None, safe, "see the help page: --help")
+            if safe == message:
+                show()
+            else:
+                tell(f"fedcli: {safe}", indent=8)
             return status
         if type(error).__name__ == "Declined":
             return _declined(arguments)
@@ -102,11 +107,16 @@ def run(arguments: list[str]) -> int:
 def _refuse_passwords(arguments: list[str]) -> None:
     """Refuse a password wherever it stands in the command line, before any message can repeat it.
 
-    A query may well say ``token = 'x'``; whatever else does, an address in the wrong place too, is shown by no message.
+    A query may well say ``token = 'x'``, and a title ``Token: what it buys``; whatever else does, an address in the
+    wrong place too, is shown by no message. What a shell made two words of, ``password: x`` without quotes, is one.
     """
     for before, word in pairwise(["", *arguments]):
         option, _, value = word.partition("=") if word.startswith("--") else ("", "", word)
-        if "--query" not in (before, option) and holds_password(value):
+        if "--query" in (before, option) or option == "--passphrase-file":
+            continue
+        if "--title" in (before, option):
+            value = word = value.replace(": ", " ")
+        if torn_password(before, word) or holds_password(value) or holds_password(word.removeprefix("--")):
             raise PasswordInAddress("an address on this command line holds a password")
 
 
@@ -145,11 +155,14 @@ def _failed(error: FedcliError, arguments: list[str]) -> int:
         if item.problem is not None
     ]
     more = {"files": files} if files else {}
-    _object(arguments, first.code, first.message, first.hint, first.where, **more, **error.details)
+    where = None if first.where is None else unsaid(first.where, arguments)
+    message, hint = unsaid(first.message, arguments), unsaid(first.hint, arguments)
+    _object(arguments, first.code, message, hint, where, **more, **error.details)
     for item in found:
         if item.problem is not None and item.problem is not first:
             complain(item.problem.code, str(item.problem))
-    complain(first.code, str(first), in_workspace(first.hint, workspace_of(arguments)))
+    hint = in_workspace(first.hint, workspace_of(arguments))
+    complain(first.code, unsaid(str(first), arguments), unsaid(hint, arguments))
     return int(first.exit_status)
 
 
@@ -161,7 +174,7 @@ def _declined(arguments: list[str]) -> int:
 
 
 def _command(arguments: list[str]) -> str:
-    words = [word for word in arguments if not word.startswith("-") and not holds_password(word)]
+    words = [word for word in arguments if not word.startswith("-") and not may_be_address(word)]
     return " ".join(words[:2]) if words[:1] in (["keys"], ["study"]) else "".join(words[:1])
 
 

@@ -97,6 +97,7 @@ def join(
         unplaced=joined.unplaced,
         table=joined.table,
         notes=joined.notes,
+        elsewhere=joined.elsewhere,
     )
     if fingerprint is not None:
         for warning in joined.warnings:
@@ -107,9 +108,8 @@ def join(
         # Nobody was asked, so nothing was shown.
         screen.say(f"What you agreed to: {in_workspace('fedcli study show', workspace)}")
     if joined.unplaced:
-        screen.say(
-            f"Your table has no column named {', '.join(joined.unplaced)}: say in {joined.mapping} what they are called"
-        )
+        what = joined.elsewhere or f"say in {joined.mapping} what they are called"
+        screen.say(f"Your table has no column named {', '.join(joined.unplaced)}: {what}")
     for note in joined.notes:
         screen.say(f"  {note}", indent=4)
     if joined.notes:

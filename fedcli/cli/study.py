@@ -39,9 +39,11 @@ def init(
 
     screen = Screen("study init", as_json, quiet, workspace=directory)
     made = study_init(directory, key=key, data=data, target=target, title=title)
-    screen.object(workspace=made.workspace, draft=made.draft, left_out=made.left_out)
+    screen.object(workspace=made.workspace, draft=made.draft, left_out=made.left_out, outcome=made.outcome)
     for line in made.left_out:
         screen.say(f"left out  {line}", indent=10)
+    if made.outcome:
+        screen.say(made.outcome, indent=10)
     screen.done(f"{made.draft} written")
     screen.next(f"read and edit {made.draft}, then enrol each silo: fedcli study add-silo NAME.fedpub")
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from fedcli.data.cells import number_of
 from fedcli.data.converting import Converter
 from fedcli.data.local_rows import LocalRows
 from fedcli.data.mapping import Mapping, agreed_columns, nearest
+from fedcli.data.misplaced import where_they_are
 from fedcli.data.reading_report import ReadingReport
 from fedcli.data.saying import said_places, silo_line
 from fedcli.data.table import Table
@@ -40,18 +40,21 @@ def missing_columns(
     errors = []
     wanted = agreed_columns(study, features_only=features_only)
     free = [name for name in table.columns if name not in {mapping.local(c) for c in agreed_columns(study)}]
-    headless = all(number_of(name) is not None for name in table.columns)
     local_names = [mapping.local(column) for column in wanted]
+    if set(local_names) <= set(table.columns):
+        return ()
+    elsewhere = where_they_are(local_names, table)
     likely = sum(nearest(name, free) is not None for name in local_names)
-    if len(wanted) > 1 and not set(local_names) & set(table.columns) and 2 * likely < len(wanted):
-        return (_none_found(local_names, table, headless=headless),)
+    none_found = not set(local_names) & set(table.columns)
+    if len(wanted) > 1 and (elsewhere or (none_found and 2 * likely < len(wanted))):
+        return (_most_missing(local_names, table, elsewhere),)
     for column in wanted:
         local = mapping.local(column)
         if local in table.columns:
             continue
         near = nearest(local, free)
-        if headless:
-            hint = "the first line must name the columns, here it holds numbers"
+        if elsewhere:
+            hint = elsewhere
         elif near is not None:
             line = silo_line(mapping, column, "column", scalar(near))
             hint = f"if '{comment(near)}' is it, write in silo.yaml under columns: {line}"
@@ -62,22 +65,18 @@ def missing_columns(
     return tuple(errors)
 
 
-def _none_found(wanted: Sequence[str], table: Table, *, headless: bool) -> MissingColumn:
-    """Return one error for a table that has none of the columns: it is another one, or its header is missing."""
-    sheets_with = getattr(table, "sheets_with", None)
-    sheets = sheets_with(wanted) if sheets_with is not None else ()
-    if sheets:
-        hint = f"sheet '{sheets[0]}' has them: write in silo.yaml table: {{sheet: {scalar(sheets[0])}}}"
-    elif headless or any(number_of(name) is not None for name in table.columns):
-        hint = "the first line must name the columns, here it holds numbers: put a line with their names above it"
-    else:
-        hint = (
-            "is it the right table, and does its first line name the columns? Else say in silo.yaml under columns: "
-            "what each is called here"
-        )
-    named = ", ".join(f"'{comment(name)}'" for name in wanted[:_FEW])
-    more = f" and {len(wanted) - _FEW:,} more" if len(wanted) > _FEW else ""
-    message = f"the table has none of the {len(wanted):,} columns that the study reads: {named}{more}"
+def _most_missing(wanted: Sequence[str], table: Table, elsewhere: str) -> MissingColumn:
+    """Return one error for a table that is another one, or another sheet, or lacks its header."""
+    hint = elsewhere or (
+        "is it the right table, and does its first line name the columns? Else say in silo.yaml under columns: "
+        "what each is called here"
+    )
+    absent = [name for name in wanted if name not in table.columns]
+    has = "none" if len(absent) == len(wanted) else f"{len(wanted) - len(absent):,}"
+    named = ", ".join(f"'{comment(name)}'" for name in absent[:_FEW])
+    more = f" and {len(absent) - _FEW:,} more" if len(absent) > _FEW else ""
+    lacking = ":" if len(absent) == len(wanted) else ", without"
+    message = f"the table has {has} of the {len(wanted):,} columns that the study reads{lacking} {named}{more}"
     return MissingColumn(message, hint=hint, where=table.name)
 
 

@@ -14,7 +14,6 @@ import codecs
 import csv
 import io
 import re
-import unicodedata
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -23,9 +22,10 @@ from pathlib import Path
 import polars as pl
 
 from fedcli.data.ahead import ahead
-from fedcli.data.cells import STRIPPED, number_of
+from fedcli.data.cells import STRIPPED
 from fedcli.data.csv_blocks import MARKS_HINT, Block, blocks
 from fedcli.data.decimal_sign import left_open, may_be_open, open_cell, shown_sign
+from fedcli.data.header import clean_header
 from fedcli.data.table import Records
 from fedcli.data.text_file import GZIP, SAMPLE_BYTES, UTF_16, first_bytes, open_text, wide_encoding
 from fedcli.data.thousands import THOUSANDS
@@ -228,29 +228,6 @@ def _refuse_title(header: Sequence[str], lines: io.StringIO, delimiter: str, whe
             hint="the first line must name the columns: take out titles and notes above it",
             where=where,
         )
-
-
-def clean_header(names: Sequence[str | None], *, where: str) -> tuple[str, ...]:
-    """Return the names of the columns in one form, blank where there is none.
-
-    Raises
-    ------
-    BadTable
-        A name stands twice.
-    """
-    header = tuple(unicodedata.normalize("NFC", (name or "").strip().strip(STRIPPED)) for name in names)
-    # A blank name (a row number, a trailing delimiter) can be no study's column, so it may stand twice.
-    twice = sorted({column for column in header if column and header.count(column) > 1})
-    if twice:
-        numbers = number_of(twice[0]) is not None
-        raise BadTable(
-            f"the header names column '{twice[0]}' {header.count(twice[0])} times",
-            hint="the first line must name the columns; here it seems to hold a record"
-            if numbers
-            else "rename all but one, so that it is clear which is meant",
-            where=where,
-        )
-    return header
 
 
 def _facts(path: Path, sample: bytes, delimiter: str, encoding: str | None, comma: bool) -> tuple[str, ...]:

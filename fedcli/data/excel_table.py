@@ -7,6 +7,7 @@ with a decimal comma where the silo states one, since numbers that were typed as
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,14 +15,16 @@ from typing import Any
 
 import polars as pl
 
-from fedcli.data.csv_table import clean_header
 from fedcli.data.decimal_sign import left_open, open_cell
+from fedcli.data.header import clean_header
 from fedcli.data.table import Records
 from fedcli.data.typed import days_alone
 from fedcli.errors import BadTable, EmptyTable, ExtraMissing
 
 BATCH_ROWS = 65_536
 _TRUTH = ("true", "false")
+# Of a sheet that is only looked at.
+_HEADER_WITHIN = 100
 
 
 @dataclass(frozen=True)
@@ -83,16 +86,15 @@ class ExcelTable:
             part = frame.slice(start, BATCH_ROWS)
             yield Records(part, lambda record, first=first: first + record, self.name, "row")  # type: ignore[misc]
 
-    def sheets_with(self, columns: Sequence[str]) -> tuple[str, ...]:
-        """Return the other sheets whose first row names most of some columns, the best first."""
-        workbook, found = _workbook(self.path), []
-        for sheet in workbook.sheet_names:
-            frame = _cells(workbook, sheet, self.name)
-            filled = (~frame.select(pl.all_horizontal(pl.all().is_null())).to_series()).arg_true()
-            names = {str(name).strip() for name in frame.row(int(filled[0]))} if len(filled) else set()
-            if sheet != self.sheet and 2 * len(names & set(columns)) > len(columns):
-                found.append((-len(names & set(columns)), sheet))
-        return tuple(sheet for _, sheet in sorted(found, key=lambda pair: pair[0]))
+    def better_sheet(self, columns: Sequence[str]) -> tuple[str, int] | None:
+        """Return the sheet that names most of some columns, and how many; None where this one names as many.
+
+        One that names fewer than half of them is another table.
+        """
+        workbook, here = _workbook(self.path), len(set(self.columns) & set(columns))
+        found = {sheet: len(_names(workbook, sheet) & set(columns)) for sheet in workbook.sheet_names}
+        best = max(found, key=lambda sheet: found[sheet])
+        return (best, found[best]) if found[best] > here and 2 * found[best] >= len(columns) else None
 
     def _needs_kinds(self, cells: pl.Series) -> bool:
         """Say whether it matters which cells of a column are numbers or truth values, and which were typed as text."""
@@ -151,19 +153,39 @@ def open_excel(path: Path, *, sheet: str | None, decimal: str | None) -> ExcelTa
     if not len(filled):
         raise EmptyTable(
             f"sheet '{sheet}' is empty",
-            hint=f"name another in silo.yaml, table: {{sheet: NAME}}; there are {', '.join(names)}"
-            if len(names) > 1
-            else "is it the right workbook?",
+            hint=f"is it the right workbook?{_another(names, sheet)}",
             where=path.name,
         )
     at = int(filled[0])
     row = frame.row(at)
     used = [place for place in range(frame.width) if frame.to_series(place).null_count() < frame.height]
-    columns = clean_header([row[place] for place in used], where=f"{path.name}:{at + 1}")
-    _check_header(columns, sheet, at + 1, path.name)
+    try:
+        columns = clean_header([row[place] for place in used], where=f"{path.name}:{at + 1}")
+        _check_header(columns, sheet, at + 1, path.name)
+    except BadTable as error:
+        error.hint += _another(names, sheet)
+        raise
     others = "" if len(names) == 1 else f" of {len(names)}"
     facts = ("workbook", f"sheet '{sheet}'{others}")
     return ExcelTable(path, sheet, columns, tuple(used), at + 2, decimal, facts)
+
+
+def _another(names: Sequence[str], sheet: str) -> str:
+    """Return how to name another sheet: who joins has no silo.yaml yet, but may write one beforehand."""
+    others = ", ".join(name for name in names if name != sheet)
+    where = "in silo.yaml, or before you join in a file for --mapping"
+    return f"; if another sheet is the table ({others}), say so {where}: table: {{sheet: NAME}}" if others else ""
+
+
+def _names(workbook: Any, sheet: str) -> set[str]:
+    """Return what stands in the first row of a sheet with anything in it; nothing of one that cannot be read."""
+    try:
+        frame = _cells(workbook, sheet, "", most=_HEADER_WITHIN)
+    except BadTable:
+        return set()
+    filled = (~frame.select(pl.all_horizontal(pl.all().is_null())).to_series()).arg_true()
+    row = frame.row(int(filled[0])) if len(filled) else ()
+    return {unicodedata.normalize("NFC", str(name).strip()) for name in row if name is not None}
 
 
 def _check_header(columns: tuple[str, ...], sheet: str, row: int, name: str) -> None:
@@ -193,12 +215,15 @@ def _workbook(path: Path) -> Any:
         raise _damaged(path.name) from exc
 
 
-def _cells(workbook: Any, sheet: str, name: str, dtype: str = "string") -> pl.DataFrame:
-    """Return all cells of a sheet as text, from its row 1 on; as booleans, cells that were typed as text are null."""
+def _cells(workbook: Any, sheet: str, name: str, dtype: str = "string", most: int | None = None) -> pl.DataFrame:
+    """Return all cells of a sheet as text, from its row 1 on, or of the first ``most`` rows.
+
+    As booleans, cells that were typed as text are null.
+    """
     import fastexcel
 
     try:
-        loaded = workbook.load_sheet(sheet, header_row=None, skip_rows=0, dtypes=dtype)
+        loaded = workbook.load_sheet(sheet, header_row=None, skip_rows=0, n_rows=most, dtypes=dtype)
         frame: pl.DataFrame = loaded.to_polars()
     except (fastexcel.FastExcelError, pl.exceptions.PolarsError) as exc:
         raise _damaged(name) from exc

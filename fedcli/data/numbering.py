@@ -3,12 +3,14 @@
 Owns the rule, on values thinned while they were read. Must not know columns, files or sentences around it. Internal.
 
 Sorted tables, ages, years, amounts and days written as numbers are ordinary. What tells a numbering from them: each
-number stands in one row, or nearly; and it runs on evenly, or is very long. A single repeated row silences none of it.
+number stands in one row, or nearly, or in as many rows as any other; and it runs on evenly, or is very long. A single
+repeated row silences none of it.
 """
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fedcli.fileformat.statistics import FloatArray
 
@@ -18,6 +20,10 @@ _ENOUGH = 50
 _NEARLY = 0.95
 # Of two visits of each person, every other row repeats a number.
 _SEVERAL = 0.5
+# Of three visits and more: no more rows for each than a year has months, and as many for one as for another. Where
+# chance fills 50 numbers, the variance of the counts is about their mean: a quarter is four standard errors away.
+_VISITS, _ALIKE = 12, 0.25
+_YEARS = (1850, 2150)
 # A uniform sample that misses less than 5 % of its range has 3 rows for each value: it cannot repeat as rarely as that.
 _GAPLESS = 1.05
 _EVEN = 0.99
@@ -39,7 +45,7 @@ def numbering(values: FloatArray, low: float, high: float, rows: int) -> str | N
     """
     if (values != np.floor(values)).any():
         return None
-    found = np.unique(values)
+    found, counts = np.unique(values, return_counts=True)
     steps = np.diff(values)
     distinct, ordered = len(found), bool((steps >= 0).all() or (steps <= 0).all())
     if distinct == len(values):
@@ -56,7 +62,20 @@ def numbering(values: FloatArray, low: float, high: float, rows: int) -> str | N
         return "nearly every row has a whole number of its own" + (", in their order" if ordered else "")
     if distinct >= _SEVERAL * len(values) and ordered and (gapless or long):
         return "its whole numbers follow one another, each in one row or a few"
+    if _visits(found, counts, ordered) and (gapless or long):
+        each = f"{counts[0]}" if np.ptp(counts) == 0 else f"about {counts.mean():.0f}"
+        return f"its whole numbers {'follow one another' if gapless else 'are long'}, each in {each} rows"
     return None
+
+
+def _visits(found: FloatArray, counts: NDArray[np.intp], ordered: bool) -> bool:
+    """Return whether each number stands in as many rows as any other, or nearly, where the rows are in its order.
+
+    Out of order just as many are asked for: rows by visit, or shuffled. Years are what a balanced panel repeats so.
+    """
+    years = _YEARS[0] <= found[0] and found[-1] <= _YEARS[1]
+    alike = counts.var() <= _ALIKE * counts.mean() if ordered else np.ptp(counts) == 0
+    return bool(alike) and 1 < counts.mean() <= _VISITS and not years
 
 
 def _even(found: FloatArray, n: int) -> bool:

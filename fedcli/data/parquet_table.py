@@ -15,7 +15,7 @@ from pathlib import Path
 
 import polars as pl
 
-from fedcli.data.csv_table import clean_header
+from fedcli.data.header import clean_header
 from fedcli.data.table import Records
 from fedcli.data.typed import OTHER, kind_of, unreadable
 from fedcli.errors import BadTable

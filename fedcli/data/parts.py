@@ -13,6 +13,7 @@ from pathlib import Path
 
 import polars as pl
 
+from fedcli.data.source import shown
 from fedcli.data.table import Records, Table
 from fedcli.data.typed import NOTHING
 from fedcli.errors import BadTable, FileMissing
@@ -99,7 +100,8 @@ def find_parts(path: Path) -> list[Path]:
     found = sorted(file for file in matched if file.is_file() and not file.name.startswith((".", "_")))
     if not found:
         raise FileMissing(
-            f"no file fits '{path}'", hint="check the folder and the pattern, and put it in quotes: 'visits-*.csv'"
+            f"no file fits {shown(path, 'that pattern')}",
+            hint="check the folder and the pattern, and put it in quotes: 'visits-*.csv'",
         )
     return found
 

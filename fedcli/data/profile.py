@@ -56,7 +56,7 @@ def profile(table: Table, target: str | None = None) -> Sample:
     EmptyTable
         It has no rows, or no column beside the target can be used.
     UnsupportedModel
-        The target is text with other than two values, or days.
+        The target is text with one value, with more than `MAX_LEVELS` or without any that repeats, or days.
     """
     names = [name for name in table.columns if name]
     if target is not None and target not in names:
@@ -182,15 +182,18 @@ def _target(name: str, summary: Summary, table: Table) -> SampleColumn:
         return replace(column, role="count" if column.whole else "number", note=note)
     if column.role == "boolean":
         return column
+    if column.several:
+        note = "coefficients follow this order; if the classes have one, from low to high, write them in it and "
+        return replace(column, note=f"{note}estimator: OrdinalLogit, params: {{}}\n{column.note}")
     if column.role == "category" and len(column.levels) == 2:
         note = f"'{column.levels[1]}' is taken for yes\n{column.note}"
         return replace(column, yes=column.levels[1:], note=note)
-    what = f"is text with {len(summary.spellings):,} values"
+    what = f"is text with {len(summary.spellings):,} values" + (", of which none repeats" if summary.all_differ else "")
     if column.role == "date":
         what = "holds days"
     elif len(summary.spellings) < 2:
         what = "has one value only in the sample"
     raise UnsupportedModel(
-        f"the outcome '{name}' {what}; it must be a number or have two values",
+        f"the outcome '{name}' {what}; it must be a number, or have from 2 to {MAX_LEVELS} values that repeat",
         hint="name the outcome's column with --target",
     )

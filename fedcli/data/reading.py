@@ -13,7 +13,7 @@ from fedcli.data.csv_table import open_csv
 from fedcli.data.foreign import recognised
 from fedcli.data.parquet_table import open_parquet
 from fedcli.data.parts import find_parts, together
-from fedcli.data.source import is_address, is_pattern, refuse_mistyped
+from fedcli.data.source import is_address, is_pattern, refuse_mistyped, shown
 from fedcli.data.table import Table
 from fedcli.data.text_file import first_bytes
 from fedcli.errors import BadQuery, BadTable, FileMissing
@@ -112,7 +112,7 @@ def read_query(query: str | None, folder: Path) -> str | None:
         return path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as exc:
         raise FileMissing(
-            f"the query file '{path}' cannot be read: {type(exc).__name__}",
+            f"the query file {shown(path, 'of that name')} cannot be read: {type(exc).__name__}",
             hint="check the path in silo.yaml or behind --query; it is seen from the workspace",
         ) from exc
 

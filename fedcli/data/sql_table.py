@@ -10,11 +10,13 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from fedcli.data.csv_table import clean_header
+from fedcli.data.header import clean_header
+from fedcli.data.source import names_secret
 from fedcli.data.sql_values import series
 from fedcli.data.table import Records
 from fedcli.errors import BadQuery, ExtraMissing, NoDatabase, PasswordInAddress
@@ -109,7 +111,9 @@ def open_sql(address: str, query: str | None, *, decimal: str | None) -> SqlTabl
         raise NoDatabase(
             "this is no address of a database", hint="write postgresql://USER@HOST/DATABASE or sqlite:///FILE"
         ) from None
-    if url.password is not None or any(_SECRET.search(f"{key}={value}") for key, value in url.query.items()):
+    there = url.get_backend_name() == "sqlite" and Path(url.database or "").is_file()
+    asked = any(_SECRET.search(f"{key}={value}") for key, value in url.query.items())
+    if url.password is not None or asked or (names_secret(address) and not there):
         raise PasswordInAddress("the address of the database holds a password")
     if url.drivername in _PSYCOPG:
         url = url.set(drivername="postgresql+psycopg")
@@ -122,7 +126,7 @@ def open_sql(address: str, query: str | None, *, decimal: str | None) -> SqlTabl
         names = list(result.keys()) if result.returns_rows else []
     if not names:
         raise BadQuery("the query gives no table", hint="write one SELECT", where=_name(url))
-    return SqlTable(url, query, clean_header(names, where=_name(url)), decimal == ",")
+    return SqlTable(url, query, clean_header(names, where=_name(url), of_query=True), decimal == ",")
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import zlib
 from pathlib import Path
 from typing import BinaryIO
 
+from fedcli.data.source import shown
 from fedcli.errors import BadTable, FileMissing
 
 SAMPLE_BYTES = 1 << 20
@@ -59,7 +60,8 @@ def first_bytes(path: Path, stated: str | None = None) -> bytes:
             return stream.read(SAMPLE_BYTES)
     except FileNotFoundError as exc:
         raise FileMissing(
-            f"there is no table '{path}'", hint="check the path: a file, a folder of parts, or a pattern in quotes"
+            f"there is no table {shown(path, 'of that name')}",
+            hint="check the path: a file, a folder of parts, or a pattern in quotes",
         ) from exc
     except PermissionError as exc:
         raise FileMissing(f"'{path}' may not be read by you", hint="ask its owner for read access") from exc

@@ -15,6 +15,9 @@ from fedcli.models.nuisance import JointLoss
 from fedcli.models.objective import AnyLoss, extras_of, predictors_of, split
 from fedcli.models.softmax import Softmax
 
+# A column belongs to a direction where it goes along it by at least this share of the one that goes farthest.
+_BELONGS = 0.2
+
 
 @dataclass(frozen=True)
 class Box:
@@ -141,4 +144,21 @@ class Box:
             "it separates the classes, or its agreed range is far wider than its values",
             hint="add a penalty (C or alpha), leave the column out, narrow its range, or raise rules.max_coefficient, "
             "in a new study",
+        )
+
+    def refuse_endless(self, way: FloatArray, number: int) -> None:
+        """Refuse coefficients that grow without end along ``way`` (n_parameters,): see `models.fading`.
+
+        Raises
+        ------
+        Separation
+        """
+        by_class = np.abs(self._bounded(split(self.loss, way)[0])).reshape(-1, 1 + len(self.names))
+        reach = by_class.max(axis=0)[1:]
+        far = [self.names[j] for j in np.flatnonzero((reach > 0) & (reach >= _BELONGS * reach.max(initial=0.0)))]
+        columns = f"column '{far[0]}' has" if len(far) == 1 else f"columns {' and '.join(map(repr, far))} have"
+        raise Separation(
+            f"{columns if far else 'the intercept has'} no finite coefficient: after {number} rounds steps are as long "
+            "as ever there, and nothing is left to gain by them; some rows are told apart from all others so",
+            hint="add a penalty (C or alpha), merge the level with another, or leave the column out, in a new study",
         )

@@ -46,7 +46,7 @@ from fedcli.models.point_form import PointForm
 from fedcli.models.quadratic import Quadratic
 from fedcli.models.softmax import Softmax
 from fedcli.models.steps import remaining
-from fedcli.models.stopping import phase_after, reason_of
+from fedcli.models.stopping import phase_after, reason_of, refuse_standstill
 
 # Relative step of the coefficients from which on a parameter at its end is believed to belong there.
 SETTLED = 0.03
@@ -109,8 +109,8 @@ class Cavity:
         shapes: dict[str, tuple[int | None, ...]] = {"coef": (n,), "steps": (None,), "penalty": (n,)}
         if not final:
             shapes |= {"curvature": (n, n), "rhs": (n,), "candidates": (None, n), "taken": (1,)}
-            optional = {"parent.candidates": (None, n), "edge": (1,), "lowest": (1,)}
-            optional |= {"lowest.coef": (free,), "lowest.gradient": (free,)}
+            optional = {"parent.candidates": (None, n), "edge": (1,), "ahead": (1,), "lowest": (1,)}
+            optional |= {"lowest.coef": (free,), "lowest.gradient": (free,), "blind": (free,)}
             optional |= dict.fromkeys(("apart", "near", "common", "cubic") if self.order > 2 else (), (1,))
             shapes |= {name: shape for name, shape in optional.items() if name in state.arrays}
         return shapes
@@ -221,7 +221,7 @@ class Cavity:
         arrays = {**state.arrays, "curvature": read_curvature(self.loss, total["curvature"]), "rhs": rhs}
         if state.document["round"] == 0:
             return self._advance_first(total, State(state.document, arrays))
-        return self._advance_later(total, State(state.document, arrays))
+        return self._advance_later(total, State(state.document, arrays), state)
 
     def _advance_first(self, total: Total, state: State) -> State:
         self.loss.check_pool(*total["target"].tolist())
@@ -245,7 +245,7 @@ class Cavity:
         }
         return State(document(state, round=1, phase="solving"), arrays | self._fitted(arrays["coef"]))
 
-    def _advance_later(self, total: Total, state: State) -> State:
+    def _advance_later(self, total: Total, state: State, parent: State) -> State:
         form = self.form_in(state)
         n, basis = form.n_parameters, form.basis(state.arrays["to_reference"])
         state = self._with_penalty(total, state)
@@ -259,14 +259,17 @@ class Cavity:
         values, gradients = total["values"] + penalty.values(free), slopes @ basis + penalty.slopes(free)
         trip = Measured(free, values, gradients, self._merged(state))
         number = int(state.document["round"]) + 1
-        coef, candidate, taken = merged, None, 0
+        coef, candidate, taken, flat, ahead = merged, None, 0, None, None
+        # Of other silos' sums there is nothing to compare with.
+        curved = self._merged(self._with_penalty(total, parent)).A if "curvature" in parent.arrays else None
         if state.document["phase"] == "solving":
-            if trip.second_leads:
+            looked = bool(state.arrays.get("ahead", np.zeros(1))[0])
+            if not looked and trip.second_leads:
                 # The candidate's expansion replaces the merged one, here and in what each silo subtracts as its own.
                 taken = 1
                 expansion = read_curvature(self.loss, total["candidate"])
                 rhs = expansion @ points[1] - slopes[1]
-                state = State(state.document, {**state.arrays, "curvature": expansion, "rhs": rhs})
+                state = State(state.document, {**state.arrays, "curvature": expansion, "rhs": rhs, "coef": points[1]})
                 coef, null = self._minimum(state, before)
             elif trip.went_up(state.arrays):
                 half, whole = trip.from_lowest(state.arrays)
@@ -275,6 +278,16 @@ class Cavity:
                 # Expansions that rest at another point than the optimum (of a silo that subtracts nothing, or the wrong
                 # part) betray themselves so. The exact gradient rests nowhere else.
                 coef = basis @ trip.newton
+            if self._may_be_endless and curved is not None:
+                there = basis.T @ read_curvature(self.loss, total["candidate"]) @ basis if looked else None
+                flat, endless = trip.fading(taken, curved, self._merged(state).A, there, state.arrays.get("blind"))
+                # Trip 1 imputes by each silo's own values: what is flat only since then may be a copy.
+                if endless is not None and number > 2:
+                    self.box.refuse_endless(basis @ endless, number)
+            if flat is not None:
+                coef = basis @ flat.hold(form.coordinates(basis, coef), free[taken]) if flat.blind.any() else coef
+                ahead = flat.ahead(free[taken], candidate is None, sparing=bool(extras_of(self.loss)))
+                candidate = candidate if ahead is None else coef + basis @ ahead
         arrays = {**state.arrays, **trip.lowest(state.arrays)}
         at_edge, inside = self.box.beyond(coef), self.box.clip(coef, previous)
         if at_edge and state.arrays.get("edge", np.zeros(1))[0]:
@@ -283,18 +296,22 @@ class Cavity:
         if extras_of(self.loss) and form.settled(after, free[0], SETTLED):
             self.box.refuse_past(previous, basis @ trip.newton)
         step, exact = (form.relative(b, free[0], at=inside) for b in (after, trip.newton))
-        if not taken:
-            # The two agree unless the expansions misjudge the incoming point: then only the exact one can be believed.
-            step = max(step, exact)
+        # The two agree unless the expansions misjudge the incoming point: then only the exact one can be believed.
+        step = max(step, form.relative(after, free[taken], at=inside) if taken else exact)
         if extras_of(self.loss) and bends_down(trip.model.A):
             # No minimum is near, whatever the step that is left of the rest.
             step = max(step, 1.0)
+        if flat is not None and flat.is_long(free[taken]):
+            # Expansions of silos that went far along what fades are flat there, and leave that step out.
+            step = max(step, form.relative(free[taken] + flat.step, free[taken], at=inside))
         arrays |= {
             "coef": inside,
             "candidates": np.empty((0, n)) if candidate is None else self.box.inside(candidate, previous)[None, :],
             "parent.candidates": points[1:],
             "taken": np.array([float(taken)]),
             "edge": np.array([float(at_edge)]),
+            "ahead": np.array([float(ahead is not None)]),
+            "blind": np.zeros(len(after)) if flat is None or not flat.is_long(free[taken]) else flat.blind,
             "steps": np.append(state.arrays["steps"], step),
             "objective": np.array([values[0]]),
             "gradient": np.array([exact]),
@@ -306,6 +323,8 @@ class Cavity:
         still = trip.model.zeros_settled(free[0], gradients[0], after, left * float(np.linalg.norm(after)))
         agreed = self.tolerance, self.max_rounds, self.closing_trip
         phase = phase_after(state, left, step, number, *agreed, settled=still or step <= self.tolerance)
+        if phase == "solving" and candidate is None and trip.repeats(after, curved, self._merged(state).A):
+            refuse_standstill(number, float(values[0]), trip.model.gain(free[0], gradients[0]))
         if phase != "solving":
             weight, target = total["target"][:2].tolist()
             first = float(total["gradients"][0]), float(total["curvature"][0])
@@ -332,6 +351,11 @@ class Cavity:
         return remaining(arrays["steps"], cautious=not self.loss.convex or isinstance(self.loss, Softmax))
 
     # ---- inside ----------------------------------------------------------------------------------------------------
+
+    @property
+    def _may_be_endless(self) -> bool:
+        """Whether nothing but the rows keeps coefficients finite."""
+        return not self.penalty.ridge and not self.penalty.lasso and self.loss.convex
 
     def _fitted(self, point: FloatArray) -> dict[str, FloatArray]:
         """Return what an estimator has learnt beside its coefficients."""
@@ -370,4 +394,7 @@ class Cavity:
         form, model = self.form_in(state), self._merged(state)
         basis, origin = form.basis(state.arrays["to_reference"]), state.arrays.get("coef", self.box.middle)
         b, null = model.minimum(form.coordinates(basis, origin))
+        if null.shape[1] and self._may_be_endless:
+            # What is flat by now, and was not, stays where it is; what always was has stayed at 0.
+            b = b + null @ (null.T @ form.coordinates(basis, origin))
         return np.asarray(basis @ hold_back(self.loss, model.A, model.c, b, before)), null

@@ -230,8 +230,15 @@ class Guard:
         return DominantRow(
             f"a row would stand out {finding.where} ({finding.what}): {says}",
             hint="send nothing; call the coordinator: a crafted model does this, or a row far from all others. "
-            "They can go on without this silo: fedcli aggregate --without NAME",
+            "They can go on without this silo: fedcli aggregate --without NAME" + self._remedy,
         )
+
+    @property
+    def _remedy(self) -> str:
+        """What else helps where classes are told apart so well that only few rows are not yet fitted."""
+        if not isinstance(self.loss, Logistic | Softmax):
+            return ""
+        return "; or agree on a stronger penalty (a smaller C) in a new study, with which more rows have a say"
 
 
 # A batch at one point: linear predictors and weighted residuals, each (n_samples,) or (n_samples, n_classes).

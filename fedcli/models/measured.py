@@ -13,10 +13,15 @@ from functools import cached_property
 import numpy as np
 
 from fedcli.fileformat.statistics import FloatArray
+from fedcli.models.fading import Fading, fading, is_endless
 from fedcli.models.quadratic import Quadratic
 
+# A second step back along the same way goes at least, and at most, this share of it.
+_SHORTEST, _HALF = 0.05, 0.5
 # Share of the decrement by which the merged expansions may misjudge the incoming point's gradient (see `mismatch`).
 MISMATCH = 0.25
+# Relative difference up to which two points, or curvatures, are the same.
+_SAME = 1e-9
 
 
 @dataclass(frozen=True)
@@ -65,10 +70,46 @@ class Measured:
         return bool(self.values[0] > _lowest(known) + self._noise)
 
     def from_lowest(self, known: Mapping[str, FloatArray]) -> tuple[FloatArray, FloatArray]:
-        """Return half a Newton step from the lowest point of the trips before, and the whole one, each (n_free,)."""
+        """Return half a Newton step from the lowest point of the trips before, and the whole one, each (n_free,).
+
+        Where the incoming point lies on that very way already, the same trip would be made again. Its own slope then
+        says how much nearer the lowest on the way is; the second point lies half as far.
+        """
         origin = known["lowest.coef"]
         direction, _ = self.model.step(origin, known["lowest.gradient"])
+        way = self.points[0] - origin
+        share = float(way @ direction) / max(float(direction @ direction), 1e-300)
+        if 0 < share <= _HALF + _SAME and np.linalg.norm(way - share * direction) <= _SAME * np.linalg.norm(way):
+            down, up = -float(way @ known["lowest.gradient"]), float(way @ self.slopes[0])
+            nearer = _HALF if down <= 0 or up <= 0 else min(max(down / (down + up), _SHORTEST), _HALF)
+            return np.asarray(origin + nearer * way), np.asarray(origin + nearer * way / 2.0)
         return np.asarray(origin + 0.5 * direction), np.asarray(origin + direction)
+
+    def fading(
+        self, lead: int, before: FloatArray, now: FloatArray, there: FloatArray | None, last: FloatArray | None
+    ) -> tuple[Fading | None, FloatArray | None]:
+        """Return what fades at the point from which to go on, and a way (n_free,) along which surely nothing ends.
+
+        Parameters
+        ----------
+        lead : int
+            Which of the points it is.
+        before, now : ndarray of shape (n_free, n_free)
+            The curvature that went in, and the one to go on with.
+        there : ndarray of shape (n_free, n_free), optional
+            The exact curvature of a second point.
+        last : ndarray of shape (n_free,), optional
+            What the trip before found: see `models.fading`.
+        """
+        found = fading(before, now, self.slopes[lead], last)
+        if there is not None and is_endless(self.points, self.values, self.slopes[1], self.model.A, there):
+            return found, self.points[1] - self.points[0]
+        return found, None if found is None else found.endless(self.points[lead])
+
+    def repeats(self, point: FloatArray, before: FloatArray | None, now: FloatArray) -> bool:
+        """Whether a next trip to ``point`` would be this one again: from the same point, with the same curvature."""
+        still = np.linalg.norm(point - self.points[0]) <= _SAME * np.linalg.norm(point)
+        return bool(still and before is not None and np.linalg.norm(now - before) <= _SAME * np.linalg.norm(now))
 
     def lowest(self, known: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
         """Return what the trips to come have to know of the lowest point; nothing where they know it."""

@@ -56,6 +56,27 @@ def phase_after(
     return "solving"
 
 
+def refuse_standstill(number: int, value: float, gain: float) -> None:
+    """Refuse to go on where the next trip would be this one again.
+
+    Parameters
+    ----------
+    number : int
+        The trip's.
+    value, gain : float
+        The objective at the point that went in, and what Newton's step from there promises.
+
+    Raises
+    ------
+    NotConverged
+    """
+    raise NotConverged(
+        f"round {number} leads back to where it began, and every other one would: the objective there is {value:.10g}, "
+        f"and a step would lower it by about {max(gain, 0.0):.1e}",
+        hint="add a penalty to the model, or leave columns out, in a new study; more rounds change nothing",
+    )
+
+
 def reason_of(state: State, left: float) -> Reason | None:
     """Return why a study ended, if it has.
 

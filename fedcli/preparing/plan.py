@@ -26,6 +26,7 @@ from fedcli.models.objective import AnyLoss, split
 from fedcli.models.softmax import Softmax
 from fedcli.preparing.by_column import ByColumn
 from fedcli.preparing.columns import Columns
+from fedcli.preparing.empty_cells import refuse_empty_cells
 from fedcli.preparing.estimators import estimator_of, family_of, has_probabilities, parameters, scale_of
 from fedcli.preparing.evaluation import FIGURES, evaluation_layout, largest_deviance, pooled_figures
 from fedcli.preparing.preparation import Preparation, moments_layout
@@ -255,13 +256,15 @@ class Plan:
             is one more step, and the study goes on.
         """
         if not same_silos:
-            memory = ("lowest", "lowest.coef", "lowest.gradient")
+            memory = ("lowest", "lowest.coef", "lowest.gradient", "curvature", "ahead", "blind")
             kept = {name: array for name, array in state.arrays.items() if name not in memory}
             closing = isinstance(self.family, Cavity) and state.document["phase"] == "closing"
             if "steps" in kept:
                 kept["steps"] = np.empty(0)
             state = State({**state.document, "phase": "solving"} if closing else state.document, kept)
         if state.document["round"] == 0:
+            if isinstance(self.family, Cavity) and isinstance(self.study.target, ClassTarget):
+                refuse_empty_cells(self.columns, self.family, self.study.target.class_names, total)
             preparation, constant = Preparation.from_moments(self.columns, total)
             arrays = preparation.to_state() | {"to_reference": preparation.to_reference(constant)}
             if self.family.expanded:

@@ -33,6 +33,8 @@ SUMS = (
     "parent.candidates",
     "taken",
     "edge",
+    "ahead",
+    "blind",
 )
 
 

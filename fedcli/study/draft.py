@@ -61,6 +61,11 @@ class SampleColumn:
     whole: bool = False
     note: str = ""
 
+    @property
+    def several(self) -> bool:
+        """Whether an outcome is one of several classes, and not yes or no."""
+        return self.role == "category" and len(self.levels) > 2 and not self.yes
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -185,7 +190,9 @@ def draft(name: str, title: str, sample: Sample | None = None) -> str:
 
 def _target(target: SampleColumn) -> list[str]:
     pairs: list[Pair] = [("column", scalar(target.name))]
-    if target.levels:
+    if target.several:
+        pairs += [("type", "category"), ("levels", _values(target.levels))]
+    elif target.levels:
         yes = target.yes or target.levels[1:]
         no = tuple(level for level in target.levels if level not in yes)
         pairs += [("type", "binary"), ("positive", _one_or_more(yes)), ("negative", _one_or_more(no))]
@@ -295,6 +302,16 @@ def _estimator(target: SampleColumn) -> tuple[str, str]:
     if target.levels:
         return "LogisticRegression", "{C: 1.0}"
     return ("PoissonRegressor", "{alpha: 1.0}") if target.whole else ("LinearRegression", "{}")
+
+
+def outcome_said(target: SampleColumn) -> str:
+    """Say how an outcome of several classes was drafted; of other kinds the draft's own line says enough."""
+    if not target.several:
+        return ""
+    return (
+        f"outcome '{target.name}': one of {len(target.levels)} classes ({', '.join(target.levels)}); "
+        f"{_estimator(target)[0]} fits coefficients for each"
+    )
 
 
 def _range(column: SampleColumn) -> list[str]:

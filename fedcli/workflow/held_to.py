@@ -10,7 +10,9 @@ from fedcli.errors import CellTooSmall
 from fedcli.models.third_order import rows_needed
 from fedcli.preparing.plan import Plan
 from fedcli.privacy.differencing import Difference
+from fedcli.report import sheet_rules as named
 from fedcli.report.sheet import SheetTest, number_of
+from fedcli.report.sheet_rules import NO_RULE, NOT_SENT, PASSED
 from fedcli.study.document import BinaryTarget
 
 EVALUATION, HISTOGRAM, THIRD = "evaluation", "below", "third"
@@ -34,10 +36,10 @@ def histogram_tests(plan: Plan, sums: Sums) -> list[SheetTest]:
         )
     return [
         SheetTest(
-            "neighbouring counts of the histogram",
+            named.HISTOGRAM,
             f"equal, or at least {number_of(min_cell, 'row')} apart",
             "all are equal" if least is None else f"at least {number_of(least, 'row')} apart",
-            "passed" if min_cell > 1 else "no rule",
+            PASSED if min_cell > 1 else NO_RULE,
         )
     ]
 
@@ -53,10 +55,10 @@ def third_order_tests(plan: Plan, sums: Sums) -> list[SheetTest]:
     needed = rows_needed(plan.columns.n_columns, rules.rows_per_column)
     return [
         SheetTest(
-            "third derivatives: rows, groups of three features, one row standing out",
+            f"{named.THIRD}: rows, groups of three features, one row standing out",
             f"at least {number_of(max(needed, 1), 'row')}, groups of at least {rules.min_cell} if any, and no such row",
             sums.without_third or "all of it is so",
-            "not sent" if sums.without_third else "passed",
+            NOT_SENT if sums.without_third else PASSED,
         )
     ]
 
@@ -91,15 +93,15 @@ def held_out_tests(
     near = differs is not None and differs.shows_few(least)
     return [
         SheetTest(
-            f"rows held out{', in all and of either outcome' if binary else ''}",
+            f"{named.HELD_OUT}{', in all and of either outcome' if binary else ''}",
             f"none, or at least {min_cell}",
             found,
-            "not sent" if few else "passed" if min_cell > 1 else "no rule",
+            NOT_SENT if few else PASSED if min_cell > 1 else NO_RULE,
         ),
         SheetTest(
-            "rows held out that differ from those evaluated before",
+            named.HELD_OUT_DIFFER,
             f"none, or at least {least:,}",
             "none was evaluated before" if differs is None else f"{differs.added:,} new, {differs.removed:,} gone",
-            "not sent" if near else "passed",
+            NOT_SENT if near else PASSED,
         ),
     ]

@@ -12,6 +12,7 @@ from pathlib import Path
 from fedcli.crypto.keys import SecretKey, same_fingerprint
 from fedcli.crypto.studysecret import releases_secret, study_secret
 from fedcli.data.mapping import Mapping, agreed_columns, read_mapping
+from fedcli.data.misplaced import where_they_are
 from fedcli.data.proposing import first_rows, likely_columns, propose, unread
 from fedcli.data.reading import read_query
 from fedcli.data.source import recorded
@@ -130,6 +131,8 @@ def join(
         # All else stays as the person wrote it, comments included.
         text = set_values(given, places, name=Path(mapping).name)
     own = read_mapping(text, opened.study, name=SILO_FILE)
+    # What stands in silo.yaml by now was proposed for the sheet that was read.
+    wanted = [own.local(column) if mapping is not None else column for column in agreed_columns(opened.study)]
     unplaced = tuple(column for column in agreed_columns(opened.study) if own.local(column) not in table.columns)
     root.mkdir(parents=True, exist_ok=True)
     make_folders(space)
@@ -151,6 +154,7 @@ def join(
         unplaced,
         (*table.facts, *_unread(unread(opened.study, own, table.columns, proposed=mapping is None))),
         notes,
+        where_they_are(wanted, table) if unplaced else "",
     )
 
 

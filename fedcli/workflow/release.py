@@ -22,6 +22,7 @@ from fedcli.preparing.plan import Plan
 from fedcli.privacy.differencing import Difference
 from fedcli.privacy.disclosure import Disclosure
 from fedcli.report.sheet import Sheet, SheetBlock, SheetContext, SheetTest, number_of
+from fedcli.report.sheet_rules import ROUND
 from fedcli.study.document import ClassTarget
 from fedcli.workflow.approve import PAGE_ENDING, SHEET_ENDING
 from fedcli.workflow.files import SOFTWARE
@@ -243,7 +244,7 @@ def _tests(found: Computed) -> tuple[SheetTest, ...]:
         share_of_one_row(rules, disclosure),
         *not_covered(found.sums, rules),
         *rows_that_differ(found.differs, found.elsewhere, found.least),
-        SheetTest("round", f"at most {most_rounds(found.plan.study)}", str(found.round)),
+        SheetTest(ROUND, f"at most {most_rounds(found.plan.study)}", str(found.round)),
         *agreed_limits(found.plan, disclosure),
         *histogram_tests(found.plan, found.sums),
         *third_order_tests(found.plan, found.sums),

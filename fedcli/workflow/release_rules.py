@@ -5,20 +5,20 @@ Owns these lines' words. Knows nothing of tables, files or screens. Internal.
 
 from __future__ import annotations
 
-from fedcli.compute.shares import COUNTED, FLOOR, MULTIPLIED, SUMMED
+from fedcli.compute.shares import FLOOR
 from fedcli.compute.update import Sums
 from fedcli.preparing.plan import Plan
-from fedcli.preparing.profile import of_all_rows
 from fedcli.privacy.differencing import Difference
 from fedcli.privacy.disclosure import Disclosure
+from fedcli.report import sheet_rules as named
 from fedcli.report.sheet import SheetTest, number_of
+from fedcli.report.sheet_rules import NO_RULE, NOT_TESTED, PASSED
 from fedcli.study.document import Rules
 from fedcli.workflow.releases import Compared
 
 _FEW = 3
 # The block of a model that was trained at a silo.
 TRAINED = "parameters"
-NOT_TESTED, NO_RULE = "not tested", "no rule"
 
 
 def rows_and_groups(plan: Plan, disclosure: Disclosure) -> tuple[SheetTest, ...]:
@@ -28,18 +28,18 @@ def rows_and_groups(plan: Plan, disclosure: Disclosure) -> tuple[SheetTest, ...]
     count += f", which count as {disclosure.n_counted:,}" if disclosure.n_counted > disclosure.n_columns else ""
     pairs = "pairs of levels" if plan.crosses else "levels by outcome"
     return (
-        SheetTest("rows in the sums", f"at least {rules.min_rows:,}", f"{disclosure.n_rows:,}"),
+        SheetTest(named.ROWS, f"at least {rules.min_rows:,}", f"{disclosure.n_rows:,}"),
         SheetTest(
-            "rows per column",
+            named.PER_COLUMN,
             f"at least {rules.rows_per_column:g} for each of {count}",
             f"{disclosure.n_rows / disclosure.n_counted:.1f}",
-            "passed" if rules.rows_per_column else NO_RULE,
+            PASSED if rules.rows_per_column else NO_RULE,
         ),
         SheetTest(
-            f"smallest group of levels, {pairs} and outcomes",
+            f"{named.SMALLEST}, {pairs} and outcomes",
             f"none, or at least {number_of(rules.min_cell, 'row')}",
             f"{smallest.says}: {smallest.count:,}" if smallest else "there are no groups",
-            "passed" if rules.min_cell > 1 else NO_RULE,
+            PASSED if rules.min_cell > 1 else NO_RULE,
         ),
     )
 
@@ -50,19 +50,19 @@ def agreed_limits(plan: Plan, disclosure: Disclosure) -> list[SheetTest]:
     tests = []
     if rules.parameters_per_row is not None:
         required = f"at most {rules.parameters_per_row:g} for each row"
-        tests.append(SheetTest("coefficients per row", required, f"{plan.n_coefficients / disclosure.n_rows:.2g}"))
+        tests.append(SheetTest(named.COEFFICIENTS, required, f"{plan.n_coefficients / disclosure.n_rows:.2g}"))
     most = max((len(column.agreed) for column in plan.study.categories.values()), default=0)
     if rules.max_levels is not None:
-        tests.append(SheetTest("levels of a category", f"at most {rules.max_levels}", f"{most}"))
+        tests.append(SheetTest(named.LEVELS, f"at most {rules.max_levels}", f"{most}"))
     if rules.levels_per_row is not None:
         required = f"at most {rules.levels_per_row:g} for each row"
-        tests.append(SheetTest("levels per row", required, f"{most / disclosure.n_rows:.2g}"))
+        tests.append(SheetTest(named.LEVELS_PER_ROW, required, f"{most / disclosure.n_rows:.2g}"))
     return tests
 
 
 def weights_at_points(sums: Sums) -> SheetTest:
     """Return the rule on weights at points, and which kinds of sums were held to it."""
-    rule, required = "one row standing out at a point", "no row with most of the weight at any point"
+    rule, required = named.AT_A_POINT, "no row with most of the weight at any point"
     if TRAINED in sums.total:
         said = f"{TRAINED}: trained from the model received, by no known weights of rows"
         return SheetTest(rule, required, said, NOT_TESTED)
@@ -73,7 +73,7 @@ def weights_at_points(sums: Sums) -> SheetTest:
 
 def share_of_one_row(rules: Rules, disclosure: Disclosure) -> SheetTest:
     """Return the rule on dominance, also where the study has none: then nobody has looked."""
-    rule, most, largest = "one row's share of a column's sums", rules.largest_share, disclosure.largest
+    rule, most, largest = named.SHARE, rules.largest_share, disclosure.largest
     if most is None:
         return SheetTest(rule, "anything", "not measured", NO_RULE)
     required = f"at most {most:.0%}"
@@ -83,15 +83,9 @@ def share_of_one_row(rules: Rules, disclosure: Disclosure) -> SheetTest:
 
 def not_covered(sums: Sums, rules: Rules) -> list[SheetTest]:
     """Return which kinds of sums neither of these two looks at; counts are held to the rule on groups."""
-    names = [block.name for block in sums.layout if block.name not in sums.guarded]
-    names = [name for name in names if of_all_rows(name) not in COUNTED]
-    if rules.largest_share is not None:
-        mixed = [name for name in names if of_all_rows(name) in MULTIPLIED]
-        names = [name for name in names if of_all_rows(name) not in SUMMED]
-        names += [f"products of two columns ({', '.join(mixed)})"] if mixed else []
-    if not names:
-        return []
-    return [SheetTest("sums that no test on one row looks at", "nothing", ", ".join(names), NOT_TESTED)]
+    blocks = [block.name for block in sums.layout]
+    names = named.uncovered(blocks, sums.guarded, shares=rules.largest_share is not None)
+    return [SheetTest(named.UNCOVERED, "nothing", ", ".join(names), NOT_TESTED)] if names else []
 
 
 def rows_that_differ(differs: Difference | None, elsewhere: Compared, least: int) -> tuple[SheetTest, SheetTest]:
@@ -104,9 +98,9 @@ def rows_that_differ(differs: Difference | None, elsewhere: Compared, least: int
     elsewhere : Compared
     least : int
     """
-    rule, required = "rows that differ from", f"none, or at least {least:,}"
+    required = f"none, or at least {least:,}"
     said = "there is no earlier one" if differs is None else _counted(differs)
-    own = SheetTest(f"{rule} an earlier release of this workspace", required, said)
+    own = SheetTest(named.DIFFER_HERE, required, said)
     if elsewhere.nearest is None:
         said = f"none of these columns in {elsewhere.folder}"
     else:
@@ -116,9 +110,8 @@ def rows_that_differ(differs: Difference | None, elsewhere: Compared, least: int
         said += f"; {len(elsewhere.unknown):,} could not be compared"
     if elsewhere.lost:
         said += f"; {elsewhere.lost:,} of this workspace are gone from there"
-    others = f"{rule} releases of other studies and workspaces with this key"
     required += " of each; between studies, new or gone"
-    return own, SheetTest(others, required, said, "passed" if elsewhere.complete else NOT_TESTED)
+    return own, SheetTest(named.DIFFER_ELSEWHERE, required, said, PASSED if elsewhere.complete else NOT_TESTED)
 
 
 def warnings_elsewhere(elsewhere: Compared, study: str, least: int) -> list[str]:

@@ -41,11 +41,15 @@ class KeyShown:
 
 @dataclass(frozen=True)
 class StudyDrafted:
-    """Result of `study_init`."""
+    """Result of `study_init`.
+
+    ``left_out`` says which of the sample's columns are, and why; ``outcome`` how one of several classes was drafted.
+    """
 
     workspace: Path
     draft: Path
     left_out: tuple[str, ...]
+    outcome: str = ""
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,11 @@ class StudyShown:
 
 @dataclass(frozen=True)
 class Joined:
-    """Result of `join`. ``table`` says what was found out about the table, ``notes`` what of it waits for a person."""
+    """Result of `join`.
+
+    ``table`` says what was found out about the table, ``notes`` what of it waits for a person; ``elsewhere`` where the
+    columns may be that it lacks (``unplaced``): on another sheet, or under a header that is missing.
+    """
 
     workspace: Path
     silo: str
@@ -92,6 +100,7 @@ class Joined:
     unplaced: tuple[str, ...]
     table: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    elsewhere: str = ""
 
 
 @dataclass(frozen=True)
@@ -245,7 +254,8 @@ class Status:
     """Result of `status`.
 
     ``problems`` are files that stop the next step, with the reason; ``passed`` those that are left alone, by the
-    reason; ``asked`` the silos that a request asks once more.
+    reason; ``asked`` the silos that a request asks once more. ``ledger`` is what is wrong with a silo's: it, or the
+    whole workspace, is not the one that was written last.
     """
 
     role: str
@@ -262,6 +272,7 @@ class Status:
     problems: tuple[tuple[str, str], ...] = ()
     passed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     next_step: str = ""
+    ledger: FedcliError | None = None
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from fedcli.crypto.keys import SecretKey
 from fedcli.data.checking import RowReader
 from fedcli.data.mapping import Mapping, read_mapping
+from fedcli.data.source import shown
 from fedcli.errors import BadStudy, FedcliError, FileMissing, UnsupportedModel, WorkspaceExists
 from fedcli.preparing.estimators import estimator_of
 from fedcli.preparing.holdout import folds_of, held_out, row_hashes
@@ -87,7 +88,8 @@ def simulate(
     source = Path(study) if study is not None else folder / "study.yaml"
     if not source.is_file():
         raise FileMissing(
-            f"there is no study file '{source}'", hint="name a folder that holds study.yaml and one CSV per silo"
+            f"there is no study file {shown(source, 'of that name')}",
+            hint="name a folder that holds study.yaml and one CSV per silo",
         )
     tables = {path.stem: path for path in sorted(folder.glob("*.csv")) if not path.stem.endswith("-predictions")}
     if not tables:

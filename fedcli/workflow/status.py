@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fedcli.crypto.keys import SecretKey
-from fedcli.errors import FedcliError, FileError, OtherStudy, UnknownSigner
+from fedcli.errors import FedcliError, FileError, OtherStudy, TrustError, UnknownSigner
+from fedcli.fileformat.manifest import Manifest
 from fedcli.study.reading import read_study
 from fedcli.study.yaml import decode
 from fedcli.workflow.aggregate import expected_updates
@@ -20,9 +21,9 @@ from fedcli.workflow.coordinator import CoordinatorSide, open_coordinator, open_
 from fedcli.workflow.files import OpenedStudy, Passphrase, kind_of, open_key
 from fedcli.workflow.inbox import by_reason, foreign, sort_inbox
 from fedcli.workflow.memory import SiloMemory
-from fedcli.workflow.models import OpenedModel, model_manifest, newest, open_model, start_of
+from fedcli.workflow.models import OpenedModel, model_manifest, newest, open_final, open_model, start_of
 from fedcli.workflow.results import Status
-from fedcli.workflow.silo import open_silo
+from fedcli.workflow.silo import SiloSide, open_silo
 from fedcli.workflow.unfinished import is_unfinished
 from fedcli.workflow.workspace import find_workspace
 
@@ -157,8 +158,10 @@ def _silo_status(workspace: Path | str, key: SecretKey | Path | str | None, pass
         passed=looked.passed,
     )
     broken = side.ledger_problem()
+    if broken is None and found is not None and manifest is not None:
+        broken = _unrecorded(side, found, manifest, key, passphrase)
     if broken is not None:
-        begun = replace(begun, problems=((side.workspace.ledger.name, broken.message), *looked.problems))
+        begun = replace(begun, problems=((side.workspace.ledger.name, broken.message), *looked.problems), ledger=broken)
     if manifest is not None and manifest.final:
         return replace(begun, finished=True, next_step=f"the study is finished: fedcli predict TABLE --model {found}")
     number = begun.round + 1
@@ -177,7 +180,7 @@ def _silo_status(workspace: Path | str, key: SecretKey | Path | str | None, pass
     if sent and not is_unfinished(memory.folder, parent):
         return replace(begun, next_step=waits.format(sent))
     if sent or found is None or not memory.sent_in(number):
-        return replace(begun, next_step="fedcli train")
+        return replace(begun, next_step="fedcli train" + _may_be_older(memory, manifest, passphrase is not None))
     # It made an update of this round from another file: the newest one here repeats the round.
     if passphrase is not None:
         model = open_model(found, side.study, open_key(key if key is not None else side.key, passphrase))
@@ -188,6 +191,41 @@ def _silo_status(workspace: Path | str, key: SecretKey | Path | str | None, pass
         begun,
         next_step=f"{found.name} asks some or all silos for round {number} again; whether you, it tells your key only: "
         "fedcli status --passphrase-file FILE",
+    )
+
+
+def _unrecorded(
+    side: SiloSide, found: Path, manifest: Manifest, key: SecretKey | Path | str | None, passphrase: Passphrase | None
+) -> TrustError | None:
+    """Return the refusal of a model that rests on an update which the ledger does not hold, where it can be read.
+
+    A final model is closed to nobody; any other names the updates that it rests on to the members' keys only.
+    """
+    if manifest.final:
+        try:
+            model = open_final(found)[1]
+        except FileError:
+            # `predict` says what is wrong with it.
+            return None
+    elif passphrase is not None:
+        model = open_model(found, side.study, open_key(key if key is not None else side.key, passphrase))
+    else:
+        return None
+    name = SiloMemory(side.workspace.private).name()
+    try:
+        side.record().must_hold(model.document.members.get(name) if model.document else None, name, found)
+    except TrustError as error:
+        return error
+    return None
+
+
+def _may_be_older(memory: SiloMemory, manifest: Manifest | None, opened: bool) -> str:
+    """Say that the model may rest on an update of which this workspace knows nothing, where only the key can tell."""
+    if manifest is None or opened or manifest.round == 0 or memory.sent_in(manifest.round):
+        return ""
+    return (
+        f"; this workspace made no update of round {manifest.round}: if one was sent, it is an older copy, and train "
+        "refuses; to see it now: fedcli status --passphrase-file FILE"
     )
 
 

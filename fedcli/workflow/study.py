@@ -29,7 +29,7 @@ from fedcli.preparing.plan import Plan
 from fedcli.protocol.roster import Roster
 from fedcli.study.canonical_form import study_id, study_payload
 from fedcli.study.document import Member, Study
-from fedcli.study.draft import draft
+from fedcli.study.draft import draft, outcome_said
 from fedcli.study.reading import read_study
 from fedcli.study.yaml import decode, scalar
 from fedcli.study.yaml_edit import append_items
@@ -106,7 +106,7 @@ def study_init(
     write_bytes(workspace.draft, text.encode("utf-8"))
     write_bytes(workspace.settings, settings.encode("utf-8"), mode=0o600)
     left_out = tuple(f"{c.name}: {c.note}" for c in sample.features if c.role == "left out") if sample else ()
-    return StudyDrafted(root, workspace.draft, left_out)
+    return StudyDrafted(root, workspace.draft, left_out, outcome_said(sample.target) if sample else "")
 
 
 def study_add_silo(

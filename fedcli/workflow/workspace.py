@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from fedcli.crypto.secretfile import sync_folder
-from fedcli.data.source import may_be_address
+from fedcli.data.source import shown
 from fedcli.errors import CannotWrite, FileMissing, NoWorkspace, OutputExists
 
 COORDINATOR_FILE = "coordinator.yaml"
@@ -136,13 +136,13 @@ def make_folder(folder: Path, *, mode: int = 0o755) -> None:
             folder.chmod(mode)  # it was there already, open to others
     except OSError as exc:
         raise CannotWrite(
-            f"cannot make the folder '{folder}': {exc.strerror}",
+            f"cannot make the folder {shown(folder, 'of that name')}: {exc.strerror}",
             hint="choose another place, or ask for the right to write",
         ) from exc
 
 
 def _shown(path: Path) -> str:
-    return "this folder" if str(path) in (".", "") else f"'{path}'"
+    return "this folder" if str(path) in (".", "") else shown(path)
 
 
 def write_file(path: Path, write: Callable[[BinaryIO], object], *, force: bool = False, mode: int = 0o644) -> Path:
@@ -168,7 +168,8 @@ def write_file(path: Path, write: Callable[[BinaryIO], object], *, force: bool =
         descriptor = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
     except OSError as exc:
         raise CannotWrite(
-            f"cannot write '{path}': {exc.strerror}", hint="choose another folder, or ask for the right to write here"
+            f"cannot write {shown(path)}: {exc.strerror}",
+            hint="choose another folder, or ask for the right to write here",
         ) from exc
     try:
         with os.fdopen(descriptor, "w+b") as out:
@@ -185,7 +186,7 @@ def write_file(path: Path, write: Callable[[BinaryIO], object], *, force: bool =
             except OSError:
                 beside.replace(path)  # a file system without hard links, such as a USB stick's
     except OSError as exc:
-        raise CannotWrite(f"cannot write '{path}': {exc.strerror}", hint="is the disk full?") from exc
+        raise CannotWrite(f"cannot write {shown(path)}: {exc.strerror}", hint="is the disk full?") from exc
     finally:
         beside.unlink(missing_ok=True)
     sync_folder(path.parent)
@@ -232,10 +233,12 @@ def check_free(path: Path, *, force: bool = False) -> None:
     if path.is_symlink() or (path.exists() and not force):
         raise OutputExists(f"'{path}' is already there")
     if not path.parent.is_dir():
-        raise CannotWrite(f"there is no folder '{path.parent}'", hint="make it first, or choose another place")
+        raise CannotWrite(
+            f"there is no folder {shown(path.parent, 'of that name')}", hint="make it first, or choose another place"
+        )
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise CannotWrite(
-            f"cannot write '{path}': permission denied",
+            f"cannot write {shown(path)}: permission denied",
             hint="choose another folder, or ask for the right to write here",
         )
 
@@ -299,7 +302,7 @@ def _appending(path: Path) -> Iterator[FileIO]:
         sync_folder(path.parent)
     except OSError as exc:
         raise CannotWrite(
-            f"cannot write '{path}': {exc.strerror}",
+            f"cannot write {shown(path)}: {exc.strerror}",
             hint="no update was made: none is without its line; make room on the disk, or let the file be written, "
             "then: fedcli train",
         ) from exc
@@ -314,9 +317,7 @@ def need_file(path: Path | str, *, what: str = "file") -> Path:
     """
     path = Path(path)
     if not path.exists():
-        # An address in the wrong place may hold a secret.
-        named = "of that name" if may_be_address(str(path)) else f"'{path}'"
-        raise FileMissing(f"there is no {what} {named}", hint="check the name and the folder")
+        raise FileMissing(f"there is no {what} {shown(path, 'of that name')}", hint="check the name and the folder")
     if not path.is_file():
         raise FileMissing(f"'{path}' is not a file", hint=f"name the {what} itself")
     return path

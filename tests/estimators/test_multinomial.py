@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from scipy.optimize import approx_fprime
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
+from sklearn.preprocessing import StandardScaler
 
 from fedcli.errors import ContradictoryStudy, DominantRow, OneClass, Separation, TooManyColumns
 from fedcli.fileformat.statistics import State
@@ -222,6 +223,37 @@ def test_a_point_at_which_one_row_stands_out_is_refused() -> None:
     split = [np.flatnonzero(made.frame["y"] == "c0"), rest[::2], rest[1::2]]
     with pytest.raises(DominantRow, match=r"class 1|classes 1"):
         fit(made, split, {"C": 100.0}, rules=OPEN_RULES)
+
+
+@pytest.mark.parametrize("split", ["even", "by label"])
+def test_small_silos_are_refused_at_the_fit_itself_and_a_stronger_penalty_helps(split: str) -> None:
+    made = classes("wine")
+    rows = EVERY[split](made)
+    with pytest.raises(DominantRow, match="of class") as caught:
+        fit(made, rows, rules=OPEN_RULES)
+    assert "a stronger penalty (a smaller C)" in caught.value.hint
+    X = StandardScaler().fit_transform(made.frame[list(made.features)])
+    y = made.frame["y"].astype("category").cat.codes.to_numpy(dtype=float)
+    assert refused_at_fit(X, y, rows, C=1.0)
+    assert not refused_at_fit(X, y, rows, C=0.1)
+    found = fit(made, rows, {"C": 0.1}, rules=OPEN_RULES)
+    assert error(found) <= 1e-6
+    assert found.federation.trips <= 5
+
+
+def refused_at_fit(X: np.ndarray, y: np.ndarray, silos: list[Rows], C: float) -> bool:
+    """Whether a silo would refuse to sum at scikit-learn's own fit of all rows."""
+    theirs = LogisticRegression(C=C, **TIGHT).fit(X, y)
+    loss, design = Softmax(3, fewest=1.0), np.column_stack([np.ones(len(X)), X])
+    point = loss.of_classes(np.column_stack([theirs.intercept_, theirs.coef_]))
+    state = State({"round": 1}, {"coef": point, "candidates": np.empty((0, len(point)))})
+    for rows in silos:
+        batch = Batch(design[rows], y[rows], np.zeros(len(rows)), np.ones(len(rows)))
+        try:
+            Guard(loss, 1.0).admit([batch], state)
+        except DominantRow:
+            return True
+    return False
 
 
 def test_curvature_of_pairs_with_few_rows_is_hidden_in_that_of_others() -> None:

@@ -20,6 +20,7 @@ import numpy as np
 from fedcli.cli.main import run as run_command_line
 from fedcli.crypto.keys import SecretKey
 from fedcli.errors import FedcliError
+from fedcli.report.sheet_form import check_form
 from fedcli.workflow.aggregate import aggregate
 from fedcli.workflow.files import open_key
 from fedcli.workflow.join import join
@@ -202,7 +203,10 @@ class Town:
             )
 
     def train(self, name: str, **options: Any) -> Trained:
-        return train(workspace=self.silo(name), key=self.secrets[name], yes=True, **options)
+        trained = train(workspace=self.silo(name), key=self.secrets[name], yes=True, **options)
+        if trained.release.sheet is not None:
+            check_form(trained.release.sheet.text.read_bytes())  # a reviewer could sign every sheet of every test
+        return trained
 
     def collect(self, names: tuple[str, ...] = SILOS) -> None:
         """Let silos train and carry their updates to the registry."""

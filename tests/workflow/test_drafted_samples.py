@@ -102,6 +102,18 @@ def test_a_parquet_sample_is_accepted_as_it_is(town: At, tmp_path: Path) -> None
     }
 
 
+def test_a_sample_whose_outcome_is_one_of_several_classes_is_accepted_and_trained_on(town: At, tmp_path: Path) -> None:
+    stages = np.random.default_rng(4).choice(["mild", "moderate", "severe"], 400)
+    drawn().drop("patient", "ill").with_columns(stage=pl.Series(stages)).write_csv(tmp_path / "s.csv")
+    place = joined(town, tmp_path / "s.csv", "stage")
+    said = place.run("train", "-C", place.silo("north"), "--dry-run")
+    assert said.status == 0, said.err
+    init = ("study", "init", "--key", place.key(REGISTRY), "--data", tmp_path / "s.csv")
+    words = "outcome 'stage': one of 3 classes (mild, moderate, severe); LogisticRegression fits coefficients for each"
+    assert words in " ".join(command(*init, tmp_path / "d").err.split())
+    assert command(*init, tmp_path / "e", "--json").json["outcome"] == words
+
+
 @pytest.mark.parametrize("way", ["DD.MM.YYYY", "MM/DD/YYYY", "YYYYMMDD"])
 def test_a_sample_with_days_as_people_write_them_is_accepted_once_its_spelling_is_confirmed(
     town: At, tmp_path: Path, way: str

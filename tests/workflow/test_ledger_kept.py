@@ -209,10 +209,37 @@ def test_a_whole_workspace_of_an_earlier_day_is_noticed_by_what_the_next_model_n
     known.unlink()
     said = " ".join(place.refuses(LedgerRewound, "train", "-C", place.silo("north"), "--yes").split())
     assert "heart-r2.fedmodel rests on an update of north that the ledger does not hold" in said
+    # Without the key nobody can tell whether it sent one: what is known is said, and what tells more.
+    closed = place.run("status", "-C", place.silo("north"), passphrase=False)
+    assert closed.status == 0
+    assert "this workspace made no update of round 2: if one was sent, it is an older copy" in " ".join(
+        closed.out.split()
+    )
+    opened = place.run("status", "-C", place.silo("north"))
+    assert opened.status == 4
+    assert "heart-r2.fedmodel rests on an update of north that the ledger does not hold" in " ".join(opened.out.split())
     shutil.rmtree(place.silo("north"))
     newer.rename(place.silo("north"))
     place.deliver(model)
+    whole = place.run("status", "-C", place.silo("north"))
+    assert (whole.status, "older copy" in whole.out) == (0, False)
     assert place.train("north").round == 3
+
+
+def test_a_workspace_put_back_is_noticed_by_the_final_model_without_a_key(town):
+    place = town("second")
+    older = place.root / "older"
+    shutil.copytree(place.silo("north"), older)
+    last = place.finish().model
+    assert place.run("status", "-C", place.silo("north"), passphrase=False).status == 0
+    shutil.rmtree(place.silo("north"))
+    older.rename(place.silo("north"))
+    (known,) = place.key("north").with_name("north.fedreleases").glob("ledger-*.json")
+    known.unlink()
+    place.deliver(last)
+    said = place.run("status", "-C", place.silo("north"), passphrase=False)
+    assert said.status == 4
+    assert f"{last.name} rests on an update of north that the ledger does not hold" in " ".join(said.out.split())
 
 
 @pytest.mark.parametrize("kept", ["last.json", "rows.json", "r1-*.fedupdate"])

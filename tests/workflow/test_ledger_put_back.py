@@ -39,6 +39,12 @@ def test_an_older_workspace_is_refused_by_every_command_that_reads_the_ledger(mo
         said = " ".join(done.err.split())
         assert f"error[E411]: the ledger has {int(more)} of {int(more) + 1} lines that north.fedreleases" in said
         assert done.status != 0
+    shown = command("status", "-C", north)
+    assert shown.status == 4
+    assert f"the ledger has {int(more)} of {int(more) + 1} lines that north.fedreleases" in " ".join(shown.out.split())
+    assert "(fedcli explain E411)" in " ".join(shown.out.split())
+    said = command("status", "-C", north, "--json")
+    assert (said.status, said.json["ok"], said.json["ledger"]) == (4, False, "E411")
     checked = json.loads(command("check", "-C", north, "--json").out)
     assert "E411" in [problem["code"] for problem in checked["problems"]] or checked["error"]["code"] == "E411"
     assert snapshot(place.root) == before

@@ -73,7 +73,10 @@ REFUSED: dict[str, Refused] = {
         HEAD.replace("age", "ä").replace("income", " a\u0308 ") + "\n", BadTable, "'ä' 2 times", "rename all but one"
     ),
     "no header": Refused(
-        FIRST.replace("1250", "200"), BadTable, "names column '200' 2 times", "the first line must name the columns"
+        FIRST.replace("1250", "200"),
+        BadTable,
+        "the first line seems to hold a record",
+        "must name the columns: put a line",
     ),
     "no header, numbers alone": Refused("1,2,3\n4,5,6\n", MissingColumn, "none of the", "here it holds numbers"),
     "a title above the header": Refused(

@@ -7,6 +7,7 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fedcli.crypto.signing import Signatures, verify
@@ -14,6 +15,7 @@ from fedcli.errors import BadApproval, BadDocument, BadMapping, BadSignature, No
 from fedcli.fileformat.envelope import read_envelope
 from fedcli.protocol.approval import NAMESPACE, verified_approval
 from fedcli.protocol.roster import verify_as
+from fedcli.report.sheet_form import check_form
 from fedcli.workflow.approve import approve
 from tests.workflow.play import Town, agreement, copied, found_town, rows, snapshot, table_text
 
@@ -135,7 +137,12 @@ def test_nobody_approves_their_own_release(town: Town) -> None:
 def test_an_edited_sheet_is_approved_in_vain_or_not_at_all(town: Town) -> None:
     sheet = ask(town)
     text = sheet.read_text()
-    sheet.write_text(text.replace("80 training rows", "90 training rows"))
+    # With care, and against nothing that the sheet says elsewhere.
+    sheet.write_text(
+        text.replace("80 training rows", "90 training rows")
+        .replace("here 80", "here 90")
+        .replace("here 20.0", "here 22.5")
+    )
     approve(sheet, key=town.secrets["stranger"], yes=True)
     with pytest.raises(NotApproved, match="is of another sheet"):
         town.train("north")
@@ -161,8 +168,26 @@ def without(text: str, part: str) -> str:
         (lambda text: re.sub(r"\nsize .*", "", text), "it does not say how many numbers"),
         (lambda text: text.replace("TESTS\n", "TEST\n"), "its parts are not"),
         (lambda text: text.replace("leave north in round 1", "leave north in round 2"), "of another silo or round"),
+        (lambda text: text.replace("80 training rows", "90 training rows"), "and the sheet is of 90"),
+        (lambda text: text.replace("rows      80 training", "rows      8 training", 1), "8 behind '"),
+        (lambda text: text.replace("      rows      80", "      rows      81 ill of 80", 1), "of its classes are 81"),
+        (lambda text: text.replace("here 80", "here 8"), "'rows in the sums' is of 8"),
+        (
+            lambda text: text.replace("at least 10;", "at least 100;"),
+            "a test is 'passed' of which it says: rows in the",
+        ),
+        (lambda text: text.replace("passed      rows in", "failed      rows in"), "no outcome that fedcli writes"),
+        (lambda text: re.sub(r"\n  passed      rows in the sums.*", "", text), "it has no test 'rows in the sums'"),
+        (lambda text: re.sub(r"\n  passed      round.*", "", text), "it has no test 'round'"),
+        (lambda text: re.sub(r"\n  not tested  sums that(.|\n {14})*", "", text), "and it says nothing"),
+        (lambda text: text.replace("aggregation  plain", "aggregation  masked"), "readable singly by 'registry'"),
+        (lambda text: text.replace("singly by registry", "singly by nobody"), "readable singly not by its recipient"),
+        (lambda text: re.sub(r"(\nround +)1", r"\g<1>2", text.replace("in round 1", "in round 2")), "'round' is of 1"),
+        (
+            lambda text: re.sub(r"\n  passed      (rows per|one row st)", r"\n  no rule     \1", text),
+            "'no rule' of which",
+        ),
     ],
-    ids=["first kind", "count", "size", "no size", "parts", "title"],
 )
 def test_a_sheet_that_contradicts_itself_is_not_signed(edit, says: str, town: Town) -> None:
     sheet = ask(town)
@@ -170,6 +195,20 @@ def test_a_sheet_that_contradicts_itself_is_not_signed(edit, says: str, town: To
     with pytest.raises(BadDocument, match=says):
         approve(sheet, key=town.secrets["stranger"], yes=True)
     assert not list(sheet.parent.glob("*.fedapproval"))
+
+
+def test_an_edit_of_any_place_is_taken_or_refused_and_never_a_crash(town: Town) -> None:
+    text, taken, refused = ask(town).read_text(), 0, 0
+    rng = np.random.default_rng(3)
+    for _ in range(1500):
+        at, n = int(rng.integers(len(text))), int(rng.integers(1, 12))
+        put = "".join(rng.choice(list("0159,.:; -\n'ax%"), int(rng.integers(0, 4))))
+        try:
+            check_form((text[:at] + put + text[at + n :]).encode())
+            taken += 1
+        except BadDocument:
+            refused += 1
+    assert min(taken, refused) > 100
 
 
 def test_the_page_is_not_what_is_signed(town: Town) -> None:

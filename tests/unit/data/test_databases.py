@@ -128,6 +128,20 @@ def test_a_mistyped_address_with_a_password_is_refused_and_not_repeated(address:
     assert SECRET not in str(caught.value)
 
 
+@pytest.mark.parametrize("given", [f"postgresql://ann@h/token {SECRET}", f"postgresql://ann@h/d?x=pwd:{SECRET}"])
+def test_an_address_that_names_a_secret_in_its_middle_is_refused_before_anybody_is_called(given: str) -> None:
+    refused(PasswordInAddress, given)
+
+
+def test_a_sqlite_file_in_a_folder_of_secrets_is_read(tmp_path: Path) -> None:
+    (tmp_path / "my secret files").mkdir()
+    place = tmp_path / "my secret files" / "v.db"
+    with sqlite3.connect(place) as database:
+        database.execute("CREATE TABLE visits (id INTEGER, age, sex TEXT)")
+    database.close()
+    assert texts(f"sqlite:///{place}") == []
+
+
 @pytest.mark.parametrize(
     "address", [f"ann/{SECRET}@orcl", f"ann:12/{SECRET}@h", f"oracle:{SECRET}", f"jdbc:x://{SECRET}"]
 )

@@ -152,6 +152,11 @@ NUMBERINGS: dict[str, Callable[[], object]] = {
     "long_numbers_and_one_row_twice": lambda: shuffled(repeated(np.arange(N) * 7919 + 20_000_000)),
     "two_visits_of_each": lambda: np.arange(N) // 2 + 1,
     "some_visits_of_each": lambda: np.sort(np.r_[np.arange(250), np.arange(150)]) + 4001,
+    "four_visits_of_each": lambda: np.arange(N) // 4 + 1,
+    "three_to_five_visits_of_each": lambda: np.repeat(np.arange(100) + 7, np.tile([3, 5, 4, 4], 25)),
+    "four_visits_of_each_by_visit": lambda: np.tile(np.arange(100) + 1, 4),
+    "four_visits_of_each_in_any_order": lambda: shuffled(np.arange(N) // 4 + 1),
+    "four_visits_by_long_numbers": lambda: np.repeat(np.random.default_rng(1).choice(9_000_000, 100) + 10**6, 4),
     "two_visits_by_long_numbers": lambda: np.sort(np.random.default_rng(1).choice(9_000_000, N // 2)).repeat(2) + 10**6,
 }
 
@@ -169,6 +174,22 @@ def shuffled(numbers: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("case", NUMBERINGS)
 def test_a_number_that_names_rows_is_named(tmp_path: Path, case: str) -> None:
     only(doubts(tmp_path, table(visits=NUMBERINGS[case]())), NumbersRows, "visits")
+
+
+def test_how_many_rows_each_number_has_is_said() -> None:
+    three = np.repeat(np.arange(100.0) + 1, 3)
+    assert numbering(three, 1, 100, 300) == "its whole numbers follow one another, each in 3 rows"
+    assert numbering(np.r_[three, 100.0], 1, 100, 301) == "its whole numbers follow one another, each in about 3 rows"
+    # Between weeks, hours and doses that a plan repeats, and numbers of persons, their number decides.
+    assert numbering(three[:120], 1, 40, 120) is None
+    assert numbering(np.repeat(np.arange(1950.0, 2020), 3), 1950, 2019, 210) is None
+
+
+@pytest.mark.parametrize("rows", [2, 3, 6, 12])
+def test_ages_in_order_with_few_rows_for_each_are_not_taken_for_identifiers(rows: int) -> None:
+    for seed in range(200):
+        ages = np.sort(np.random.default_rng(seed).integers(20, 90, 70 * rows)).astype(float)
+        assert numbering(ages, ages[0], ages[-1], len(ages)) is None
 
 
 def test_whole_numbers_that_repeat_or_measure_are_not_taken_for_identifiers(tmp_path: Path) -> None:

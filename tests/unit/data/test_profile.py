@@ -17,7 +17,7 @@ from fedcli.data.profile import profile
 from fedcli.data.reading import open_table
 from fedcli.data.sample_numbers import padded
 from fedcli.errors import EmptyTable, MissingColumn, UnsupportedModel
-from fedcli.study.document import Study
+from fedcli.study.document import CategoryTarget, Study
 from fedcli.study.draft import draft
 from fedcli.study.reading import read_study
 
@@ -94,7 +94,7 @@ def test_the_targets_type_is_guessed(tmp_path: Path, values: str, kind: str, est
 
 
 def test_a_target_that_cannot_be_fitted_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UnsupportedModel, match="text with 3 values"):
+    with pytest.raises(UnsupportedModel, match="text with 3 values, of which none repeats"):
         drafted(tmp_path, "x,y\n1,a\n2.5,b\n3,c\n")
     with pytest.raises(MissingColumn) as caught:
         drafted(tmp_path, "x,yy\n1,0\n2,1\n", "y")
@@ -110,6 +110,37 @@ def days(way: str, n: int = 40, first: str = "2015-03-07", step: int = 37) -> li
     found = [start + datetime.timedelta(days=step * i) for i in range(n)]
     form = way.replace("YYYY", "%Y").replace("MM", "%m").replace("DD", "%d")
     return [day.strftime(form) for day in found]
+
+
+@pytest.mark.parametrize("n", [3, 20])
+def test_an_outcome_of_several_texts_is_one_of_these_classes(tmp_path: Path, n: int) -> None:
+    levels = [f"c{i:02}" for i in range(n)]
+    cells = [*levels, *levels, "?"]
+    rows = "".join(f"{i * 1.5},{cell}\n" for i, cell in enumerate(cells))
+    text, study = drafted(tmp_path, f"x,y\n{rows}")
+    assert study.target == CategoryTarget(type="category", column="y", levels=tuple(levels), missing=("?",))
+    assert (study.model.estimator, study.model.params) == ("LogisticRegression", {"C": 1.0})
+    assert "if the classes have one, from low to high, write them in it and estimator: OrdinalLogit" in " ".join(
+        text.replace("#", " ").split()
+    )
+    _, errors = check_table(study, Mapping.identity(), open_table(tmp_path / "s.csv"))
+    assert errors == ()
+
+
+def test_the_classes_of_an_outcome_keep_the_order_that_a_file_declares(tmp_path: Path) -> None:
+    stages = pl.Series(["III", "I", "II"] * 20, dtype=pl.Enum(["I", "II", "III"]))
+    pl.DataFrame({"dose": [i / 7 for i in range(60)], "stage": stages}).write_parquet(tmp_path / "s.parquet")
+    study = read_study(draft("s", "", profile(open_table(tmp_path / "s.parquet"))))
+    assert study.target.levels == ("I", "II", "III")  # type: ignore[union-attr]
+
+
+def test_an_outcome_of_many_texts_is_refused_and_none_of_them_is_said(tmp_path: Path) -> None:
+    rows = "".join(f"{i * 1.5},word{i % 21}\n" for i in range(42))
+    with pytest.raises(
+        UnsupportedModel, match="text with 21 values; it must be a number, or have from 2 to 20"
+    ) as caught:
+        drafted(tmp_path, f"x,y\n{rows}")
+    assert "word" not in str(caught.value) + caught.value.hint
 
 
 def with_column(folder: Path, cells: list[str], name: str = "c") -> tuple[str, Study]:

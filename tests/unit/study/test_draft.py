@@ -44,6 +44,7 @@ def test_a_draft_with_any_names_and_levels_reads_back(columns: list[str], level:
     ("target", "estimator"),
     [
         (SampleColumn("y", "category", levels=("0", "1")), "LogisticRegression"),
+        (SampleColumn("y", "category", levels=("a", "b", "c")), "LogisticRegression"),
         (SampleColumn("y", "number", range=(0, 9)), "LinearRegression"),
         (SampleColumn("y", "number", range=(0, 9), whole=True), "PoissonRegressor"),
     ],

@@ -236,10 +236,10 @@ class Plan:
         X = self.columns.expanded(rows) if self.family.expanded else self.columns.matrix(rows, fill, modes)
         return Batch(X, self.target.reference(rows.target), rows.offset, rows.weight, fold, _times(rows))
 
-    def later_batch(self, rows: Rows, preparation: Preparation) -> Batch:
+    def later_batch(self, rows: Rows, preparation: Preparation, fold: NDArray[np.int64] | None = None) -> Batch:
         """Build a later trip's batch: the design with pooled imputation."""
         target = self.target.reference(rows.target)
-        return Batch(preparation.matrix(rows), target, rows.offset, rows.weight, times=_times(rows))
+        return Batch(preparation.matrix(rows), target, rows.offset, rows.weight, fold, _times(rows))
 
     # ---- at the coordinator ----------------------------------------------------------------------------------------
 

@@ -141,8 +141,8 @@ def federate(
         # A silo subtracts its own part only from a state that counts it in, as the workflow has it.
         same_silos = len(states) == 1 or updates.keys() == memories.keys()
         memories = {name: memory_of(sums) for name, sums in updates.items()}
-        for name in trails.keys() & updates.keys() if "candidates" in states[-1].arrays else ():
-            trails[name].append(State({}, {**states[-1].arrays, "own": updates[name].own}))
+        for name in [one for one in trails.keys() & updates.keys() if updates[one].points]:
+            trails[name].append(State({}, {**states[-1].arrays, **updates[name].points}))
         states.append(plan.advance(total, states[-1], same_silos=same_silos))
     return Federation(plan, tuple(states[1:]), reason, as_in_table, folds_in_table)
 

@@ -127,7 +127,7 @@ def _others(fits: Sequence[Fit], own: Fit, begun: bool) -> list[Earlier]:
 
 
 def _earlier(state: State, trail: Trail) -> list[Earlier]:
-    """Return the points of earlier trips, those together at which rows were prepared alike and the same were left out."""
+    """Return the points of earlier trips, together where rows were prepared alike and the same fold left out."""
     groups: list[list[State]] = []
     for then in trail.states:
         for group in groups:

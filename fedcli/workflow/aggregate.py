@@ -148,7 +148,7 @@ def aggregate(
         n_samples=plan.n_samples(state),
         fit=basis.fit,
         step=float(steps[-1]) if steps.size else None,
-        remaining=plan.family.left(state.arrays) if isinstance(plan.family, Cavity) and steps.size else None,
+        remaining=plan.remaining(state),
         evaluation=figures,
         skipped=tuple(item.path.name for item in inbox.passed),
         passed=by_reason(inbox.unusual),

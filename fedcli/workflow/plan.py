@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fedcli.fileformat.statistics import Block, Layout, State
+from fedcli.fileformat.statistics import Block, Layout
 from fedcli.fileformat.tensors import TensorFile
 from fedcli.models.batch import empty_state
 from fedcli.models.cavity import Cavity
@@ -121,12 +121,8 @@ def plan(path: Path | str | None = None, *, workspace: Path | str = ".") -> Plan
     first = made.layout(empty_state())
     each = [_trip("trip 1", first)]
     if trips[1] > 1:
-        n = made.columns.n_columns
-        # A later trip's blocks depend on what it continues by the number of candidate points alone.
-        later = State({"round": 1, "phase": "solving"}, {"candidates": np.zeros((1, n)), "coef": np.zeros(n)})
-        each.append(_trip("each later trip", made.layout(later)))
-    values = parameters(study)
-    given = ", ".join(f"{key}={values[key]}" for key in study.model.params)
+        each.append(_trip("each later trip", made.later_layout))
+    given = ", ".join(f"{key}={study.model.params[key]}" for key in study.model.params)
     own = "scikit-learn's" if known.module and not known.stands_for else "a pooled"
     rules = study.rules
     least = max(rules.min_rows, math.ceil(rules.rows_per_column * made.n_counted))

@@ -171,7 +171,7 @@ def enough_rows(plan: Plan, spool: Spool, mask: NDArray[np.bool_]) -> bool:
         n_rows=int((~mask).sum()),
         n_held_out=int(mask.sum()),
         n_columns=plan.columns.n_columns,
-        n_counted=plan.columns.n_columns * plan.class_pairs,
+        n_counted=plan.columns.n_columns * plan.class_pairs * plan.n_fits,
         effective_rows=min(effective_rows(spool, mask), Spread.of(exposure).worth),
         min_rows=rules.min_rows,
         min_cell=rules.min_cell,

@@ -51,9 +51,9 @@ class Beside:
 def agreement(
     world: World, estimator: str, params: Mapping[str, Any] | None = None, *, standardize: bool = True, **parts: Any
 ) -> str:
-    """Write a ``study.yaml`` (JSON is YAML); ``cv`` and ``order`` go to the model."""
+    """Write a ``study.yaml`` (JSON is YAML); what a model says of itself goes there."""
     model = {"estimator": estimator, "params": dict(params or {}), "standardize": standardize}
-    model |= {key: parts.pop(key) for key in ("cv", "order") if key in parts}
+    model |= {key: parts.pop(key) for key in ("cv", "order", "choose", "nested") if key in parts}
     document = {"study": "case", "features": world.features, "model": model, "rules": OPEN_RULES}
     if world.target:
         document["target"] = world.target

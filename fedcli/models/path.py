@@ -17,16 +17,17 @@ import numpy as np
 
 from fedcli.errors import NumericError
 from fedcli.fileformat.statistics import FloatArray, Layout, State, Statistics, Total
-from fedcli.models.arrangement import read_slopes, sent_slope
+from fedcli.models.arrangement import sent_slope
 from fedcli.models.batch import Batch, Memory, Point, Reason, Source, document
 from fedcli.models.box import Box
 from fedcli.models.cavity import Cavity
-from fedcli.models.choosing import criterion, parameters_used, winner
+from fedcli.models.choosing import winner
 from fedcli.models.discriminant import class_moments
 from fedcli.models.fits import Fit
 from fedcli.models.folds import only
 from fedcli.models.objective import AnyLoss, sums_at
 from fedcli.models.path_layout import SHARED, cut, path_layout
+from fedcli.models.path_scores import scored, scores_of
 from fedcli.models.point_form import PointForm
 from fedcli.models.softmax import Softmax
 
@@ -129,7 +130,8 @@ class Path:
         """See `Family.shapes`."""
         n, m = self.form.n_parameters, len(self.labels)
         shapes: dict[str, tuple[int | None, ...]] = {"coef": (n,), "steps": (None,), "penalty": (n,)}
-        shapes |= {"path.coef": (m, n), "path.scores": (self.folds if self.choose == "cv" else 1, m)}
+        scores = self.folds if self.choose == "cv" else 1, m
+        shapes |= {"path.coef": (m, n), "path.scores": scores, "path.scored": scores}
         if final:
             return shapes
         shapes["path.sent"] = (len(self.members),)
@@ -220,7 +222,6 @@ class Path:
         states = {k: self._fit(k, state, phases[k]).state for k in range(len(self.members))} if number > 1 else {}
         fits, problem = self.fits(state), None
         sent = np.zeros(len(self.members))
-        n_samples = float(self.rows_in(total)[0])
         for fit, sums in cut(total, fits, self.whole, state, self.folds):
             candidate = self.members[fit.number].candidate
             sent[fit.number] = 1 + (len(fit.state.arrays["candidates"]) if number > 1 else 0)
@@ -231,7 +232,7 @@ class Path:
             except NumericError as reason:
                 problem, failed[str(candidate)] = problem or reason, reason.message
                 continue
-            states[fit.number] = self._scored(fit, sums, after) if number > 1 else after
+            states[fit.number] = scored(fit, sums, after, self.choose) if number > 1 else after
             phases[fit.number] = str(after.document["phase"])
         if state.document.get("others"):
             ended = {k for k, phase in enumerate(self._phases(state)) if phase in _DONE}
@@ -239,7 +240,10 @@ class Path:
         phases = ["failed" if str(m.candidate) in failed else phases[k] for k, m in enumerate(self.members)]
         if len(failed) == len(self.labels) and problem is not None:
             raise problem
-        scores = self._scores(states, failed, total, n_samples)
+        weights = total["target"].reshape(self.folds, -1)[:, 0]
+        kept = {k: own for k, own in states.items() if str(self.members[k].candidate) not in failed}
+        seen = [(member.candidate, member.fold) for member in self.members]
+        scores = scores_of(kept, seen, self.choose, weights, float(self.rows_in(total)[0]))
         chosen = winner(scores)
         if chosen is None:
             chosen = next(k for k in range(len(self.labels)) if str(k) not in failed)
@@ -252,7 +256,9 @@ class Path:
             "penalty": best.embedded(best.state.arrays["penalty"]),
             "steps": best.state.arrays["steps"],
             "path.coef": np.array([self._embedded(k, states) for k in range(len(self.labels))]),
-            "path.scores": scores,
+            # A file holds finite numbers only.
+            "path.scores": np.nan_to_num(scores),
+            "path.scored": (~np.isnan(scores)).astype(np.float64),
         }
         if phase not in _DONE:
             arrays["path.sent"] = sent
@@ -265,6 +271,13 @@ class Path:
         if state.document.get("phase") not in _DONE:
             return None
         return Reason("converged", f"all fits have converged; chosen: {self.labels[state.document['chosen']]}")
+
+    def scores(self, state: State) -> FloatArray:
+        """Return what each candidate scores on each fold, or by its criterion, shape (n_folds or 1, n_candidates).
+
+        Small is good. NaN for one that has no fit, and for a fold without rows.
+        """
+        return np.where(state.arrays["path.scored"] > 0, state.arrays["path.scores"], np.nan)
 
     def coefficients(self, state: State) -> FloatArray:
         """See `Family.coefficients`: those of the candidate that is chosen, or leads so far."""
@@ -296,7 +309,7 @@ class Path:
 
     def _embedded(self, candidate: int, states: Mapping[int, State]) -> FloatArray:
         if candidate not in states or "coef" not in states[candidate].arrays:
-            return np.full(self.form.n_parameters, np.nan)
+            return np.zeros(self.form.n_parameters)
         return self._fit_of(candidate, states[candidate]).embedded(states[candidate].arrays["coef"])
 
     def _shared(self, rows: Batch, fold: int, *, first: bool) -> dict[str, FloatArray]:
@@ -331,43 +344,6 @@ class Path:
         arrays = {"candidates": np.zeros((points - 1, member.family.form.n_parameters))}
         said = State({"round": state.document["round"] - 1, "phase": "solving"}, arrays)
         return replace(self._fit_of(number, said), fold=member.fold)
-
-    def _scored(self, fit: Fit, sums: Statistics, after: State) -> State:
-        """Add to a fit's state what it scores where it now stands."""
-        found, before = {}, fit.state.arrays["coef"]
-        moved = after.arrays["coef"] - before
-        if fit.fold is not None:
-            (slope,) = read_slopes(self.loss, sums["held.gradients"], 1)
-            # The last step is small, and the slope along it leaves an error of its square: 1e-7 where the value alone
-            # was measured to be off by 9e-5. Curvature of the fold would cost its size, and buy a digit.
-            found["held"] = sums["held"] + slope @ moved
-        elif self.choose != "cv":
-            points = 1 + len(fit.state.arrays["candidates"])
-            slope = read_slopes(self.loss, sums["gradients"], points)[0]
-            curvature = after.arrays["curvature"]
-            loss = sums["values"][0] + slope @ moved + 0.5 * moved @ curvature @ moved
-            form, basis = fit.family.form, fit.family.form.basis(fit.state.arrays["to_reference"])
-            active = form.coordinates(basis, after.arrays["coef"]) != 0
-            lasso = bool(fit.family.penalty.lasso)
-            ridge = form.free(after.arrays["penalty"])
-            used = parameters_used(basis.T @ curvature @ basis, ridge, active | (not lasso))
-            found["criterion"] = np.array([loss, used])
-        return State(after.document, {**after.arrays, **found})
-
-    def _scores(self, states: Mapping[int, State], failed: Mapping[str, str], total: Total, n: float) -> FloatArray:
-        m = len(self.labels)
-        scores = np.full((self.folds if self.choose == "cv" else 1, m), np.nan)
-        weights = total["target"].reshape(self.folds, -1)[:, 0]
-        for k, own in states.items():
-            member = self.members[k]
-            if str(member.candidate) in failed:
-                continue
-            if member.fold is not None and "held" in own.arrays and weights[member.fold] > 0:
-                scores[member.fold, member.candidate] = own.arrays["held"][0] / weights[member.fold]
-            if member.fold is None and "criterion" in own.arrays:
-                loss, used = own.arrays["criterion"]
-                scores[0, member.candidate] = criterion(self.choose, np.array([loss]), np.array([used]), n)[0]
-        return scores
 
     def _phase(self, phases: list[str], chosen: int, before: str) -> str:
         """Return the phase of the whole, and let the chosen fit close where that is agreed."""

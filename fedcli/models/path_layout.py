@@ -91,8 +91,11 @@ def _own(fit: Fit, state: State) -> Layout:
     layout = fit.family.layout(fit.state)
     blocks = [block for block in layout if block.name not in SHARED]
     if fit.fold is not None and state.document["round"] > 0:
-        value, slope, n = layout["values"].bound, layout["gradients"].bound, fit.family.form.n_parameters
-        blocks += [Block("held", (1,), value, HELD), Block("held.gradients", (n,), slope, HELD_GRADIENTS)]
+        values, gradients = layout["values"], layout["gradients"]
+        # As long as that of one point: of classes it is longer than a point is.
+        n = gradients.size // values.size
+        blocks.append(Block("held", (1,), values.bound, HELD))
+        blocks.append(Block("held.gradients", (n,), gradients.bound, HELD_GRADIENTS))
     return Layout(tuple(blocks))
 
 

@@ -270,7 +270,10 @@ class Path:
         """See `Family.finished`: the slowest fit says when."""
         if state.document.get("phase") not in _DONE:
             return None
-        return Reason("converged", f"all fits have converged; chosen: {self.labels[state.document['chosen']]}")
+        words = {"cv": f"by {self.folds}-fold cross-validation", "aic": "by AIC", "bic": "by BIC"}[self.choose]
+        chosen = self.labels[int(state.document["chosen"])]
+        left = self.whole.left(state.arrays)
+        return Reason("converged", f"chosen {words}: {chosen}; remaining relative error about {left:.1e}")
 
     def scores(self, state: State) -> FloatArray:
         """Return what each candidate scores on each fold, or by its criterion, shape (n_folds or 1, n_candidates).

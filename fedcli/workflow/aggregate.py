@@ -22,6 +22,7 @@ from fedcli.models.third_order import WITHOUT
 from fedcli.preparing.plan import Plan
 from fedcli.protocol.intake import Expected
 from fedcli.protocol.payloads import ModelDocument, read_update
+from fedcli.report.choice import choice_of
 from fedcli.report.members import rests_on
 from fedcli.study.canonical_form import to_json
 from fedcli.workflow.coordinator import CoordinatorSide, open_coordinator
@@ -153,6 +154,7 @@ def aggregate(
         skipped=tuple(item.path.name for item in inbox.passed),
         passed=by_reason(inbox.unusual),
         warnings=tuple(warnings),
+        choice=choice_of(plan, state) if reason else None,
     )
 
 

@@ -201,6 +201,7 @@ def examine_rows(
         smallest_group=smallest_product_group(plan, spool, mask, folds),
         at_risk=None if seen is None else seen.rows,
         class_pairs=plan.class_pairs,
+        n_fits=plan.n_fits,
     )
     levels = Levels(frozenset((level.column, level.level) for level in merging.merged), merging.shown)
     # Before the small group that such a level is: this says why it may not be counted as another.

@@ -158,6 +158,8 @@ def _exact(study: Study) -> float | None:
 def _third(made: Plan) -> tuple[int, int] | None:
     """Return the trips to third order, and the rows for it, by the study as it would be with ``order: 3``."""
     study, n = made.study, made.columns.n_columns
+    if study.model.choose is not None:
+        return None
     asked = Plan(study.model_copy(update={"model": study.model.model_copy(update={"order": 3})}))
     if (
         study.model.map is not None

@@ -105,7 +105,7 @@ def parameters(study: Study) -> dict[str, Any]:
             f"{name} chooses by cross-validation, and the study names no folds",
             hint="write cv: 5 in study.yaml under model: (each silo divides its rows by a keyed hash)",
         )
-    if study.model.cv is not None and not known.cv and study.model.choose != "cv":
+    if study.model.cv is not None and not known.cv and study.model.choose is None:
         raise ContradictoryStudy(
             f"{name} chooses nothing by cross-validation", hint="remove cv from study.yaml, or name the class with CV"
         )

@@ -131,6 +131,16 @@ class Plan:
         return len(self.loss.pairs[0]) if isinstance(self.loss, Softmax) else 1
 
     @property
+    def n_counted_in_fold(self) -> int | None:
+        """Columns as one fold's rows are counted against, where one of several fits is chosen; else None.
+
+        A fold is told apart by each candidate's fit on all rows less that without the fold.
+        """
+        if not isinstance(self.family, Path) or self.family.folds == 1:
+            return None
+        return math.ceil(self.n_counted / (1 + self.family.folds))
+
+    @property
     def n_fits(self) -> int:
         """How many likelihoods ride on the same trips, where one of several models is chosen; else 1."""
         return len(self.family.members) if isinstance(self.family, Path) else 1

@@ -152,6 +152,7 @@ def examine(
     of_map: str = "",
     class_pairs: int = 1,
     n_fits: int = 1,
+    n_counted_in_group: int | None = None,
 ) -> Disclosure:
     """Test an update that the coordinator will be able to read singly.
 
@@ -190,6 +191,8 @@ def examine(
         Pairs of classes whose products are summed apart.
     n_fits : int
         Fits among which one is chosen, those without each fold included: products are summed for each.
+    n_counted_in_group : int, optional
+        As ``n_counted``, for ``smallest_group`` alone: of several fits only some tell a fold apart.
 
     Returns
     -------
@@ -233,7 +236,11 @@ def examine(
                 "for masked aggregation, in a new study",
             )
         )
-    elif smallest_group is not None and smallest_group.count < least:
+    elif smallest_group is not None and smallest_group.count < rows_per_column * (n_counted_in_group or many):
+        if n_counted_in_group is not None:
+            counted, required, remedy = _columns_needed(
+                n_columns, n_counted_in_group, rows_per_column, class_pairs, n_fits, mapped=bool(of_map)
+            )
         problems.append(
             TooManyColumns(
                 f"{smallest_group.count:,} training rows with {smallest_group.says} for {counted}, whose "

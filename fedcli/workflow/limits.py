@@ -202,6 +202,7 @@ def examine_rows(
         at_risk=None if seen is None else seen.rows,
         class_pairs=plan.class_pairs,
         n_fits=plan.n_fits,
+        n_counted_in_group=plan.n_counted_in_fold,
     )
     levels = Levels(frozenset((level.column, level.level) for level in merging.merged), merging.shown)
     # Before the small group that such a level is: this says why it may not be counted as another.

@@ -32,6 +32,8 @@ _CHUNK = 65_536
 # Within what a model on a map's columns equals the pooled one: these are nearly collinear at times.
 _EXACT_ON_MAPS = 1e-7
 
+_CHOSEN = {"cv": "cross-validation in the agreed folds", "aic": "AIC", "bic": "BIC"}
+
 _LOGISTIC = ("LogisticRegression", "a linear border with probabilities, equal to the pooled fit")
 _SQUARES = ("RidgeClassifier", "a linear border by squares, equal to the pooled fit")
 _BENT_CLASSES = ("RidgeClassifier", "behind map: RBFSampler, which bends too; equal to the pooled fit")
@@ -122,7 +124,7 @@ def plan(path: Path | str | None = None, *, workspace: Path | str = ".") -> Plan
     each = [_trip("trip 1", first)]
     if trips[1] > 1:
         each.append(_trip("each later trip", made.later_layout))
-    given = ", ".join(f"{key}={study.model.params[key]}" for key in study.model.params)
+    given = ", ".join(f"{key}={_listed(value)}" for key, value in study.model.params.items())
     own = "scikit-learn's" if known.module and not known.stands_for else "a pooled"
     rules = study.rules
     least = max(rules.min_rows, math.ceil(rules.rows_per_column * made.n_counted))
@@ -132,6 +134,7 @@ def plan(path: Path | str | None = None, *, workspace: Path | str = ".") -> Plan
         exact=_exact(study),
         averaged=known.averaged,
         beside=f"{own} {study.model.estimator}({given})"
+        + (f", chosen by {_CHOSEN[study.model.choose]}" if study.model.choose else "")
         + (f" behind {study.model.map.type}" if study.model.map else ""),
         each=tuple(each),
         n_columns=made.n_summed,
@@ -145,6 +148,10 @@ def plan(path: Path | str | None = None, *, workspace: Path | str = ".") -> Plan
         ),
         third=_third(made),
     )
+
+
+def _listed(value: object) -> str:
+    return f"[{', '.join(map(str, value))}]" if isinstance(value, tuple) else str(value)
 
 
 def _exact(study: Study) -> float | None:

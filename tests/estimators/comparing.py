@@ -60,13 +60,13 @@ def agreement(
     return json.dumps({**document, "evaluation": {"holdout": 0}, **parts})
 
 
-def federated(text: str, world: World, split: list[Rows]) -> Federation:
-    """Run a study over a split of a world's rows, to silos ``s0``, ``s1`` and so on."""
+def federated(text: str, world: World, split: list[Rows], **how: Any) -> Federation:
+    """Run a study over a split of a world's rows, to silos ``s0``, ``s1`` and so on; ``how`` goes to `federate`."""
     with tempfile.TemporaryDirectory() as folder:
         tables = {f"s{number}": Path(folder) / f"s{number}.csv" for number in range(len(split))}
         for table, rows in zip(tables.values(), split, strict=True):
             world.frame.iloc[rows].to_csv(table, index=False)
-        return federate(text, tables)
+        return federate(text, tables, **how)
 
 
 def beside(

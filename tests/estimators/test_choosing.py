@@ -24,8 +24,8 @@ from tests.estimators.comparing import OPEN_RULES, agreement, federated
 from tests.estimators.worlds import SPLITS, World, amounts, binary, classes, numbers, yes_or_no
 
 CS, ALPHAS, FOLDS = [0.01, 0.1, 1.0], [0.001, 0.1, 1.0], 4
-# A silo whose folds hold a handful of rows, or of one class hardly any, would be refused: this rule exempts it here, and
-# the mathematics is compared.
+# A silo whose folds hold a handful of rows, or of one class hardly any, would be refused: this rule exempts it here,
+# and the mathematics is compared.
 RULES = {**OPEN_RULES, "rows_per_column": 2}
 # Here every point of every silo passes the rules on single rows.
 TESTED = {(world, split) for world in ("diabetes", "fair") for split in ("even", "by label", "by covariate")}

@@ -218,7 +218,7 @@ class Path:
         """
         number, phases = int(state.document["round"]) + 1, list(self._phases(state))
         failed = dict(state.document.get("failed", {}))
-        arrays = {name: array for name, array in state.arrays.items() if not _is_member(name)}
+        arrays = {name: array for name, array in state.arrays.items() if not _is_member(name) and name != "path.sent"}
         states = {k: self._fit(k, state, phases[k]).state for k in range(len(self.members))} if number > 1 else {}
         fits, problem = self.fits(state), None
         sent = np.zeros(len(self.members))
@@ -260,6 +260,9 @@ class Path:
             "path.scores": np.nan_to_num(scores),
             "path.scored": (~np.isnan(scores)).astype(np.float64),
         }
+        arrays.pop("null", None)
+        if best.columns is None:
+            arrays["null"] = best.state.arrays["null"]
         if phase not in _DONE:
             arrays["path.sent"] = sent
         said = {name: value for name, value in state.document.items() if name != "others"}

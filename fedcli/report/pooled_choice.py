@@ -82,6 +82,13 @@ def rates(
     """Return outcomes and weights with which scikit-learn fits a log link with an offset, and set its penalty for it.
 
     With a log link an offset is a weighted fit of rates; ``alpha`` is then per unit of that weight.
+
+    Parameters
+    ----------
+    plan : Plan
+    estimator : object
+        Of scikit-learn, not yet fitted.
+    y, weight, offset : ndarray of shape (n_samples,)
     """
     exposure, power = np.exp(offset), getattr(plan.loss, "power", 1.0)
     rated = weight * exposure ** (2.0 - power)

@@ -18,6 +18,7 @@ from fedcli.errors import OtherSilo, StudyFinished
 from fedcli.fileformat.envelope import read_envelope
 from fedcli.fileformat.statistics import State
 from fedcli.models.cavity import Cavity
+from fedcli.models.path import Path as FitPath
 from fedcli.models.third_order import WITHOUT
 from fedcli.preparing.plan import Plan
 from fedcli.protocol.intake import Expected
@@ -188,7 +189,7 @@ def _collinear(plan: Plan, state: State) -> str:
     names = ("the intercept", *plan.columns.names)
     null, family = state.arrays["null"], plan.family
     # Parameters beside the coefficients are no columns.
-    weight = family.form.columns_in(null) if isinstance(family, Cavity) else np.abs(null).max(axis=1)
+    weight = family.form.columns_in(null) if isinstance(family, Cavity | FitPath) else np.abs(null).max(axis=1)
     offset = len(names) - len(weight)
     involved = [names[j + offset] for j in np.flatnonzero(weight > 1e-6)]
     return (

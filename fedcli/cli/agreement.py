@@ -35,10 +35,11 @@ def plain_words(study: Study, trips: tuple[int, int]) -> list[tuple[str, str]]:
         rows.append(("offset", f"{study.offset.column}, {taken}: {_interval(study.offset.range)}"))
     if study.weight:
         rows.append(("weights", f"{study.weight.column}: {_interval(study.weight.range)}"))
-    params = ", ".join(f"{key}={value}" for key, value in study.model.params.items())
+    params = ", ".join(f"{key}={_listed(value)}" for key, value in study.model.params.items())
     scaled = "on standardised columns" if study.model.standardize else "on the columns as they are"
     folds = f", in {study.model.cv} folds" if study.model.cv else ""
     rows.append(("model", f"{study.model.estimator}({params}) {scaled}{folds}"))
+    rows += [("", sentence) for sentence in _choice(study)]
     if study.model.order is not None:
         rows.append(("", "silos with rows enough send sums of products of three columns too (order: 3)"))
     rows += [("map" if number == 0 else "", said) for number, said in enumerate(_map(study))]
@@ -80,6 +81,24 @@ def plain_words(study: Study, trips: tuple[int, int]) -> list[tuple[str, str]]:
     if study.coordinator:
         rows.append(("coordinator", f"{study.coordinator.name}, fingerprint {study.coordinator.fingerprint}"))
     return rows
+
+
+def _listed(value: object) -> str:
+    return f"[{', '.join(map(str, value))}]" if isinstance(value, tuple) else str(value)
+
+
+def _choice(study: Study) -> list[str]:
+    """Say among which models one is chosen, and how; nothing where there is one only."""
+    model = study.model
+    if model.choose is None:
+        return []
+    how = {
+        "cv": f"the rows of each of {model.cv} folds in turn are left out; the lowest mean loss on them is chosen",
+        "aic": "the lowest AIC is chosen",
+        "bic": "the lowest BIC is chosen",
+    }[model.choose]
+    nested = [f"{name} has {', '.join(columns)} only" for name, columns in model.nested.items()]
+    return [f"of all that are listed {how}", *nested]
 
 
 def _averaging(study: Study) -> list[str]:

@@ -117,6 +117,7 @@ def aggregate(
         skipped=result.skipped,
         passed=dict(result.passed),
         warnings=result.warnings,
+        choice=result.choice.document() if result.choice is not None else None,
     )
     rows = [("round", str(result.round)), ("rows", f"{result.n_samples:,} in the fit, in {len(result.fit)} silos")]
     if result.step is not None and result.remaining is not None:
@@ -126,6 +127,8 @@ def aggregate(
         rows.append((f"held out: {name.replace('_', ' ')}", shown))
     if result.without:
         rows.append(("without", ", ".join(result.without)))
+    for number, line in enumerate(result.choice.lines() if result.choice is not None else ()):
+        rows.append(("candidates" if number == 0 else "", ": ".join(line)))
     rows.append(("finished", f"yes: {result.reason}" if result.finished else "no"))
     screen.table(rows)
     for warning in result.warnings:

@@ -41,6 +41,7 @@ def play(screen: Screen, directory: Path, study: Path | None, keep: Path | None)
         scores=[vars(score) for score in found.scores],
         kept=found.kept,
         model=found.model,
+        choice=found.choice.document() if found.choice is not None else None,
     )
     _print(screen, found)
 
@@ -51,6 +52,12 @@ def _print(screen: Screen, found: Simulated) -> None:
     screen.result(f"{total:,} training rows in {len(found.silos)} silos: " + _list(found.silos))
     trips = "1 trip" if found.trips == 1 else f"{found.trips} trips"
     screen.result(f"finished after {trips}; {found.bytes_sent / 1000:,.0f} kB sent in all")
+    if found.choice is not None:
+        screen.result(f"chosen {found.choice.says}:")
+        lines = found.choice.lines()
+        widest = max(len(name) for name, _ in lines)
+        for name, said in lines:
+            screen.result(f"  {name:<{widest}}  {said}")
     screen.result("")
     compared = found.scores or found.coefficients
     width, digits = max((len(c.name) for c in compared), default=0), 4 if found.scores else 8

@@ -114,13 +114,17 @@ def smallest_product_group(
     folds : ndarray of int of shape (n_rows,), optional
     """
     grouping = plan.grouping
-    if grouping is None or grouping.product_groups == 1:
+    # Where one of several likelihoods is chosen by folds, products leave for each fold as well.
+    n_folds = plan.study.model.cv or 1 if plan.n_fits > 1 else 1
+    by_class = grouping is not None and grouping.by_class
+    n_classes = grouping.n_classes if grouping is not None and by_class else 1
+    groups = n_folds if grouping is None else grouping.product_groups
+    if groups == 1:
         return None
-    n_classes = grouping.n_classes if grouping.by_class else 1
-    counts = np.zeros(grouping.product_groups, dtype=np.int64)
+    counts = np.zeros(groups, dtype=np.int64)
     for where, rows in spool.blocks():
         fold = folds[where] if folds is not None else np.zeros(len(rows), dtype=np.int64)
-        group = fold * n_classes + (rows.target.astype(np.int64) if grouping.by_class else 0)
+        group = fold * n_classes + (rows.target.astype(np.int64) if by_class else 0)
         counts += np.bincount(group[~mask[where]], minlength=len(counts))
     filled = np.flatnonzero(counts)
     if not len(filled):
@@ -130,7 +134,7 @@ def smallest_product_group(
     target, words = plan.study.target, []
     if isinstance(target, ClassTarget) and n_classes > 1:
         words.append(f"{target.column} = {target.class_names[kind]}")
-    if grouping.folds > 1:
+    if folds is not None and groups > n_classes:
         words.append(f"fold {number + 1}")
     return Cell(", ".join(words), int(counts[least]))
 

@@ -9,22 +9,19 @@ workers and silos cannot change a bit of the total.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from fedcli.compute.points import Trail, choose_point, points_of
 from fedcli.compute.spool import BLOCK_ROWS, MEMORY_BYTES, Spool
 from fedcli.fileformat.statistics import FloatArray, Layout, State, Statistics, Total
-from fedcli.models.batch import Batch, Memory, Point, Source
-from fedcli.models.cavity import Cavity
-from fedcli.models.guard import GUARDED, Earlier, Guard, asked
-from fedcli.models.nuisance import JointLoss
-from fedcli.models.objective import surround
-from fedcli.models.softmax import Softmax
-from fedcli.models.third_order import is_near
+from fedcli.models.batch import Batch, Memory, Point
+from fedcli.models.fits import fits_of
+from fedcli.models.guard import GUARDED
 from fedcli.preparing.evaluation import evaluate
 from fedcli.preparing.holdout import row_hashes
 from fedcli.preparing.plan import Plan
@@ -52,6 +49,8 @@ class Sums:
         Whether the evaluation is left at zero because too few rows are held out.
     own : ndarray of shape (n_columns,)
         The silo's own point, which it remembers and never sends.
+    points : mapping of str to ndarray
+        The same beside those that it was asked for: what points of later trips are compared with.
     guarded : tuple of str
         Blocks whose sums are at points at which no row stands out: tested, each of them.
     without_third : str
@@ -62,6 +61,7 @@ class Sums:
     encoded: dict[str, Limbs]
     total: Total
     own: FloatArray
+    points: Mapping[str, FloatArray]
     silent_holdout: bool = False
     guarded: tuple[str, ...] = ()
     without_third: str = ""
@@ -126,7 +126,9 @@ def sum_update(
         if state.document["round"] == 0:
             guarded = trail is not None
             return _first(plan, state, spool, mask, guarded=guarded, folds=folds, without_third=without_third)
-        return _later(plan, state, spool, mask, memory, silent=silent, trail=trail, without_third=without_third)
+        return _later(
+            plan, state, spool, mask, memory, silent=silent, trail=trail, folds=folds, without_third=without_third
+        )
 
 
 def _first(
@@ -147,12 +149,8 @@ def _first(
         return plan.first_batch(rows, fill, modes, fold)
 
     source = _Source(spool, mask, batch, folds)
-    guard = _guard(plan, state, [], lambda _: source) if guarded else None
-    point = plan.family.locate(source, state, None)
-    if guard is not None:
-        point = guard.settle(source, point, state)
-    without_third = _without_third(plan, source, point, state, guard, without_third)
-    point = _surrounded(plan, source, replace(point, without_third=bool(without_third)), state, guard)
+    earlier = Trail((), lambda _: source) if guarded else None
+    point, without_third = choose_point(plan, source, state, None, earlier, without_third)
 
     middle = plan.profile.centre(_train(spool, mask))
 
@@ -163,7 +161,7 @@ def _first(
 
     total = plan.profile.settle(_accumulate(plan, state, parts()), centre, middle)
     total = plan.family.settle(settle_moments(total, centre), point, state)
-    return replace(_encoded(plan, state, total, point, guard), without_third=without_third)
+    return replace(_encoded(plan, state, total, point, guarded=guarded), without_third=without_third)
 
 
 def _later(
@@ -175,24 +173,19 @@ def _later(
     *,
     silent: bool,
     trail: Sequence[State] | None,
+    folds: NDArray[np.int64] | None,
     without_third: str,
 ) -> Sums:
     def batch_of(state: State) -> MakeBatch:
         preparation = plan.preparation(state)
-        return lambda rows, fold: plan.later_batch(rows, preparation)
+        return lambda rows, fold: plan.later_batch(rows, preparation, fold)
 
     batch = batch_of(state)
-    source = _Source(spool, mask, batch)
-    guard = None
+    source = _Source(spool, mask, batch, folds)
+    earlier = None
     if trail is not None:
-        guard = _guard(plan, state, trail, lambda then: _Source(spool, mask, batch_of(then)))
-    if guard is not None:
-        guard.admit(source, state)
-    point = plan.family.locate(source, state, memory)
-    if guard is not None and (state.document["phase"] != "closing" or isinstance(plan.loss, JointLoss | Softmax)):
-        point = guard.settle(source, point, state)
-    without_third = _without_third(plan, source, point, state, guard, without_third)
-    point = _surrounded(plan, source, replace(point, without_third=bool(without_third)), state, guard)
+        earlier = Trail(tuple(trail), lambda then: _Source(spool, mask, batch_of(then), folds))
+    point, without_third = choose_point(plan, source, state, memory, earlier, without_third)
     nobody = np.zeros(BLOCK_ROWS, dtype=np.bool_)
 
     def parts() -> Iterator[Statistics]:
@@ -206,55 +199,8 @@ def _later(
             yield Statistics(arrays)
 
     total = plan.family.settle(_accumulate(plan, state, parts()), point, state)
-    sums = _encoded(plan, state, total, point, guard)
+    sums = _encoded(plan, state, total, point, guarded=trail is not None)
     return replace(sums, silent_holdout=silent and plan.evaluated, without_third=without_third)
-
-
-def _without_third(plan: Plan, source: Source, point: Point, state: State, guard: Guard | None, reason: str) -> str:
-    """Return why third derivatives are left at zero at a silo's own point; empty where they are not, or not sent."""
-    if not (isinstance(plan.family, Cavity) and plan.family.cubic(state)):
-        return ""
-    if is_near(state) and not np.array_equal(point.coef, state.arrays["coef"]):
-        # The predicted error of third order would be another point's.
-        return reason or "at the point that all silos were asked for one row would stand out"
-    if not reason and guard is not None and guard.bends(source, point.coef):
-        return "one row would stand out in them"
-    return reason
-
-
-def _surrounded(plan: Plan, source: Source, point: Point, state: State, guard: Guard | None) -> Point:
-    """Add to a point what rows must know of each other there: in whole strata, and where curvature hides few rows."""
-    if not isinstance(plan.family, Cavity):
-        return point
-    return surround(plan.family.loss, source, point, state, leaves=guard is not None)
-
-
-def _guard(plan: Plan, state: State, trail: Sequence[State], prepared: Callable[[State], Source]) -> Guard | None:
-    """Return the rule for one trip; None where no point is chosen, since all rows then weigh as they did before."""
-    if not isinstance(plan.family, Cavity):
-        return None
-    groups: list[list[State]] = []
-    for then in trail:
-        for group in groups:
-            if _same_preparation(group[0], then):
-                group.append(then)
-                break
-        else:
-            groups.append([then])
-    earlier = [
-        Earlier(
-            None if _same_preparation(group[0], state) else prepared(group[0]),
-            np.vstack([point for then in group for point in (asked(then), then.arrays["own"])]),
-        )
-        for group in groups
-    ]
-    return Guard(plan.family.loss, plan.study.rules.min_cell, tuple(earlier))
-
-
-def _same_preparation(one: State, other: State) -> bool:
-    """Return whether two states prepare every row alike."""
-    names = [name for name in one.arrays if name.startswith("preparation.")]
-    return all(name in other.arrays and np.array_equal(one.arrays[name], other.arrays[name]) for name in names)
 
 
 # From rows, and the fold of each, to the design.
@@ -333,7 +279,7 @@ def _accumulate(plan: Plan, state: State, parts: Iterator[Statistics]) -> Total:
     return Total({name: ring.decode_integers(limbs) for name, limbs in encoded.items()}, bits)
 
 
-def _encoded(plan: Plan, state: State, total: Total, point: Point, guard: Guard | None) -> Sums:
+def _encoded(plan: Plan, state: State, total: Total, point: Point, *, guarded: bool) -> Sums:
     layout, n_silos = plan.layout(state), len(plan.study.silos)
     encoded = {
         block.name: ring.encode_integers(
@@ -341,8 +287,9 @@ def _encoded(plan: Plan, state: State, total: Total, point: Point, guard: Guard 
         )
         for block in layout
     }
-    guarded = tuple(block.name for block in layout if block.name in GUARDED) if guard is not None else ()
-    return Sums(layout, encoded, total, point.coef, guarded=guarded)
+    tested = guarded and bool(fits_of(plan.family, state))
+    blocks = tuple(block.name for block in layout if block.name in GUARDED) if tested else ()
+    return Sums(layout, encoded, total, point.coef, points_of(plan.family, state, point), guarded=blocks)
 
 
 def merge(plan: Plan, state: State, updates: list[dict[str, Limbs]]) -> Total:

@@ -78,6 +78,9 @@ class Statistics:
     def __getitem__(self, name: str) -> FloatArray:
         return self.arrays[name]
 
+    def __contains__(self, name: str) -> bool:
+        return name in self.arrays
+
     def __add__(self, other: Statistics) -> Statistics:
         if self.arrays.keys() != other.arrays.keys():
             raise ValueError(f"statistics with other blocks: {sorted(self.arrays)} and {sorted(other.arrays)}")

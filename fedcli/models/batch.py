@@ -63,12 +63,15 @@ class Point:
         Whether curvature is taken that hides what rows a loss leaves out; slopes stay exact.
     without_third : bool
         Whether third derivatives are left out where a study asks for them: too few rows stand behind them.
+    each : tuple of Point
+        Where a trip fits several likelihoods: the point of each, and ``coef`` holds them one after the other.
     """
 
     coef: FloatArray
     around: tuple[Any, ...] = ()
     softened: bool = False
     without_third: bool = False
+    each: tuple[Point, ...] = ()
 
 
 @dataclass(frozen=True)

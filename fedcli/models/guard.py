@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from fedcli.errors import DominantRow
 from fedcli.fileformat.statistics import FloatArray, State
 from fedcli.models import third_order
 from fedcli.models.batch import Batch, Point, Source
+from fedcli.models.folds import Only, Without
 from fedcli.models.losses import Logistic
 from fedcli.models.nuisance import JointLoss
 from fedcli.models.objective import AnyLoss, StratumLoss, around, slopes_at, split, weights_at
@@ -42,7 +43,9 @@ _HALVINGS = 12
 NEAR = 0.1
 _NAMES = ("the incoming model's point", "its candidate point")
 # The blocks of an update that are sums at points, with these weights or differences of them.
-GUARDED = frozenset({"curvature", "rhs", "gradients", "candidate", "third", "third.once", "third.twice"})
+GUARDED = frozenset(
+    {"curvature", "rhs", "gradients", "candidate", "held.gradients", "third", "third.once", "third.twice"}
+)
 
 
 @dataclass(frozen=True)
@@ -77,10 +80,16 @@ class Earlier:
         The same rows in the same order as they were prepared then; None where nothing was prepared differently.
     points : ndarray of shape (n_points, n_columns)
         Those that the coordinator chose, and the silo's own, which a coordinator can steer, and so knows.
+    fold : int, optional
+        Which fold of a cross-validation these sums left out.
+    says : str
+        What each point is, on a screen.
     """
 
     rows: Source | None
     points: FloatArray
+    fold: int | None = None
+    says: str = "one of an earlier trip"
 
 
 @dataclass(frozen=True)
@@ -93,11 +102,15 @@ class Guard:
     fewest : float
         Smallest number of equal rows that sums may be worth: the agreed smallest cell.
     earlier : tuple of Earlier
+        What sums at other points may be subtracted: those of trips before, and of other fits of this trip.
+    fold : int, optional
+        Which fold of a cross-validation is left out of the sums. Others may hold it, and the difference is of its rows.
     """
 
     loss: AnyLoss
     fewest: float
     earlier: tuple[Earlier, ...] = ()
+    fold: int | None = None
 
     def admit(self, rows: Source, state: State) -> None:
         """Test the points that the coordinator chose.
@@ -108,17 +121,24 @@ class Guard:
             At one of them, or in the difference between two, a row stands out.
         """
         points = asked(state)
-        means = self._means(rows, points)
-        nearby = [around(self.loss, rows, coef, leaves=number > 0) for number, coef in enumerate(points)]
+        self._admit(Without(rows, self.fold), rows, points)
+        if self.fold is not None:
+            alone = Guard(self.loss, self.fewest)
+            alone._admit(Only(rows, self.fold), rows, points, " over the fold that is left out")
+
+    def _admit(self, mine: Source, rows: Source, points: FloatArray, over: str = "") -> None:
+        means = self._means(mine, points)
+        nearby = [around(self.loss, mine, coef, leaves=number > 0) for number, coef in enumerate(points)]
         sums = _Sums(sided=isinstance(self.loss, StratumLoss))
-        for batch, earlier in self._pass(rows):
+        for batch, earlier in self._pass(mine, rows):
             seen: list[_Seen] = []
             for name, coef, mean, near in zip(_NAMES, points, means, nearby, strict=False):
                 # No curvature leaves at the first of them, save where a silo takes it for its own: see `settle`.
-                sums.add_point(f"at {name}", self.loss, batch, coef, mean, near, curvature=bool(seen), softened=True)
-                here = slopes_at(self.loss, batch, coef, near)
+                where = f"at {name}{over}"
+                sums.add_point(where, self.loss, batch, coef, mean, near, curvature=bool(seen or over), softened=True)
+                here = self._seen(batch, coef, near)
                 sums.add_apart("between both points of this trip", here, seen)
-                sums.add_apart(f"between {name} and one of an earlier trip", here, earlier)
+                sums.add_apart(f"between {name} and ", here, earlier)
                 seen.append(here)
         for finding in sums.found():
             if self._stands_out(finding):
@@ -166,14 +186,20 @@ class Guard:
         """Return a sum at the silo's own point in which a row stands out."""
         coef = point.coef
         now = asked(state) if "candidates" in state.arrays else np.empty((0, len(coef)))
-        (mean,) = self._means(rows, coef[None, :])
-        near = around(self.loss, rows, coef)
-        nearby = [around(self.loss, rows, other, leaves=False) for other in now]
+        mine = Without(rows, self.fold)
+        near = around(self.loss, mine, coef)
+        nearby = [around(self.loss, mine, other, leaves=False) for other in now]
         sums = _Sums(sided=isinstance(self.loss, StratumLoss))
-        for batch, earlier in self._pass(rows):
+        (mean,) = self._means(mine, coef[None, :])
+        for batch, earlier in self._pass(mine, rows):
             sums.add_point("at", self.loss, batch, coef, mean, near, softened=point.softened)
-            others = [slopes_at(self.loss, batch, other, there) for other, there in zip(now, nearby, strict=True)]
-            sums.add_apart("between", slopes_at(self.loss, batch, coef, near), [*others, *earlier])
+            others = [self._seen(batch, other, there) for other, there in zip(now, nearby, strict=True)]
+            sums.add_apart("between", self._seen(batch, coef, near), [*others, *earlier])
+        for fold in () if self.fold is None else (self.fold,):
+            # Of this fold alone the same sums can be had: those of a fit that sees it, less these.
+            (mean,) = self._means(Only(rows, fold), coef[None, :])
+            for batch in Only(rows, fold):
+                sums.add_point("over the fold that is left out", self.loss, batch, coef, mean, near)
         return next((finding for finding in sums.found() if self._stands_out(finding)), None)
 
     def _stands_out(self, finding: Finding) -> bool:
@@ -210,16 +236,26 @@ class Guard:
                 found[key] = (weighted - weight_far * p_far) / rest if rest > 1e-9 * whole else 0.0
         return found
 
-    def _pass(self, rows: Source) -> Iterator[tuple[Batch, list[_Seen]]]:
+    def _pass(self, mine: Source, rows: Source) -> Iterator[tuple[Batch, list[_Seen]]]:
         """Yield each batch with what was seen of it at all earlier points."""
-        again = [rows if group.rows is None else group.rows for group in self.earlier]
+        again = [Without(rows if group.rows is None else group.rows, group.fold) for group in self.earlier]
         nearby = [
             [(coef, around(self.loss, source, coef, leaves=False)) for coef in group.points]
             for source, group in zip(again, self.earlier, strict=True)
         ]
-        for batch, *before in zip(rows, *again, strict=True):
-            pairs = zip(before, nearby, strict=True)
-            yield batch, [slopes_at(self.loss, then, coef, near) for then, points in pairs for coef, near in points]
+        for batch, *before in zip(mine, *again, strict=True):
+            groups = zip(before, nearby, self.earlier, strict=True)
+            yield (
+                batch,
+                [
+                    _Seen(*slopes_at(self.loss, then, coef, near), group.fold, group.says)
+                    for then, points, group in groups
+                    for coef, near in points
+                ],
+            )
+
+    def _seen(self, batch: Batch, coef: FloatArray, near: Any | None) -> _Seen:
+        return _Seen(*slopes_at(self.loss, batch, coef, near), self.fold)
 
     def _refusal(self, finding: Finding) -> DominantRow:
         spread, most = finding.spread, finding.most
@@ -241,8 +277,13 @@ class Guard:
         return "; or agree on a stronger penalty (a smaller C) in a new study, with which more rows have a say"
 
 
-# A batch at one point: linear predictors and weighted residuals, each (n_samples,) or (n_samples, n_classes).
-_Seen = tuple[FloatArray, FloatArray]
+class _Seen(NamedTuple):
+    """A batch at one point: linear predictors and weighted residuals, each (n_samples,) or (n_samples, n_classes)."""
+
+    predictors: FloatArray
+    residuals: FloatArray
+    fold: int | None = None
+    says: str = ""
 
 
 def _predictions(loss: Logistic | Softmax, rows: Batch, coef: FloatArray) -> FloatArray:
@@ -292,15 +333,21 @@ class _Sums:
                 self._add((where, what, 1), rows.weight * size, moved[:, k].max(initial=0.0))
 
     def add_apart(self, where: str, here: _Seen, others: Iterable[_Seen]) -> None:
-        """Add the differences between a batch at one point and at others."""
-        for number, (eta, slope) in enumerate(others):
-            apart, moved = here[1] - slope, np.abs(here[0] - eta).max(initial=0.0)
+        """Add the differences between a batch at one point and at others.
+
+        Where the fold that is left out is not the same, a difference is a sum over whole folds, and is held to what a
+        sum at a point is.
+        """
+        for number, other in enumerate(others):
+            apart, whole = here.residuals - other.residuals, here.fold != other.fold
+            moved = np.inf if whole else np.abs(here.predictors - other.predictors).max(initial=0.0)
+            place, at = -1 - number if whole else number + 1, where + other.says
             if apart.ndim > 1:
                 for k, size in enumerate(apart.T):
-                    self._add((where, f"residuals of class {k + 1}", number + 1), size, moved)
+                    self._add((at, f"residuals of class {k + 1}", place), size, moved)
                 continue
             for what, size in (_sides(apart) if self._sided else {"residuals": apart}).items():
-                self._add((where, what, number + 1), size, moved)
+                self._add((at, what, place), size, moved)
 
     def found(self) -> Iterator[Finding]:
         """Yield what was found of sums that tell something of their own."""

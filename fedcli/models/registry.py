@@ -50,6 +50,10 @@ class Estimator:
         Whether scikit-learn's class takes sample weights.
     cv : bool
         Whether it chooses something by cross-validation: then a study must say ``model: cv: K``, and no other may.
+    path : tuple of str
+        Parameters of which a study may list several values, and choose one on the same trips (``model: choose:``).
+    likelihood : bool
+        Whether its loss is minus a log-likelihood with no dispersion to be estimated, so that it has AIC and BIC.
     exact : float
         Within what it equals the pooled fit; infinity where it does not.
     ordinal : bool
@@ -100,6 +104,8 @@ class Estimator:
     offset: bool = False
     weights: bool = True
     cv: bool = False
+    path: tuple[str, ...] = ()
+    likelihood: bool = False
     exact: float = 1e-8
     ordinal: bool = False
     spelled: bool = False

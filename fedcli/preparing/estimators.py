@@ -7,16 +7,21 @@ the names are public.
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from fedcli.errors import ContradictoryStudy, UnsupportedModel
 from fedcli.models.batch import Family
+from fedcli.models.cavity import Cavity
 from fedcli.models.elsewhere import why_not
+from fedcli.models.path import Member, Path
 from fedcli.models.registry import Estimator
 from fedcli.models.setting import LocalTraining, Setting
 from fedcli.preparing.by_column import ByColumn, ColumnEstimator
+from fedcli.preparing.candidates import Candidate, candidates_of, places_of
 from fedcli.preparing.catalogue import Catalogue
 from fedcli.preparing.columns import Columns
 from fedcli.preparing.target import TargetScale
@@ -63,7 +68,7 @@ def estimator_of(study: Study) -> Estimator:
 
 
 def parameters(study: Study) -> dict[str, Any]:
-    """Return the estimator's parameters, defaults filled in and checked.
+    """Return the estimator's parameters, defaults filled in and checked: the first candidate's where there are several.
 
     Raises
     ------
@@ -100,7 +105,7 @@ def parameters(study: Study) -> dict[str, Any]:
             f"{name} chooses by cross-validation, and the study names no folds",
             hint="write cv: 5 in study.yaml under model: (each silo divides its rows by a keyed hash)",
         )
-    if study.model.cv is not None and not known.cv:
+    if study.model.cv is not None and not known.cv and study.model.choose is None:
         raise ContradictoryStudy(
             f"{name} chooses nothing by cross-validation", hint="remove cv from study.yaml, or name the class with CV"
         )
@@ -120,8 +125,16 @@ def parameters(study: Study) -> dict[str, Any]:
             f"{name} has no figures of rows held out, and {study.evaluation.holdout:.0%} are to be held out",
             hint="write evaluation: {holdout: 0} in study.yaml",
         )
+    # All of them: each is to be checked.
+    values, *_ = [_values(study, known, one.given) for one in candidates_of(study, known)]
+    return values
+
+
+def _values(study: Study, known: Estimator, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters of one model, defaults filled in and checked."""
+    name = study.model.estimator
     values = dict(known.defaults)
-    for key, value in study.model.params.items():
+    for key, value in given.items():
         if key in _SOLVER_ONLY and key not in known.defaults:
             raise UnsupportedModel(
                 f"parameter '{key}' steers scikit-learn's own solver and has no meaning here",
@@ -159,8 +172,9 @@ def trips_of(study: Study) -> tuple[int, int]:
     """Return the typical and the largest number of trips, a closing one included."""
     known, closing = estimator_of(study), int(study.evaluation.closing_trip)
     rounds = averaging_of(study).rounds
-    values = {**known.defaults, **study.model.params}
-    few, many = (rounds, rounds) if known.averaged else known.trips_with(values, study.model.order)
+    each = [{**known.defaults, **one.given} for one in candidates_of(study, known)]
+    trips = [(rounds, rounds) if known.averaged else known.trips_with(values, study.model.order) for values in each]
+    few, many = (max(numbers) for numbers in zip(*trips, strict=True))
     return few + closing, many + closing
 
 
@@ -275,6 +289,8 @@ def family_of(study: Study, columns: Columns) -> Family:
     family: Family
     if isinstance(known, ColumnEstimator):
         family = ByColumn(columns, known.over(columns, values))
+    elif study.model.choose is not None:
+        family = _path(study, known, columns)
     else:
         family = known.build(setting_of(study, columns), values)
     if columns.mapped is not None and not family.linear:
@@ -288,3 +304,26 @@ def family_of(study: Study, columns: Columns) -> Family:
             hint="remove closing_trip from study.yaml",
         )
     return family
+
+
+def _path(study: Study, known: Estimator, columns: Columns) -> Path:
+    """Build the fits among which the study chooses: each candidate on all rows, and without each fold."""
+    setting = replace(setting_of(study, columns), closing_trip=False)
+    candidates = candidates_of(study, known)
+    built = [_member(study, known, columns, setting, number, one) for number, one in enumerate(candidates)]
+    folds = (study.model.cv or 1) if study.model.choose == "cv" else 1
+    members = [*built, *(replace(one, fold=fold) for fold in range(folds if folds > 1 else 0) for one in built)]
+    labels = tuple(one.label for one in candidates)
+    return Path(tuple(members), labels, str(study.model.choose), folds, closing_trip=study.evaluation.closing_trip)
+
+
+def _member(study: Study, known: Estimator, columns: Columns, setting: Setting, number: int, one: Candidate) -> Member:
+    places = places_of(study, dict(columns.wholes), one.nested)
+    names = columns.names if places is None else tuple(columns.names[place - 1] for place in places[1:])
+    family = known.build(replace(setting, names=names), _values(study, known, one.given))
+    if not isinstance(family, Cavity):
+        raise ContradictoryStudy(
+            f"{study.model.estimator} is solved from one trip's sums with these parameters: it chooses nothing",
+            hint="remove choose from study.yaml, or name the class with CV",
+        )
+    return Member(number, None, family, places)

@@ -23,8 +23,10 @@ from fedcli.models.losses import Logistic
 from fedcli.models.moments import Grouping
 from fedcli.models.nuisance import JointLoss
 from fedcli.models.objective import AnyLoss, split
+from fedcli.models.path import Path
 from fedcli.models.softmax import Softmax
 from fedcli.preparing.by_column import ByColumn
+from fedcli.preparing.candidates import candidates_of
 from fedcli.preparing.columns import Columns
 from fedcli.preparing.empty_cells import refuse_empty_cells
 from fedcli.preparing.estimators import estimator_of, family_of, has_probabilities, parameters, scale_of
@@ -99,15 +101,18 @@ class Plan:
         of few, a row holds q numbers only, and the same demand counts p**2 / q. Fourth moments tell more of rows than
         products do: for them it counts so many that five rows for each hold ten times as many numbers as are sent. Of
         several classes a column counts once for each pair: products leave for each, and all could be solved for rows.
+        So it does for each fit that has it, where one of several models is chosen.
         """
         p, mapped = self.n_summed, self.columns.mapped
+        if isinstance(self.family, Path) and mapped is None:
+            return max(p, self.family.n_columns_of_all * self.class_pairs)
         if isinstance(self.family, Closed) and self.family.form.grouping.fourth:
             sent = self.family.sums.layout().size
             return max(p, math.ceil(2 * sent / max(len(self.columns.expanded_names), 1)))
         if mapped is None:
             return p * self.class_pairs
         q = p - len(mapped.columns) + len(mapped.inputs)
-        return max(p, math.ceil(p * p / q)) * self.class_pairs
+        return max(p, math.ceil(p * p / q)) * self.class_pairs * self.n_fits
 
     @property
     def n_summed(self) -> int:
@@ -124,6 +129,21 @@ class Plan:
     def class_pairs(self) -> int:
         """Pairs of classes whose curvature is summed apart; 1 where there are no such pairs."""
         return len(self.loss.pairs[0]) if isinstance(self.loss, Softmax) else 1
+
+    @property
+    def n_counted_in_fold(self) -> int | None:
+        """Columns as one fold's rows are counted against, where one of several fits is chosen; else None.
+
+        A fold is told apart by each candidate's fit on all rows less that without the fold.
+        """
+        if not isinstance(self.family, Path) or self.family.folds == 1:
+            return None
+        return math.ceil(self.n_counted / (1 + self.family.folds))
+
+    @property
+    def n_fits(self) -> int:
+        """How many likelihoods ride on the same trips, where one of several models is chosen; else 1."""
+        return len(self.family.members) if isinstance(self.family, Path) else 1
 
     @property
     def summed_names(self) -> tuple[str, ...]:
@@ -146,7 +166,7 @@ class Plan:
     @property
     def loss(self) -> AnyLoss | None:
         """The likelihood's loss, bounded by what was agreed; None for a closed form."""
-        return self.family.loss if isinstance(self.family, Cavity) else None
+        return self.family.loss if isinstance(self.family, Cavity | Path) else None
 
     @property
     def measured(self) -> str:
@@ -177,7 +197,25 @@ class Plan:
     @property
     def n_coefficients(self) -> int:
         """Numbers that are learnt from the rows: what the rule on coefficients per row counts."""
+        if isinstance(self.family, Path):
+            return self.family.n_columns_of_all
         return self.family.n_parameters if isinstance(self.family, Averaging) else self.columns.n_columns + self.n_extra
+
+    @property
+    def later_layout(self) -> Layout:
+        """The largest layout of a later trip: what it continues matters to it only by how many points are asked for."""
+        none: dict[str, FloatArray] = {}
+        for prefix, n in self._points:
+            none |= {f"{prefix}candidates": np.zeros((1, n)), f"{prefix}coef": np.zeros(n)}
+        return self.layout(State({"round": 1, "phase": "solving"}, none))
+
+    @property
+    def _points(self) -> list[tuple[str, int]]:
+        """How the points of each fit are named in a state, and how many numbers each has."""
+        if isinstance(self.family, Path):
+            several = enumerate(self.family.members)
+            return [(f"m{number}.", member.family.form.n_parameters) for number, member in several]
+        return [("", self.columns.n_columns)]
 
     def layout(self, state: State) -> Layout:
         """Lay down the update that continues ``state``."""
@@ -236,10 +274,10 @@ class Plan:
         X = self.columns.expanded(rows) if self.family.expanded else self.columns.matrix(rows, fill, modes)
         return Batch(X, self.target.reference(rows.target), rows.offset, rows.weight, fold, _times(rows))
 
-    def later_batch(self, rows: Rows, preparation: Preparation) -> Batch:
+    def later_batch(self, rows: Rows, preparation: Preparation, fold: NDArray[np.int64] | None = None) -> Batch:
         """Build a later trip's batch: the design with pooled imputation."""
         target = self.target.reference(rows.target)
-        return Batch(preparation.matrix(rows), target, rows.offset, rows.weight, times=_times(rows))
+        return Batch(preparation.matrix(rows), target, rows.offset, rows.weight, fold, _times(rows))
 
     # ---- at the coordinator ----------------------------------------------------------------------------------------
 
@@ -255,7 +293,9 @@ class Plan:
             of that sum then says nothing of this one, and is forgotten. A closing trip has then nothing to close: it
             is one more step, and the study goes on.
         """
-        if not same_silos:
+        if not same_silos and isinstance(self.family, Path):
+            state = self.family.forget(state)
+        elif not same_silos:
             memory = ("lowest", "lowest.coef", "lowest.gradient", "curvature", "ahead", "blind")
             kept = {name: array for name, array in state.arrays.items() if name not in memory}
             closing = isinstance(self.family, Cavity) and state.document["phase"] == "closing"
@@ -274,7 +314,10 @@ class Plan:
             return self.family.advance(total, State(state.document, arrays))
         advanced = self.family.advance(total, state)
         fitted_anew = isinstance(self.family, Averaging) and "rows" in total
-        if isinstance(self.family, Cavity) or fitted_anew:
+        if isinstance(self.family, Path):
+            found = np.round(self.family.rows_in(total))
+            advanced = State(advanced.document, {**advanced.arrays, "n_samples": found})
+        elif isinstance(self.family, Cavity) or fitted_anew:
             # Each trip is fitted anew on whoever sent it; a closed form stays that of the rows of trip 1.
             rows = total["rows"] if "rows" in total else total["target"][:1]
             advanced = State(advanced.document, {**advanced.arrays, "n_samples": np.round(rows)})
@@ -290,6 +333,21 @@ class Plan:
     def finished(self, state: State) -> Reason | None:
         """Return why no further trip is needed, or None."""
         return self.family.finished(state) if state.document["round"] else None
+
+    def remaining(self, state: State) -> float | None:
+        """Predict the relative coefficient error that is left; None of what is solved in one trip."""
+        if isinstance(self.family, Path):
+            return self.family.remaining(state)
+        steps = state.arrays.get("steps", np.empty(0))
+        return self.family.left(state.arrays) if isinstance(self.family, Cavity) and steps.size else None
+
+    def chosen(self, state: State) -> Study:
+        """Return the study as if the model that was chosen had been the only one; itself where it chooses nothing."""
+        if not isinstance(self.family, Path):
+            return self.study
+        one = candidates_of(self.study, estimator_of(self.study))[int(state.document["chosen"])]
+        alone = {"params": dict(one.given), "choose": None, "cv": None, "nested": {}}
+        return self.study.model_copy(update={"model": self.study.model.model_copy(update=alone)})
 
     def n_samples(self, state: State) -> int:
         """Return how many rows the state's coefficients were fitted on: those of its last sums."""

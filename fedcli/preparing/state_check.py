@@ -15,6 +15,8 @@ from fedcli.errors import BadTensors
 from fedcli.fileformat.statistics import FloatArray, State
 from fedcli.models.averaging import DONE, Averaging
 from fedcli.models.cavity import Cavity
+from fedcli.models.fits import fits_of
+from fedcli.models.path import Path
 from fedcli.preparing.evaluation import FIGURES
 from fedcli.preparing.plan import Plan
 from fedcli.preparing.profile_table import profile_shapes
@@ -44,6 +46,8 @@ def check_state(plan: Plan, state: State, *, final: bool) -> None:
         return
     if type(number) is not int or number < 1 or phase not in (_DONE if final else _RUNNING):
         raise BadTensors("the model does not say where its study stands", hint=_HINT)
+    if isinstance(plan.family, Path) and not plan.family.holds(state):
+        raise BadTensors("the model does not say where its choice stands", hint=_HINT)
     _check_evaluation(plan, state)
     n, numbers = plan.columns.n_columns, len(plan.columns.numbers)
     shapes: dict[str, tuple[int | None, ...]] = {
@@ -105,14 +109,20 @@ def _check_ranges(plan: Plan, state: State) -> None:
     good &= all(1 <= count <= 2**53 and count == int(count) for count in counts)
     if isinstance(plan.family, Averaging):
         good &= plan.family.holds(state)
-    if isinstance(plan.family, Cavity):
-        none = np.empty((0, len(arrays["coef"])))
-        points = [arrays["coef"], *arrays.get("candidates", none)]
-        good &= all(plan.family.box.holds(point) for point in points)
-        good &= arrays.get("candidates", none).shape[0] <= 1
-        taken = arrays["taken"][0] if "taken" in arrays else 0.0
-        good &= bool((arrays["penalty"] >= 0).all()) and bool((arrays["steps"] >= 0).all())
-        good &= "curvature" not in arrays or _is_curvature(arrays["curvature"], convex=plan.family.loss.convex)
-        good &= taken == 0 or (taken == 1 and arrays.get("parent.candidates", np.empty((0, 0))).shape[0] == 1)
+    if isinstance(plan.family, Path):
+        good &= plan.family.box.holds(arrays["coef"])
+    good &= all(_is_reachable(fit.family, fit.state.arrays) for fit in fits_of(plan.family, state))
     if not good:
         raise BadTensors("the model holds numbers that no study of this agreement can reach", hint=_HINT)
+
+
+def _is_reachable(family: Cavity, arrays: Mapping[str, FloatArray]) -> bool:
+    """Whether a fit can stand where its state says."""
+    none = np.empty((0, len(arrays["coef"])))
+    points = [arrays["coef"], *arrays.get("candidates", none)]
+    good = all(family.box.holds(point) for point in points)
+    good &= arrays.get("candidates", none).shape[0] <= 1
+    taken = arrays["taken"][0] if "taken" in arrays else 0.0
+    good &= bool((arrays["penalty"] >= 0).all()) and bool((arrays["steps"] >= 0).all())
+    good &= "curvature" not in arrays or _is_curvature(arrays["curvature"], convex=family.loss.convex)
+    return bool(good and (taken == 0 or (taken == 1 and arrays.get("parent.candidates", none[:, :0]).shape[0] == 1)))

@@ -151,6 +151,8 @@ def examine(
     n_counted: int | None = None,
     of_map: str = "",
     class_pairs: int = 1,
+    n_fits: int = 1,
+    n_counted_in_group: int | None = None,
 ) -> Disclosure:
     """Test an update that the coordinator will be able to read singly.
 
@@ -187,6 +189,10 @@ def examine(
         With what names of a map's columns begin, where the study has a map.
     class_pairs : int
         Pairs of classes whose products are summed apart.
+    n_fits : int
+        Fits among which one is chosen, those without each fold included: products are summed for each.
+    n_counted_in_group : int, optional
+        As ``n_counted``, for ``smallest_group`` alone: of several fits only some tell a fold apart.
 
     Returns
     -------
@@ -217,7 +223,9 @@ def examine(
             )
         )
     many = n_counted or n_columns
-    counted, required, remedy = _columns_needed(n_columns, many, rows_per_column, class_pairs, mapped=bool(of_map))
+    counted, required, remedy = _columns_needed(
+        n_columns, many, rows_per_column, class_pairs, n_fits, mapped=bool(of_map)
+    )
     least = rows_per_column * many
     if min(n_rows, effective_rows) < least:
         worth = "" if effective_rows >= n_rows else f" (their weights are worth {effective_rows:.0f} equal ones)"
@@ -228,7 +236,11 @@ def examine(
                 "for masked aggregation, in a new study",
             )
         )
-    elif smallest_group is not None and smallest_group.count < least:
+    elif smallest_group is not None and smallest_group.count < rows_per_column * (n_counted_in_group or many):
+        if n_counted_in_group is not None:
+            counted, required, remedy = _columns_needed(
+                n_columns, n_counted_in_group, rows_per_column, class_pairs, n_fits, mapped=bool(of_map)
+            )
         problems.append(
             TooManyColumns(
                 f"{smallest_group.count:,} training rows with {smallest_group.says} for {counted}, whose "
@@ -291,7 +303,7 @@ def examine(
 
 
 def _columns_needed(
-    n_columns: int, n_counted: int, rows_per_column: float, class_pairs: int, *, mapped: bool
+    n_columns: int, n_counted: int, rows_per_column: float, class_pairs: int, n_fits: int, *, mapped: bool
 ) -> tuple[str, str, str]:
     """Return in words what rows are wanted for, how many, and what a coordinator can do."""
     why = "from fewer, sums of products can give single rows back"
@@ -306,6 +318,9 @@ def _columns_needed(
             " that a map makes of few" + what * (class_pairs > 1),
             "let the map make fewer columns (model.map)",
         )
+    if n_fits > 1:
+        what = f"{what * (class_pairs > 1 or mapped)} in {n_fits} fits among which one is chosen"
+        remedy = "let the study choose among fewer models, take fewer folds, or leave columns out"
     return f"{n_columns} columns{what}, which count as {n_counted:,}", required, remedy
 
 

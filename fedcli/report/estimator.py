@@ -41,7 +41,7 @@ def fitted_estimator(plan: Plan, state: State) -> Any:
     """
     labels = class_labels(plan)
     levels = by_column.spoken(plan)
-    estimator = new_estimator(plan.study, labels, **by_column.own_parameters(plan.study, levels))
+    estimator = new_estimator(plan.chosen(state), labels, **by_column.own_parameters(plan.study, levels))
     if isinstance(plan.family, ByColumn):
         learnt = fitted_attributes(state)
         if plan.study.model.estimator == "OneHotEncoder":

@@ -27,6 +27,7 @@ from fedcli.models.life_table import LifeTable
 from fedcli.models.nuisance import JointLoss
 from fedcli.models.one_baseline import OneBaseline
 from fedcli.models.ordinal import ProportionalOdds
+from fedcli.models.path import Path
 from fedcli.models.stepwise import Stepwise
 from fedcli.preparing.estimators import estimator_of, parameters
 from fedcli.preparing.plan import Plan
@@ -35,6 +36,7 @@ from fedcli.report.by_column import as_learnt, own_parameters
 from fedcli.report.coefficients import class_labels, coefficient_table, named_parameters
 from fedcli.report.estimator import new_estimator, standardised_coefficients
 from fedcli.report.map_transformers import fitted_quietly, settle_agreed
+from fedcli.report.pooled_choice import pooled_choice, rates
 from fedcli.report.pooled_joint import PooledJoint, pooled_joint
 from fedcli.report.pooled_stepwise import pooled_stepwise
 from fedcli.report.pooled_survival import PooledSurvival, grid_bias, pooled_hazards, pooled_on_a_grid
@@ -87,7 +89,7 @@ def compare_pooled(
     if isinstance(plan.family, Averaging):
         return Comparison((), None)
     X, (centre, unit) = _prepared(plan, state, rows)
-    pooled = _fit(plan, X, rows, folds)
+    pooled = pooled_choice(plan, state, X, rows, folds) if isinstance(plan.family, Path) else _fit(plan, X, rows, folds)
     if not plan.family.linear:
         return _attributes(plan, state, pooled)
     labels = class_labels(plan)
@@ -213,11 +215,7 @@ def _fit(plan: Plan, X: FloatArray, rows: list[Rows], folds: NDArray[np.int64] |
     tight = estimator_of(study).tightened(parameters(study))
     estimator = new_estimator(study, **{**own_parameters(study, levels), **tight})
     if study.offset is not None:
-        # With a log link an offset is scikit-learn's weighted fit of rates; its alpha is then per unit of that weight.
-        exposure, power = np.exp(offset), getattr(plan.loss, "power", 1.0)
-        rated = weight * exposure ** (2.0 - power)
-        estimator.set_params(alpha=estimator.alpha * weight.sum() / rated.sum())
-        y, weight = y / exposure, rated
+        y, weight = rates(plan, estimator, y, weight, offset)
     elif isinstance(study.target, ClassTarget):
         y = y.astype(np.int64)
     if folds is not None:

@@ -160,6 +160,8 @@ class Model(Part):
     """A scikit-learn class, with that class's own parameter names.
 
     ``cv`` is the number of folds among which a class that chooses a parameter by cross-validation divides the rows.
+    ``choose`` says how one of several models is chosen: of each value of a listed penalty, and of those of ``nested``,
+    which names the features and terms of each, beside the model with all of them.
     ``order: 3`` lets silos with many rows and few columns send third derivatives, which saves a trip.
     ``map`` makes columns that bend from some features, in their stead. ``averaging`` is for classes that are trained at
     each silo; where nothing is said they follow its defaults.
@@ -167,7 +169,7 @@ class Model(Part):
 
     # scikit-learn spells "no penalty" as C=inf.
     model_config = ConfigDict(allow_inf_nan=True)
-    LATER = frozenset({"cv", "map", "averaging", "order"})
+    LATER = frozenset({"cv", "map", "averaging", "order", "choose", "nested"})
 
     estimator: str
     params: dict[str, str | bool | int | float | tuple[str | bool | int | float, ...] | None] = Field(
@@ -178,6 +180,18 @@ class Model(Part):
     order: Literal[3] | None = None
     map: AnyMap | None = None
     averaging: AveragingRule | None = None
+    choose: Literal["cv", "aic", "bic"] | None = None
+    nested: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+
+    @field_validator("nested")
+    @classmethod
+    def _named(cls, value: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        for name, columns in value.items():
+            if re.fullmatch(r"[^\W_][\w -]{0,39}", name) is None:
+                raise ValueError(f"nested model {name!r} needs a name of letters, digits, blanks and '-', 40 at most")
+            if not columns or len(set(columns)) < len(columns):
+                raise ValueError(f"nested model '{name}' names columns, each once")
+        return value
 
     @field_validator("params", mode="before")
     @classmethod

@@ -18,10 +18,12 @@ from fedcli.errors import OtherSilo, StudyFinished
 from fedcli.fileformat.envelope import read_envelope
 from fedcli.fileformat.statistics import State
 from fedcli.models.cavity import Cavity
+from fedcli.models.path import Path as FitPath
 from fedcli.models.third_order import WITHOUT
 from fedcli.preparing.plan import Plan
 from fedcli.protocol.intake import Expected
 from fedcli.protocol.payloads import ModelDocument, read_update
+from fedcli.report.choice import choice_of
 from fedcli.report.members import rests_on
 from fedcli.study.canonical_form import to_json
 from fedcli.workflow.coordinator import CoordinatorSide, open_coordinator
@@ -148,11 +150,12 @@ def aggregate(
         n_samples=plan.n_samples(state),
         fit=basis.fit,
         step=float(steps[-1]) if steps.size else None,
-        remaining=plan.family.left(state.arrays) if isinstance(plan.family, Cavity) and steps.size else None,
+        remaining=plan.remaining(state),
         evaluation=figures,
         skipped=tuple(item.path.name for item in inbox.passed),
         passed=by_reason(inbox.unusual),
         warnings=tuple(warnings),
+        choice=choice_of(plan, state) if reason else None,
     )
 
 
@@ -186,7 +189,7 @@ def _collinear(plan: Plan, state: State) -> str:
     names = ("the intercept", *plan.columns.names)
     null, family = state.arrays["null"], plan.family
     # Parameters beside the coefficients are no columns.
-    weight = family.form.columns_in(null) if isinstance(family, Cavity) else np.abs(null).max(axis=1)
+    weight = family.form.columns_in(null) if isinstance(family, Cavity | FitPath) else np.abs(null).max(axis=1)
     offset = len(names) - len(weight)
     involved = [names[j + offset] for j in np.flatnonzero(weight > 1e-6)]
     return (

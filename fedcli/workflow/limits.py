@@ -31,7 +31,6 @@ from fedcli.errors import (
     StudyFinished,
     UnsupportedModel,
 )
-from fedcli.fileformat.statistics import State
 from fedcli.models.batch import empty_state
 from fedcli.models.cavity import Cavity
 from fedcli.models.cox import ProportionalHazards
@@ -70,9 +69,8 @@ def cross_check(study: Study) -> None:
     parameters(study)
     plan = Plan(study)
     _check_order(plan)
-    # A later trip's blocks have bounds of their own; what it continues matters to them only by its shape.
-    later = State({"round": 1, "phase": "solving"}, {"candidates": np.zeros((1, plan.columns.n_columns))})
-    for block in (*plan.layout(empty_state()), *plan.layout(later)):
+    # A later trip's blocks have bounds of their own.
+    for block in (*plan.layout(empty_state()), *plan.later_layout):
         fraction_bits(block.bound, max(len(study.silos), study.rules.min_silos))
 
 
@@ -203,6 +201,8 @@ def examine_rows(
         smallest_group=smallest_product_group(plan, spool, mask, folds),
         at_risk=None if seen is None else seen.rows,
         class_pairs=plan.class_pairs,
+        n_fits=plan.n_fits,
+        n_counted_in_group=plan.n_counted_in_fold,
     )
     levels = Levels(frozenset((level.column, level.level) for level in merging.merged), merging.shown)
     # Before the small group that such a level is: this says why it may not be counted as another.

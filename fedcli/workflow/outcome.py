@@ -23,6 +23,7 @@ from fedcli.errors import CannotWrite, NotFinal, NotFrozen, OtherStudy, OutputEx
 from fedcli.models.life_table import LifeTable
 from fedcli.preparing.plan import Plan
 from fedcli.report import scoring
+from fedcli.report.choice import choice_of
 from fedcli.report.coefficients import coefficient_table
 from fedcli.report.members import rests_on
 from fedcli.report.survival_table import HEADINGS, group_names, survival_lines
@@ -155,6 +156,7 @@ def export(
             writer.writerows([name, value if isinstance(value, str) else repr(value)] for name, value in table.lines())
         data, ending = text.getvalue().encode("utf-8"), ".csv"
     else:
+        choice = choice_of(plan, opened.state)
         document = {
             "schema": 1,
             "study": table.study,
@@ -168,8 +170,9 @@ def export(
             "trips": table.trips,
             "params": {
                 name: value if not isinstance(value, float) or np.isfinite(value) else repr(value)
-                for name, value in study.study.model.params.items()
+                for name, value in plan.chosen(opened.state).model.params.items()
             },
+            **({"choice": choice.document()} if choice is not None else {}),
             "silos": list(rests_on(plan, opened.document).fit) if opened.document else [],
             "without": list(opened.document.without) if opened.document else [],
             "reason": opened.document.reason if opened.document else "",

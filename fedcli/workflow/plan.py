@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fedcli.fileformat.statistics import Block, Layout, State
+from fedcli.fileformat.statistics import Block, Layout
 from fedcli.fileformat.tensors import TensorFile
 from fedcli.models.batch import empty_state
 from fedcli.models.cavity import Cavity
@@ -31,6 +31,8 @@ _AROUND = 10_900
 _CHUNK = 65_536
 # Within what a model on a map's columns equals the pooled one: these are nearly collinear at times.
 _EXACT_ON_MAPS = 1e-7
+
+_CHOSEN = {"cv": "cross-validation in the agreed folds", "aic": "AIC", "bic": "BIC"}
 
 _LOGISTIC = ("LogisticRegression", "a linear border with probabilities, equal to the pooled fit")
 _SQUARES = ("RidgeClassifier", "a linear border by squares, equal to the pooled fit")
@@ -121,12 +123,8 @@ def plan(path: Path | str | None = None, *, workspace: Path | str = ".") -> Plan
     first = made.layout(empty_state())
     each = [_trip("trip 1", first)]
     if trips[1] > 1:
-        n = made.columns.n_columns
-        # A later trip's blocks depend on what it continues by the number of candidate points alone.
-        later = State({"round": 1, "phase": "solving"}, {"candidates": np.zeros((1, n)), "coef": np.zeros(n)})
-        each.append(_trip("each later trip", made.layout(later)))
-    values = parameters(study)
-    given = ", ".join(f"{key}={values[key]}" for key in study.model.params)
+        each.append(_trip("each later trip", made.later_layout))
+    given = ", ".join(f"{key}={_listed(value)}" for key, value in study.model.params.items())
     own = "scikit-learn's" if known.module and not known.stands_for else "a pooled"
     rules = study.rules
     least = max(rules.min_rows, math.ceil(rules.rows_per_column * made.n_counted))
@@ -136,6 +134,7 @@ def plan(path: Path | str | None = None, *, workspace: Path | str = ".") -> Plan
         exact=_exact(study),
         averaged=known.averaged,
         beside=f"{own} {study.model.estimator}({given})"
+        + (f", chosen by {_CHOSEN[study.model.choose]}" if study.model.choose else "")
         + (f" behind {study.model.map.type}" if study.model.map else ""),
         each=tuple(each),
         n_columns=made.n_summed,
@@ -151,6 +150,10 @@ def plan(path: Path | str | None = None, *, workspace: Path | str = ".") -> Plan
     )
 
 
+def _listed(value: object) -> str:
+    return f"[{', '.join(map(str, value))}]" if isinstance(value, tuple) else str(value)
+
+
 def _exact(study: Study) -> float | None:
     """Return within what the result equals the pooled fit; None where it does not, or states its own bounds."""
     known = estimator_of(study)
@@ -162,6 +165,8 @@ def _exact(study: Study) -> float | None:
 def _third(made: Plan) -> tuple[int, int] | None:
     """Return the trips to third order, and the rows for it, by the study as it would be with ``order: 3``."""
     study, n = made.study, made.columns.n_columns
+    if study.model.choose is not None:
+        return None
     asked = Plan(study.model_copy(update={"model": study.model.model_copy(update={"order": 3})}))
     if (
         study.model.map is not None

@@ -15,6 +15,7 @@ from fedcli.errors.doubts import Doubt
 from fedcli.workflow.what_leaves import Release, RowsDropped
 
 if TYPE_CHECKING:
+    from fedcli.report.choice import Choice
     from fedcli.report.table_one import TableOne
     from fedcli.study.document import Study
 
@@ -220,6 +221,7 @@ class Aggregated:
 
     ``fit`` names the silos whose ``n_samples`` rows the coefficients are fitted on, ``skipped`` all files that were
     left alone, ``passed`` those of them that are not just what every inbox keeps of earlier rounds, by the reason.
+    ``choice`` is how the final model was chosen, where the study chooses among several.
     """
 
     round: int
@@ -237,6 +239,7 @@ class Aggregated:
     skipped: tuple[str, ...] = ()
     passed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    choice: Choice | None = None
 
 
 @dataclass(frozen=True)
@@ -350,7 +353,7 @@ class Simulated:
     ``grid_bias``, where one baseline hazard is on agreed intervals, is by how many standard errors a coefficient
     differs at most from the pooled fit of the exact times; ``within`` says whether pooled numbers lie within the bounds
     that the model states, where it states some. ``scores`` are figures of how well a model that is trained at each silo
-    predicts; its ``relative_error`` is None.
+    predicts; its ``relative_error`` is None. ``choice`` is how the model was chosen, where the study chooses.
     """
 
     study: str
@@ -370,3 +373,4 @@ class Simulated:
     grid_bias: float | None = None
     within: bool | None = None
     scores: tuple[Compared, ...] = ()
+    choice: Choice | None = None

@@ -28,6 +28,7 @@ from fedcli.preparing.holdout import folds_of, held_out, row_hashes
 from fedcli.preparing.plan import Plan
 from fedcli.preparing.rows import Rows
 from fedcli.privacy.disclosure import Levels
+from fedcli.report.choice import choice_of
 from fedcli.report.filled import compare_medians
 from fedcli.report.pooled import compare_pooled
 from fedcli.report.scores_beside import compare_scores
@@ -133,6 +134,7 @@ def simulate(
             linear=plan.family.linear,
             medians=tuple(Compared(*median) for median in compare_medians(plan, model.state, rows)),
             within=found.within,
+            choice=choice_of(plan, model.state),
             scores=tuple(
                 Compared(*score)
                 for score in compare_scores(plan, model.state, list(rows.values()), list(held_out.values()))

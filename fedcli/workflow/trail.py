@@ -29,14 +29,14 @@ def remember_points(folder: Path, update: str, state: State, sums: Sums) -> None
         The state of that model.
     sums : Sums
     """
-    if "candidates" not in state.arrays:
+    if not sums.points:
         # Round 1 has no point of the coordinator's, and a closed form none at all.
         return
     known = list(_files(folder))
     at = next((path for path, name, _ in known if name == update), folder / f"asked-{len(known) + 1:05d}.safetensors")
     kept = {name: array for name, array in state.arrays.items() if name.startswith("preparation.")}
-    arrays = kept | {"coef": state.arrays["coef"], "candidates": state.arrays["candidates"], "own": sums.own}
-    held = tensors.TensorFile({name: np.ascontiguousarray(a) for name, a in arrays.items()}, {"update": update})
+    arrays = {name: np.ascontiguousarray(array) for name, array in (kept | dict(sums.points)).items()}
+    held = tensors.TensorFile(arrays, {"update": update})
     write_bytes(at, b"".join(held.chunks()), force=True, mode=0o600)
 
 

@@ -141,8 +141,8 @@ def federate(
         # A silo subtracts its own part only from a state that counts it in, as the workflow has it.
         same_silos = len(states) == 1 or updates.keys() == memories.keys()
         memories = {name: memory_of(sums) for name, sums in updates.items()}
-        for name in trails.keys() & updates.keys() if "candidates" in states[-1].arrays else ():
-            trails[name].append(State({}, {**states[-1].arrays, "own": updates[name].own}))
+        for name in [one for one in trails.keys() & updates.keys() if updates[one].points]:
+            trails[name].append(State({}, {**states[-1].arrays, **updates[name].points}))
         states.append(plan.advance(total, states[-1], same_silos=same_silos))
     return Federation(plan, tuple(states[1:]), reason, as_in_table, folds_in_table)
 
@@ -171,7 +171,7 @@ def enough_rows(plan: Plan, spool: Spool, mask: NDArray[np.bool_]) -> bool:
         n_rows=int((~mask).sum()),
         n_held_out=int(mask.sum()),
         n_columns=plan.columns.n_columns,
-        n_counted=plan.columns.n_columns * plan.class_pairs,
+        n_counted=plan.columns.n_columns * plan.class_pairs * plan.n_fits,
         effective_rows=min(effective_rows(spool, mask), Spread.of(exposure).worth),
         min_rows=rules.min_rows,
         min_cell=rules.min_cell,

@@ -51,22 +51,22 @@ class Beside:
 def agreement(
     world: World, estimator: str, params: Mapping[str, Any] | None = None, *, standardize: bool = True, **parts: Any
 ) -> str:
-    """Write a ``study.yaml`` (JSON is YAML); ``cv`` and ``order`` go to the model."""
+    """Write a ``study.yaml`` (JSON is YAML); what a model says of itself goes there."""
     model = {"estimator": estimator, "params": dict(params or {}), "standardize": standardize}
-    model |= {key: parts.pop(key) for key in ("cv", "order") if key in parts}
+    model |= {key: parts.pop(key) for key in ("cv", "order", "choose", "nested") if key in parts}
     document = {"study": "case", "features": world.features, "model": model, "rules": OPEN_RULES}
     if world.target:
         document["target"] = world.target
     return json.dumps({**document, "evaluation": {"holdout": 0}, **parts})
 
 
-def federated(text: str, world: World, split: list[Rows]) -> Federation:
-    """Run a study over a split of a world's rows, to silos ``s0``, ``s1`` and so on."""
+def federated(text: str, world: World, split: list[Rows], **how: Any) -> Federation:
+    """Run a study over a split of a world's rows, to silos ``s0``, ``s1`` and so on; ``how`` goes to `federate`."""
     with tempfile.TemporaryDirectory() as folder:
         tables = {f"s{number}": Path(folder) / f"s{number}.csv" for number in range(len(split))}
         for table, rows in zip(tables.values(), split, strict=True):
             world.frame.iloc[rows].to_csv(table, index=False)
-        return federate(text, tables)
+        return federate(text, tables, **how)
 
 
 def beside(

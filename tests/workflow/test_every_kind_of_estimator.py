@@ -29,6 +29,8 @@ KINDS = {
     "ridge for three classes": (CLASSES, "RidgeClassifier", "{}", ""),
     "GaussianNB of yes or no": (BINARY, "GaussianNB", "{}", ""),
     "logistic with L1": (BINARY, "LogisticRegression", "{C: 0.05, l1_ratio: 1.0}", ""),
+    "logistic, its penalty chosen": (BINARY, "LogisticRegression", "{C: [0.01, 1.0]}", "choose: cv, cv: 2"),
+    "logistic, its columns chosen": (BINARY, "LogisticRegression", "{C: 1.0}", "choose: bic, nested: {few: [age]}"),
     "NearestCentroid": (CLASSES, "NearestCentroid", "{}", ""),
     "PCA": (NONE, "PCA", "{n_components: 2}", ""),
     "EmpiricalCovariance": (NONE, "EmpiricalCovariance", "{}", ""),

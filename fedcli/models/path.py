@@ -197,8 +197,12 @@ class Path:
         Fits that had ended, and so sent nothing, begin again after this trip.
         """
         kept = {name: array for name, array in state.arrays.items() if name.partition(".")[2] not in _REMEMBERED}
-        for number in range(len(self.members)):
+        for number, phase in enumerate(self._phases(state)):
             kept[f"m{number}.steps"] = np.empty(0)
+            if phase in _DONE and f"m{number}.coef" in state.arrays:
+                # Nothing is known of the curvature where it stands until its next trip.
+                n = self.members[number].family.form.n_parameters
+                kept |= {f"m{number}.curvature": np.zeros((n, n)), f"m{number}.rhs": np.zeros(n)}
         phases = ",".join("solving" if phase == "closing" else phase for phase in self._phases(state))
         return State(document(state, phase="solving", phases=phases, others=True), kept)
 

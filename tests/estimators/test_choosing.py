@@ -16,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 from fedcli.errors import ContradictoryStudy, DominantRow, FedcliError, Separation, UnsupportedModel
 from fedcli.preparing.plan import Plan
+from fedcli.preparing.state_check import check_state
 from fedcli.report.choice import choice_of
 from fedcli.report.estimator import fitted_estimator
 from fedcli.study.reading import read_study
@@ -253,20 +254,26 @@ def test_a_closing_trip_measures_the_chosen_model_alone() -> None:
     assert found.state.document["evaluated_round"] == found.trips - 1
 
 
-def test_a_silo_that_leaves_takes_its_rows_out_of_every_fit() -> None:
+@pytest.mark.parametrize("last", [2, 3])
+def test_a_silo_that_leaves_takes_its_rows_out_of_every_fit(last: int) -> None:
+    # With the strongest penalty a fit converges first: after trip 3, before this silo leaves.
+    wide = [0.001, 1.0, 100.0]
     made = yes_or_no("diabetes")
-    split = SPLITS["even"](made)
-    text = agreement(made, "LogisticRegression", {"C": CS}, rules={**RULES, "min_silos": 3}, choose="cv", cv=3)
-    found = federated(
-        text, made, split, absent={3: ("s0",), 4: ("s0",), 5: ("s0",), 6: ("s0",), 7: ("s0",), 8: ("s0",)}
-    )
+    split = SPLITS["by label"](made)
+    text = agreement(made, "LogisticRegression", {"C": wide}, rules={**RULES, "min_silos": 3}, choose="cv", cv=3)
+    found = federated(text, made, split, absent={trip: ("s0",) for trip in range(last + 1, 13)})
+    ended = [state.document["phases"].count("converged") for state in found.states[:-1]]
+    assert (ended[last - 1] > 0) == (last == 3)
+    for state in found.states[:-1]:
+        check_state(found.plan, state, final=False)
+    check_state(found.plan, found.state, final=True)
     rows = np.concatenate(split[1:])
     whole = made.frame.iloc[np.concatenate(split)][list(made.features)].to_numpy(dtype=float)
     # The preparation stays that of trip 1.
     X = StandardScaler().fit(whole).transform(made.frame.iloc[rows][list(made.features)].to_numpy(dtype=float))
-    y, fold = made.frame.iloc[rows]["y"].to_numpy(), np.concatenate([found.folds[f"s{k}"] for k in range(1, 5)])
+    y, fold = made.frame.iloc[rows]["y"].to_numpy(), np.concatenate([found.folds[f"s{k}"] for k in range(1, 4)])
     theirs = LogisticRegressionCV(
-        Cs=CS,
+        Cs=wide,
         cv=PredefinedSplit(fold),
         scoring="neg_log_loss",
         l1_ratios=(0.0,),
@@ -276,7 +283,7 @@ def test_a_silo_that_leaves_takes_its_rows_out_of_every_fit() -> None:
     ours = fitted_estimator(found.plan, found.state)
     assert float(np.ravel(theirs.C_)[0]) == ours.C
     assert far(coefficients(ours), coefficients(theirs)) <= 1e-6
-    want = -np.asarray(theirs.scores_).reshape(3, len(CS))
+    want = -np.asarray(theirs.scores_).reshape(3, len(wide))
     np.testing.assert_allclose(found.plan.family.scores(found.state), want, rtol=0, atol=1e-6)
 
 

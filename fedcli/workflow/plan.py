@@ -134,7 +134,7 @@ def plan(path: Path | str | None = None, *, workspace: Path | str = ".") -> Plan
         exact=_exact(study),
         averaged=known.averaged,
         beside=f"{own} {study.model.estimator}({given})"
-        + (f", chosen by {_CHOSEN[study.model.choose]}" if study.model.choose else "")
+        + (f", chosen by {_CHOSEN[study.model.choose]}," if study.model.choose else "")
         + (f" behind {study.model.map.type}" if study.model.map else ""),
         each=tuple(each),
         n_columns=made.n_summed,

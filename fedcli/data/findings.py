@@ -209,11 +209,11 @@ class Findings:
         if getattr(part, "type", "") == "count":
             return message, "correct the cells, or ask the coordinator for a wider range"
         if seems is not None and most and seems.units:
-            return message, f"most values would be ordinary ones in {' or '.join(seems.units)}: {seems.write}"
+            return message, f"most values would lie inside in {seems.named}: {seems.write}"
         if seems is not None and most and seems.factors:
             return (
                 message,
-                f"multiplied by {' or '.join(seems.factors)}, most values would be ordinary ones: {seems.write}",
+                f"multiplied by {' or '.join(seems.factors)}, most values would lie inside: {seems.write}",
             )
         if unit:
             how = f", with the unit it has here for UNIT: {self._line(f.column, 'unit', 'UNIT')}"

@@ -15,7 +15,8 @@ from fedcli.data.against_outcome import against_outcome
 from fedcli.data.copies import copied_rows, same_columns
 from fedcli.data.mapping import Mapping
 from fedcli.data.numbering import numbering
-from fedcli.data.other_unit import ENOUGH, seeming
+from fedcli.data.other_unit import seeming
+from fedcli.data.plausible import ENOUGH
 from fedcli.data.reading_report import ReadingReport
 from fedcli.data.saying import called, silo_line
 from fedcli.errors.doubts import (
@@ -101,9 +102,16 @@ def _unit(study: Study, name: str, mapping: Mapping, present: FloatArray) -> Ite
         return
     unit = f" {comment(part.unit)}" if getattr(part, "unit", None) else ""
     agreed = f"{part.range[0]:g} to {part.range[1]:g}{unit}"
-    said = f"{called(mapping, name)}: the middle value lies {'outside' if seems.outside else 'at the end of'} {agreed}"
+    quantity = comment(str(getattr(part, "quantity", "")))
+    where = {
+        "outside": f"outside {agreed}",
+        "end": f"at the end of {agreed}",
+        "elsewhere": f"within {agreed}, but not where that of {quantity} usually does",
+    }
+    said = f"{called(mapping, name)}: the middle value lies {where[seems.where]}"
     if seems.units:
-        said += f", and would be an ordinary one in {' or '.join(seems.units)}"
+        would = {"outside": "and would lie inside", "end": "and would lie well inside", "elsewhere": "as it would"}
+        said += f", {would[seems.where]} in {seems.named}"
     elif seems.factors:
         said += f", and multiplied by {' or '.join(seems.factors)} it would not"
     else:

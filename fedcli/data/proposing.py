@@ -13,7 +13,6 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from fedcli.data.cells import UNKNOWN, read_numbers
@@ -21,7 +20,7 @@ from fedcli.data.codes import known_code
 from fedcli.data.converting import level_reader, missing_codes
 from fedcli.data.dates import Spelling, candidates, read_days
 from fedcli.data.mapping import Mapping, agreed_columns, nearest
-from fedcli.data.plausible import units_that_fit
+from fedcli.data.other_unit import seeming
 from fedcli.data.table import Table
 from fedcli.data.typed import as_text
 from fedcli.errors import BadTable, FedcliError
@@ -287,17 +286,24 @@ def _look_at_numbers(study: Study, column: str, cells: pl.Series, decimal_comma:
         doubts.add(
             "missing", f"[{listed}]", "if it means 'not known'", f"{listed} is no number: does it mean 'not known'?"
         )
-    unit, present = getattr(part, "unit", None), values[~np.isnan(values)]
-    low, high = part.range
-    if unit is None or not present.size or low <= np.median(present) <= high:
+    seems = seeming(study, Mapping.identity(), column, values)
+    if seems is None:
         return
-    ways = units_that_fit(present, (low, high), unit, getattr(part, "quantity", None))
+    unit, (low, high) = comment(getattr(part, "unit", None) or ""), part.range
+    ways = seems.units or seems.factors
     if not ways:
-        doubts.notes.append(f"most values lie outside {low:g} to {high:g} {comment(unit)}: in which unit are they?")
+        doubts.notes.append(
+            f"most values lie outside {low:g} to {high:g} {unit}".rstrip() + ": in which unit are they?"
+        )
         return
-    value, remark = _choice(ways, "UNIT")
-    note = f"values look like {' or '.join(ways)}; agreed is {comment(unit)}: say which it is"
-    doubts.add("unit", value, remark, note)
+    one = seems.value == (scalar(ways[0]) if seems.units else ways[0])
+    remark = "is this right" if one else f"for {seems.value} one of: {', '.join(ways)}"
+    if seems.units:
+        note = f"values look like {seems.named}; agreed is {unit}: say which it is"
+        doubts.add("unit", seems.value, remark, note)
+    else:
+        note = f"most values lie outside {low:g} to {high:g}, and inside if multiplied by {' or '.join(ways)}"
+        doubts.add("multiply", seems.value, remark, f"{note}: say whether they are in another unit")
 
 
 def _choice(ways: Sequence[str], blank: str) -> tuple[str, str]:

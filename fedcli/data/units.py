@@ -253,6 +253,18 @@ def others(agreed: str, quantity: str | None = None) -> tuple[str, ...]:
     return tuple(found)
 
 
+def kind_of(unit: str) -> str:
+    """Return what a unit is one of, without a quantity: ``share``, ``money in eur``; nothing where it is not known.
+
+    Examples
+    --------
+    >>> kind_of("mg/dL"), kind_of("percent"), kind_of("stars")
+    ('mass concentration', 'share', '')
+    """
+    scale = _GENERIC.get(spelled(unit)) or _money(spelled(unit))
+    return "" if scale is None else scale.kind
+
+
 def _scales(substance: str | None) -> Mapping[str, _Scale]:
     """Return every unit; with a substance, its amounts count as masses, and its equivalents as amounts."""
     found = dict(_GENERIC)

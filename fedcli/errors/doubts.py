@@ -36,7 +36,7 @@ class Doubt:
 
 
 class OtherUnit(Doubt):
-    """A column's typical value would be an ordinary one in another unit, and is not in the agreed one."""
+    """A column's typical value would suit another unit, and does not suit the agreed one."""
 
     code = "W101"
 

@@ -164,7 +164,7 @@ def test_values_outside_the_range_are_counted_and_never_shown(tmp_path: Path) ->
     text = HEADER + "".join(f"40,male,{v},yes\n" for v in (5.217, 6.1, 200, 3.9, 5, 5, 5, 5))
     error = refused(tmp_path, text, OutOfRange)
     assert "lies outside 50 to 700 mg/dl in 7 rows, lines 2, 3, 5, 6, 7 ..." in str(error)
-    assert "another unit" in error.hint
+    assert "between mg/dl and mmol/l fedcli converts only where the study names the quantity" in error.hint
     assert "for UNIT: chol: {unit: UNIT}" in error.hint
     assert "5.217" not in error.message + error.hint
 

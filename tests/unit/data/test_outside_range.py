@@ -69,8 +69,8 @@ def test_a_code_among_values_in_another_unit_is_not_taken_for_what_is_wrong(tmp_
     hint = refused(tmp_path, chol=["99"] * 6 + MMOL[6:])
     assert "99 stands" not in hint
     assert hint.startswith(
-        "most values would be ordinary ones in mmol/l or g/l: if it is in mmol/l here, write in silo.yaml under "
-        "columns: chol: {unit: mmol/l}"
+        "most values would lie inside in mmol/l or g/l: if it is one of them, write in silo.yaml under columns, "
+        "with it for UNIT: chol: {unit: UNIT}"
     )
 
 
@@ -92,7 +92,7 @@ def test_a_few_values_outside_are_no_unit(tmp_path: Path) -> None:
 
 
 def test_most_values_of_many_missing_ones_are_most(tmp_path: Path) -> None:
-    assert "unit: mmol/l" in refused(tmp_path, chol=[""] * 300 + MMOL[:100])
+    assert "inside in mmol/l or g/l" in refused(tmp_path, chol=[""] * 300 + MMOL[:100])
 
 
 def test_a_unit_that_nothing_suggests_is_left_to_a_person(tmp_path: Path) -> None:
@@ -103,14 +103,14 @@ def test_a_unit_that_nothing_suggests_is_left_to_a_person(tmp_path: Path) -> Non
 
 def test_a_plain_factor_is_named_where_no_unit_is_agreed(tmp_path: Path) -> None:
     hint = refused(tmp_path, income=[f"{v:.0f}" for v in RNG.gamma(3, 15000, N)])
-    assert hint.startswith("multiplied by 0.001, most values would be ordinary ones: if that is the unit here, write")
+    assert hint.startswith("multiplied by 0.001, most values would lie inside: if that is the unit here, write")
     assert "income: {multiply: 0.001}" in hint
 
 
 def test_the_values_as_they_are_written_decide_where_a_unit_is_stated(tmp_path: Path) -> None:
     milligrams = [f"{v:.0f}" for v in RNG.normal(210, 30, N)]
     hint = refused(tmp_path, own="chol: {unit: mmol/l}", chol=milligrams)
-    assert "most values would be ordinary ones in mg/dl" in hint
+    assert "most values would lie inside in mg/dl" in hint
     assert "chol: {unit: mg/dl}" in hint
     hint = refused(tmp_path, own="income: {multiply: 1000}", income=[f"{v:.1f}" for v in RNG.gamma(3, 15, N)])
     assert "income: {multiply: 1}" in hint
@@ -128,7 +128,7 @@ def test_where_nothing_is_refused_the_warning_names_the_unit(outside: str, tmp_p
     errors, doubts = looked(tmp_path, outside=outside, weight=[f"{v:.0f}" for v in RNG.normal(80000, 9000, N)])
     assert errors == ()
     assert isinstance(doubts[0], OtherUnit)
-    assert "would be an ordinary one in g" in doubts[0].message
+    assert "would lie inside in g" in doubts[0].message
     assert "weight: {unit: g}" in doubts[0].hint
 
 
@@ -137,4 +137,4 @@ def test_a_middle_at_the_end_of_its_range_is_said_beside_the_few_values_outside(
     errors, doubts = looked(tmp_path, weight=stones)
     assert [type(error) for error in errors] == [OutOfRange]
     assert [type(doubt) for doubt in doubts] == [OtherUnit]
-    assert "the middle value lies at the end of 30 to 250 kg, and would be an ordinary one in " in doubts[0].message
+    assert "the middle value lies at the end of 30 to 250 kg, and would lie well inside in st" in doubts[0].message

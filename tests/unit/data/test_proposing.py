@@ -112,8 +112,8 @@ def test_values_in_another_unit_are_recognised_and_left_to_a_person() -> None:
 
 def test_of_two_units_that_fit_none_is_written_down() -> None:
     found = proposed({**AGREED, "chol": ["4.9", "5.6", "6.4"]})
-    assert "  # chol: {unit: UNIT}  # for UNIT one of: g/l, mmol/l\n" in found.text
-    assert "chol: values look like g/l or mmol/l; agreed is mg/dl: say which it is" in found.notes
+    assert "  # chol: {unit: UNIT}  # for UNIT one of: mmol/l, g/l\n" in found.text
+    assert "chol: values look like mmol/l or g/l; agreed is mg/dl: say which it is" in found.notes
     with pytest.raises(BadMapping, match="'UNIT' is not in the table"):
         taken(found, "chol")
 

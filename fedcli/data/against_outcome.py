@@ -1,31 +1,43 @@
 """A column against the outcome: does it tell it almost alone, and has a group of rows only one.
 
-Owns these two questions, for every kind of outcome. Must not know files or rules. Internal.
+Owns these two questions, for every kind of outcome; of survival, also whether a column tells the times of the events.
+Must not know files, rules or how much one column tells of another. Internal.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fedcli.data.mapping import Mapping
 from fedcli.data.saying import called
+from fedcli.data.telling import (
+    ALMOST,
+    area,
+    explained,
+    line_share,
+    rank_share,
+    surely_many_values,
+    surely_not_by_order,
+    surely_not_by_rank,
+    value_groups,
+)
 from fedcli.data.thinned import Thinned
 from fedcli.errors.doubts import Doubt, GroupOfOneOutcome, TellsOutcome
 from fedcli.fileformat.statistics import FloatArray
 from fedcli.preparing.rows import Rows
 from fedcli.study.document import ClassTarget, NoTarget, Study
 
-# Area under the curve, or share of the variance, from which on a column tells the outcome "almost perfectly".
-_ALMOST = 0.995
-# Of fewer rows on either side nothing is said.
-_ENOUGH = 10
 # So many rows of the outcome that a group lacks would be expected in it.
 _EXPECTED = 5.0
 # Values that are held of each outcome, over all columns.
 _HELD = 1 << 21
+# Of rows that are held of an outcome, how many show whether a column has many values.
+_HEAD = 200
+_BY_RANK, _BY_VALUES = ", by its order,", ", by which of its values a row has,"
 _HINT = (
     "was it written down after the outcome, or made from it? Then the model will not work where it is needed: "
     "tell the coordinator"
@@ -48,6 +60,7 @@ def against_outcome(study: Study, mapping: Mapping, passes: Callable[[], Iterato
     # Of two classes the second stands for both.
     codes = sorted({code for _, code in target.spellings}) if isinstance(target, ClassTarget) else [None]
     sides = [AgainstOutcome(study, mapping, code) for code in (codes[1:] if len(codes) == 2 else codes)]
+    sides += [EventTimes(study, mapping, since_entry) for since_entry in range(len(study.times))]
     for rows in passes():
         for side in sides:
             side.add(rows)
@@ -68,6 +81,8 @@ class AgainstOutcome:
     positive : int, optional
         The class that is held against all others; None for an outcome that is a number.
     """
+
+    _what = "the outcome"
 
     def __init__(self, study: Study, mapping: Mapping, positive: int | None) -> None:
         self._study, self._mapping, self._positive = study, mapping, positive
@@ -97,6 +112,9 @@ class AgainstOutcome:
             self._gaps[:, 0] += np.array([power.sum() for power in powers]) - missing
         else:
             self._gaps[:, 0] += np.array([power.sum() for power in powers])
+        self._hold(rows, y)
+
+    def _hold(self, rows: Rows, y: FloatArray) -> None:
         if self._binary:
             self._held[1].add(rows.numbers, y == 1)
             self._held[0].add(rows.numbers, y == 0)
@@ -106,11 +124,11 @@ class AgainstOutcome:
     def doubts(self) -> Iterator[Doubt]:
         """Return what the rows counted so far show."""
         study = self._study
-        plain = self._plain() if self._binary else np.zeros(len(study.numbers), dtype=np.bool_)
+        plain, many = self._plain(), self._many()
         for j, name in enumerate(study.numbers):
-            share = None if plain[j] else self._number(j)
-            if share is not None and share >= _ALMOST:
-                yield self._tells(name, "", share)
+            how, share = self._number(j, plain=bool(plain[j]), many=bool(many[j]))
+            if share >= ALMOST:
+                yield self._tells(name, how, share)
             yield from self._groups(name, self._gaps[j], ("there", "missing"))
         for sums, (name, column) in zip(self._by_level, study.categories.items(), strict=True):
             yield from self._groups(name, sums, ("missing", *column.levels))
@@ -118,8 +136,8 @@ class AgainstOutcome:
     def _groups(self, name: str, sums: FloatArray, labels: tuple[str, ...]) -> Iterator[Doubt]:
         """Return the doubts about rows told apart by ``labels``, from (n_labels, 3) sums."""
         count, total = sums[:, 0], sums[:, 1]
-        share = self._explained(sums)
-        if share is not None and share >= _ALMOST:
+        share = explained(sums, binary=self._binary)
+        if share is not None and share >= ALMOST:
             yield self._tells(name, ", by whether it is missing," if labels[0] == "there" else "", share)
             return
         if not self._binary or not 0 < total.sum() < count.sum():
@@ -136,72 +154,92 @@ class AgainstOutcome:
                     column=name,
                 )
 
-    def _explained(self, sums: FloatArray) -> float | None:
-        """Return the area under the curve of the groups' rates, or the share of variance between groups."""
-        count, total, squares = sums.T
-        n = count.sum()
-        filled = count > 0
-        if filled.sum() < 2:
-            return None
-        if not self._binary:
-            mean = total.sum() / n
-            within = (squares[filled] - total[filled] ** 2 / count[filled]).sum()
-            whole = squares.sum() - n * mean**2
-            return float(1 - within / whole) if whole > 0 and n >= _ENOUGH else None
-        positive, negative = total, count - total
-        if min(positive.sum(), negative.sum()) < _ENOUGH:
-            return None
-        order = np.argsort(positive[filled] / count[filled])
-        p, q = positive[filled][order], negative[filled][order]
-        below = np.cumsum(q) - q
-        return float((p * (below + q / 2)).sum() / (p.sum() * q.sum()))
-
     def _plain(self) -> NDArray[np.bool_]:
-        """Return which numbers (n_numbers,) surely do not tell the outcome, by one look at where each side lies.
-
-        The area counts pairs of rows. Where so many pairs lie apart at some value in one direction, and so many in the
-        other, neither direction reaches the limit, however the rest lies: to rank all values would tell no more.
-        """
-        sides = [held.values() for held in self._held]
-        if not all(len(values) for values in sides):
+        """Return which numbers (n_numbers,) surely do not tell the outcome by their order."""
+        held = [values for _, values in self._filled()]
+        if len(held) < 1 + self._binary:
             return np.zeros(len(self._study.numbers), dtype=np.bool_)
-        there = [np.isfinite(values) for values in sides]
-        counts = [np.maximum(present.sum(axis=0), 1) for present in there]
-        at = sum(np.where(p, v, 0.0).sum(axis=0) / n for p, v, n in zip(there, sides, counts, strict=True)) / 2
-        below = [(p & (v < at)).sum(axis=0) / n for p, v, n in zip(there, sides, counts, strict=True)]
-        above = [(p & (v > at)).sum(axis=0) / n for p, v, n in zip(there, sides, counts, strict=True)]
-        # Twice what is needed, so that rounding decides nothing.
-        least = 2 * (1 - _ALMOST)
-        return np.asarray((below[0] * above[1] > least) & (below[1] * above[0] > least))
+        if self._binary:
+            return surely_not_by_order((held[0], held[1]))
+        return surely_not_by_rank(held[0][:, :-1], held[0][:, -1])
 
-    def _number(self, j: int) -> float | None:
+    def _many(self) -> NDArray[np.bool_]:
+        """Return which numbers (n_numbers,) surely have more values than make groups."""
+        heads = [values[:_HEAD, : len(self._study.numbers)] for _, values in self._filled()]
+        return surely_many_values(np.vstack(heads)) if heads else np.ones(len(self._study.numbers), dtype=np.bool_)
+
+    def _number(self, j: int, *, plain: bool = False, many: bool = False) -> tuple[str, float]:
+        """Return by what column ``j`` tells the outcome, and how much; 0 where nothing can be said.
+
+        The order of a ``plain`` one need not be looked at, and the groups of one with ``many`` values are none.
+        """
+        ways: list[tuple[str, Callable[[FloatArray, FloatArray], float | None]]] = []
+        if not plain:
+            ways.append(("", self._in_order) if self._binary else (_BY_RANK, rank_share))
         if not self._binary:
-            held = self._held[0].values()
-            x, y = held[:, j], held[:, -1]
-            both = np.isfinite(x)
-            if both.sum() < _ENOUGH or np.ptp(x[both]) == 0 or np.ptp(y[both]) == 0:
-                return None
-            return float(np.corrcoef(x[both], y[both])[0, 1] ** 2)
-        negative, positive = (self._column(held, j) for held in self._held)
-        if min(len(negative), len(positive)) < _ENOUGH:
-            return None
-        left, right = (np.searchsorted(negative, positive, side=side).mean() for side in ("left", "right"))
-        area = float(left + right) / 2 / len(negative)
-        return max(area, 1 - area)
+            ways.insert(0, ("", line_share))
+        if not many:
+            ways.append((_BY_VALUES, self._by_value))
+        x, y = self._column(j) if ways else (np.empty(0), np.empty(0))
+        told = ((how, way(x, y) or 0.0) for how, way in ways)
+        return next(((how, share) for how, share in told if share >= ALMOST), ("", 0.0))
 
     @staticmethod
-    def _column(held: Thinned, j: int) -> NDArray[np.float64]:
-        values = held.values()
-        if not len(values):
-            return values
-        column = values[:, j]
-        return np.sort(column[np.isfinite(column)])
+    def _in_order(x: FloatArray, y: FloatArray) -> float | None:
+        return area(x[y == 0], x[y == 1])
+
+    def _by_value(self, x: FloatArray, y: FloatArray) -> float | None:
+        groups = value_groups(x, y)
+        return None if groups is None else explained(groups, binary=self._binary)
+
+    def _column(self, j: int) -> tuple[FloatArray, FloatArray]:
+        """Return what is held of a column (n,), and the outcome of the same rows (n,)."""
+        # Of classes, either is thinned by itself, which changes no order of the groups' rates.
+        sides = [(x[:, j], x[:, -1] if not self._binary else np.full(len(x), float(k))) for k, x in self._filled()]
+        if not sides:
+            return np.empty(0), np.empty(0)
+        x, y = (np.concatenate(parts) for parts in zip(*sides, strict=True))
+        there = np.isfinite(x)
+        return x[there], y[there]
+
+    def _filled(self) -> Iterator[tuple[int, FloatArray]]:
+        return ((k, side.values()) for k, side in enumerate(self._held) if len(side.values()))
 
     def _tells(self, name: str, how: str, share: float) -> Doubt:
         measure = "area under the curve" if self._binary else "share of its variance"
-        every = "every row" if share >= 1 else "nearly every row"
+        measure = "share of the variance of its ranks" if how == _BY_RANK else measure
+        # A share is computed up to rounding.
+        every = "every row" if share > 1 - 1e-12 else "nearly every row"
         return TellsOutcome(
-            f"{called(self._mapping, name)}{how} alone tells the outcome of {every} ({measure} {share:.4f})",
+            f"{called(self._mapping, name)}{how} alone tells {self._what} of {every} ({measure} {share:.4f})",
             hint=_HINT,
             column=name,
         )
+
+
+class EventTimes(AgainstOutcome):
+    """The same of when an event happened, over the rows that had one: the others were only seen until then.
+
+    Of all rows, a day of entry tells the times wherever a study ends on one day for everybody, and is no leak.
+
+    Parameters
+    ----------
+    study : Study
+        Its target is a survival target.
+    mapping : Mapping
+    since_entry : int
+        1 counts the numbers from the row's entry too, as the times are counted: it may be time itself that is told.
+    """
+
+    _what = "the time"
+
+    def __init__(self, study: Study, mapping: Mapping, since_entry: int) -> None:
+        super().__init__(study, mapping, None)
+        self._since_entry = bool(since_entry)
+
+    def add(self, rows: Rows) -> None:
+        """Count a batch of rows; those without an event, or with wrong times, are left out."""
+        happened = rows.take(rows.target == 1)
+        entry = happened.times[:, 1] if happened.times.shape[1] > 1 else np.zeros(len(happened))
+        numbers = happened.numbers - entry[:, None] if self._since_entry else happened.numbers
+        super().add(replace(happened, numbers=numbers, target=happened.times[:, 0] - entry))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from fedcli.data.cells import BoolArray
 from fedcli.data.codes import known_code
-from fedcli.data.dates import candidates
+from fedcli.data.dates import BLANK, candidates
 from fedcli.data.mapping import Mapping, agreed_columns
 from fedcli.data.other_unit import seeming
 from fedcli.data.saying import called, said_places, silo_line
@@ -173,11 +173,13 @@ class Findings:
             which = (
                 "write in silo.yaml under columns" if len(ways) == 1 else "nobody can tell which from the cells alone"
             )
+            if any(BLANK in way for way in ways):
+                which = f"{which}, with the first of the hundred years that are meant for {BLANK}"
             return message, f"all of them are days in another spelling; if it is meant, {which}: {lines}"
         line = self._line(f.column, "date", "DD.MM.YYYY")
         missing = self._line(f.column, "missing", ['"CODE"'])
         return message, (
-            f"say in silo.yaml under columns how days are written here, such as {line} (years have four digits); "
+            f"say in silo.yaml under columns how days are written here, such as {line} or excel for serial days; "
             f"codes that mean 'not known': {missing}; days that no calendar has, correct in the table"
         )
 

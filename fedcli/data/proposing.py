@@ -18,7 +18,7 @@ import polars as pl
 from fedcli.data.cells import UNKNOWN, read_numbers
 from fedcli.data.codes import known_code
 from fedcli.data.converting import level_reader, missing_codes
-from fedcli.data.dates import Spelling, candidates, read_days
+from fedcli.data.dates import BLANK, Spelling, candidates, read_days
 from fedcli.data.mapping import Mapping, agreed_columns, nearest
 from fedcli.data.other_unit import seeming
 from fedcli.data.table import Table
@@ -272,6 +272,8 @@ def _look_at_days(study: Study, column: str, feature: DateColumn, cells: pl.Seri
         doubts.notes.append("days are not written 2024-02-29, nor all alike in another way that is known")
         return
     value, remark = _choice(ways, "SPELLING")
+    if any(BLANK in way for way in ways):
+        remark += f"; for {BLANK} the first of the hundred years that are meant"
     note = f"days are not written 2024-02-29; {' or '.join(ways)} would fit: say how they are"
     doubts.add("date", value, remark, note)
 

@@ -68,7 +68,10 @@ def guess_days(name: str, values: Collection[str], codes: tuple[str, ...], *, in
 def not_quite_days(values: Collection[str]) -> str:
     """Say why a column that seems to hold days cannot be read as such; nothing where it does not seem to."""
     if values and all(_TWO_DIGITS.fullmatch(text) for text in values):
-        return "days whose years have two digits, of which nobody can tell the century: export them with four"
+        return (
+            "days whose years have two digits, of which nobody can tell the century: export them with four, or let the "
+            "silos state it (date: DD.MM.YY since 1930)"
+        )
     cells = pl.Series(sorted(values), dtype=pl.String)
     read = [spelling.days(cells).is_not_null() for spelling in KNOWN]
     best, together = max(int(one.sum()) for one in read), int(pl.DataFrame(read).max_horizontal().sum())

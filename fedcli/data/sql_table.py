@@ -16,7 +16,7 @@ from typing import Any
 import polars as pl
 
 from fedcli.data.header import clean_header
-from fedcli.data.source import names_secret
+from fedcli.data.source import holds_password, names_secret
 from fedcli.data.sql_values import series
 from fedcli.data.table import Records
 from fedcli.errors import BadQuery, ExtraMissing, NoDatabase, PasswordInAddress
@@ -24,6 +24,7 @@ from fedcli.errors import BadQuery, ExtraMissing, NoDatabase, PasswordInAddress
 BATCH_ROWS = 16_384
 _SECRET = re.compile(r"passw|pwd|secret|token", re.IGNORECASE)
 _KINDS = {"postgresql": "PostgreSQL", "sqlite": "SQLite"}
+_WEB = re.compile(r"(?:https?|s?ftp|ftps|s3|gs|abfss?|hdfs)://", re.IGNORECASE)
 _PSYCOPG = ("postgresql", "postgres")
 # What a database says of a query itself (SQL's class 42: names, syntax, rights); its other words may hold values.
 _OF_THE_QUERY = "42"
@@ -100,6 +101,13 @@ def open_sql(address: str, query: str | None, *, decimal: str | None) -> SqlTabl
         SQLAlchemy or the database's driver is not installed.
     PasswordInAddress, NoDatabase, BadQuery
     """
+    if _WEB.match(address):
+        if holds_password(address) or names_secret(address):
+            raise PasswordInAddress("the address holds a password")
+        raise NoDatabase(
+            "only files and databases are read, and this is an address of neither",
+            hint="download the table, and name the file",
+        )
     try:
         import sqlalchemy
     except ImportError as exc:

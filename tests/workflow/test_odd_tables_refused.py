@@ -259,7 +259,8 @@ REFUSED: dict[str, Refused] = {
         text(chol=["5.2", "4.5", ""]),
         OutOfRange,
         "'chol' lies outside 50 to 700 mg/dl in 2 rows, lines 2, 3",
-        "with the unit it has here for UNIT: chol: {unit: UNIT}",
+        "inside in mmol/l or g/l: if it is one of them, write in silo.yaml under columns, with it for UNIT: chol: "
+        "{unit: UNIT}",
         "t.csv:2",
     ),
     "-999 for no value, not stated": Refused(
@@ -344,11 +345,11 @@ REFUSED: dict[str, Refused] = {
         text(seen=["29.02.20", "31.12.01", ""]),
         NotADate,
         "written DD.MM.YYYY in 2 rows",
-        "years have four digits",
+        "with the first of the hundred years that are meant for YEAR: seen: {date: DD.MM.YY since YEAR}",
         own="columns: {seen: {date: DD.MM.YYYY}}",
     ),
     "days as Excel counts them": Refused(
-        text(seen=["43890", "37256", ""]), NotADate, "in 2 rows, lines 2, 3", "how days are written here"
+        text(seen=["43890", "37256", ""]), NotADate, "in 2 rows, lines 2, 3", "seen: {date: excel}"
     ),
     "a day outside the agreed years": Refused(
         text(seen=["2024-02-29", "2001-12-31", ""]),

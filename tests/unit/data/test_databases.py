@@ -176,6 +176,18 @@ def test_a_missing_file_is_named(name: str) -> None:
         open_table(name)
 
 
+@pytest.mark.parametrize("query", [None, "SELECT 1"])
+@pytest.mark.parametrize("address", ["https://h.example/t.csv", "HTTP://h/t.csv", "s3://b/t.parquet", "sftp://h/t.csv"])
+def test_an_address_of_the_web_is_told_that_files_and_databases_are_read(address: str, query: str | None) -> None:
+    found = refused(NoDatabase, address, query)
+    assert "only files and databases are read" in found.message
+    assert "download the table" in found.hint
+
+
+def test_a_password_in_an_address_of_the_web_is_refused_as_one() -> None:
+    refused(PasswordInAddress, f"https://u:{SECRET}@h/t.csv", None)
+
+
 def test_an_address_that_cannot_be_read_is_not_repeated() -> None:
     refused(NoDatabase, f"postgresql://u:{SECRET}@h:port/d")
 

@@ -9,8 +9,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from fedcli.data.cells import Codes
 from fedcli.data.checking import RowReader, check_table
-from fedcli.data.dates import Spelling, candidates
+from fedcli.data.dates import Spelling, candidates, read_days
 from fedcli.data.mapping import read_mapping
 from fedcli.data.reading import open_table
 from fedcli.errors import FedcliError, MissingValue, NotADate, NotANumber, NotWhole, OutOfRange, UnknownLevel
@@ -207,10 +208,48 @@ def test_whole_numbers_are_days_where_the_spelling_has_no_signs(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
+    ("spelling", "cells"),
+    [
+        ("DD.MM.YY since 1930", ["29.02.20", "1.3.30", "28.02.29", "", "30.02.20"]),
+        ("YYMMDD since 1930", ["200229", "300301", "290228", "", "200230"]),
+        ("DD-MON-YYYY", ["29-Feb-2020", "1-MAR-1930", "28-february-2029", "", "30-Feb-2020"]),
+        ("MON DD, YYYY", ["Feb. 29, 2020", "March 1, 1930", "Feb 28, 2029", "", "Fev 28, 2029"]),
+        ("DD MON YY since 1930", ["29 Feb 20", "1 Mar 30", "28 Feb 29", "", "28 Feb 2029"]),
+        ("excel", ["43890", "11018.75", "47177", "", "60"]),
+    ],
+)
+def test_days_with_names_of_months_two_digits_or_serial_numbers_are_what_they_say(
+    spelling: str, cells: list[str], tmp_path: Path
+) -> None:
+    way = Spelling.parse(spelling)
+    numbers, bad = read_days(pl.Series(cells), Codes(frozenset(), frozenset()), way, "1970-01-01")
+    meant = [datetime.date(2020, 2, 29), datetime.date(1930, 3, 1), datetime.date(2029, 2, 28)]
+    assert [datetime.date(1970, 1, 1) + datetime.timedelta(n) for n in numbers[:3]] == meant
+    assert bad.tolist() == [False, False, False, False, True]
+    # A workbook's true dates stand beside them.
+    assert read_days(pl.Series(["2020-02-29"]), Codes(frozenset(), frozenset()), way, "2020-02-29")[0] == [0.0]
+
+
+@pytest.mark.parametrize(
+    ("cells", "ways"),
+    [
+        (["29.02.20", "31.12.99"], ("DD.MM.YY since YEAR",)),
+        (["29-Feb-2020", "1-Mar-2021"], ("DD-MON-YYYY",)),
+        (["29-Feb-20"], ("DD-MON-YY since YEAR",)),
+        (["43890", "37256"], ("excel",)),
+        (["2019", "2020"], ()),
+        (["7", "43890"], ()),
+    ],
+)
+def test_what_a_silo_may_mean_is_proposed_with_the_century_left_open(cells: list[str], ways: tuple[str, ...]) -> None:
+    assert candidates(cells) == ways
+
+
+@pytest.mark.parametrize(
     "text", ["DD.MM.YY", "YY-MM-DD", "DD.MM", "DD.MM.YYYY.DD", "D.M.YYYY", "ddth MM YYYY", "", "x"]
 )
 def test_a_spelling_of_anything_else_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"four digits|each once"):
+    with pytest.raises(ValueError, match=r"nobody can tell the century|each once"):
         Spelling.parse(text)
 
 
@@ -218,7 +257,7 @@ def test_candidates_are_those_in_which_every_text_is_a_day() -> None:
     assert candidates(["01.02.2020"]) == ("DD.MM.YYYY",)
     assert candidates(["01/02/2020"]) == ("DD/MM/YYYY", "MM/DD/YYYY")
     assert candidates(["01/02/2020", "13/02/2020"]) == ("DD/MM/YYYY",)
-    assert candidates(["01/02/20"]) == ()
+    assert candidates(["01/02/20"]) == ("DD/MM/YY since YEAR", "MM/DD/YY since YEAR")
     assert candidates([]) == ()
 
 

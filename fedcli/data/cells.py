@@ -15,7 +15,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from fedcli.data.thousands import joined, number_parted
-from fedcli.data.typed import NUMBER, as_floats, as_text, kind_of
+from fedcli.data.typed import NUMBER, as_floats, as_text, kind_of, told_apart
 from fedcli.fileformat.statistics import FloatArray
 from fedcli.study.document import Cell
 from fedcli.study.spelling import NO_VALUE, STRIPPED, number_of, plain
@@ -165,9 +165,11 @@ class LevelReader:
         # Of numbers only the distinct ones are written out; decimals may differ in their width from batch to batch.
         typed = kind_of(cells.dtype) == NUMBER
         if not typed or cells.dtype.is_decimal():
-            cells = as_text(cells).fill_null("").str.strip_chars(STRIPPED)
-        distinct = cells.unique()
-        texts = as_text(distinct).fill_null("").to_list()
+            distinct, places = told_apart(as_text(cells).fill_null(""))
+            texts = distinct.str.strip_chars(STRIPPED).to_list()
+        else:
+            distinct, places = cells.unique(), None
+            texts = as_text(distinct).fill_null("").to_list()
         known = self._known[typed]
         codes = [known[t] if t in known else self._code(t, typed) for t in texts]
         # Levels and codes are few; free text in a wrongly chosen column is not, and is not kept.
@@ -178,6 +180,8 @@ class LevelReader:
                 self._code(str(int(t == "true")), typed) if c == UNKNOWN else c
                 for t, c in zip(texts, codes, strict=True)
             ]
+        if places is not None:
+            return np.array(codes, dtype=np.int32)[places]
         replaced = cells.replace_strict(distinct, pl.Series(codes, dtype=pl.Int32), return_dtype=pl.Int32)
         return replaced.to_numpy(writable=True)
 

@@ -17,7 +17,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from fedcli.data.cells import NO_VALUE, STRIPPED, BoolArray, Codes
-from fedcli.data.typed import as_text
+from fedcli.data.typed import as_text, told_apart
 from fedcli.fileformat.statistics import FloatArray
 
 _PARTS = ("YYYY", "MM", "DD")
@@ -147,7 +147,8 @@ def read_days(cells: pl.Series, missing: Codes, spelling: Spelling, since: str) 
     """
     if cells.dtype in (pl.Date, pl.Datetime):
         spelling = Spelling.ISO
-    texts = as_text(cells).fill_null("").str.strip_chars(STRIPPED)
+    distinct, places = told_apart(as_text(cells).fill_null(""))
+    texts = distinct.str.strip_chars(STRIPPED)
     found = spelling.days(texts)
     if spelling.beside_iso and found.null_count():
         found = found.fill_null(Spelling.ISO.days(texts))
@@ -164,4 +165,4 @@ def read_days(cells: pl.Series, missing: Codes, spelling: Spelling, since: str) 
     bad = np.isnan(numbers) & ~absent
     numbers[absent] = np.nan
     origin = np.datetime64(since, "D").astype(np.int64)
-    return numbers - float(origin), np.asarray(bad)
+    return (numbers - float(origin))[places], np.asarray(bad)[places]

@@ -13,7 +13,7 @@ from typing import Any
 
 from fedcli.compute.cells import small_outcome
 from fedcli.compute.spool import Spool
-from fedcli.compute.update import hash_rows, rows_digest, sum_update
+from fedcli.compute.update import HashedAsRead, rows_digest, sum_update
 from fedcli.crypto.keys import PublicKey, SecretKey
 from fedcli.crypto.studysecret import releases_secret
 from fedcli.data.checking import RowReader
@@ -142,13 +142,16 @@ def train(
     with (
         releases.hasher(number, memory.rows_of_study(), decimal_comma=table.decimal_comma) as local,
         Spool(
-            (reader := RowReader(plan.study, side.mapping, table, local=local)).batches(None), side.workspace.private
+            hashed := HashedAsRead(
+                (reader := RowReader(plan.study, side.mapping, table, local=local)).batches(None), memory.secret()
+            ),
+            side.workspace.private,
         ) as spool,
     ):
         tell("testing what would leave")
         for problem in spread_problems(side.study.study, reader.report.extent):
             raise problem
-        hashes = hash_rows(spool, memory.secret())
+        hashes = hashed.hashes()
         mask = held_out(hashes, side.study.study.evaluation.holdout, memory.secret())
         folds = folds_of(hashes, plan.study.model.cv, memory.secret()) if plan.study.model.cv else None
         disclosure = examine_rows(plan, spool, mask, folds, memory.levels())

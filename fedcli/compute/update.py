@@ -76,7 +76,7 @@ def hash_rows(spool: Spool, secret: bytes) -> NDArray[np.uint64]:
 class HashedAsRead:
     """Batches of rows on their way into a spool, each hashed as it passes.
 
-    While one batch is hashed the next is parsed, beside Python: to hash them once all are read takes as long as parsing.
+    While one batch is hashed the next is parsed: to hash them once all are read takes as long as parsing does.
 
     Parameters
     ----------

@@ -147,6 +147,7 @@ def read_days(cells: pl.Series, missing: Codes, spelling: Spelling, since: str) 
     """
     if cells.dtype in (pl.Date, pl.Datetime):
         spelling = Spelling.ISO
+    # Each day is written in many rows: it is read once.
     distinct, places = told_apart(as_text(cells).fill_null(""))
     texts = distinct.str.strip_chars(STRIPPED)
     found = spelling.days(texts)

@@ -158,7 +158,7 @@ def train(
         if disclosure.problems:
             raise disclosure.problems[0]
         # Hashes of the table's own cells stay in the order of the table: rows are chosen from them as it was read.
-        as_read, order = mask, spool.sort(mask, folds)
+        as_read, order = mask, spool.sort(mask, folds, latest_first=plan.latest_first)
         hashes, mask, folds = hashes[order], mask[order], folds[order] if folds is not None else None
         digest = rows_digest(hashes, memory.secret())
         changed = rows_changed(memory, digest, number)

@@ -84,7 +84,9 @@ class Spool:
         for _, table in self._raw():
             yield Rows.from_table(table, self._n_numbers, self._n_codes)
 
-    def sort(self, last: NDArray[np.bool_], folds: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
+    def sort(
+        self, last: NDArray[np.bool_], folds: NDArray[np.int64] | None = None, *, latest_first: bool = False
+    ) -> NDArray[np.int64]:
         """Put the rows into an order that they alone decide: the same rows give the same sums, however they came.
 
         Float sums round differently in another order. Equal rows are alike, so theirs does not matter. Levels count as
@@ -96,6 +98,8 @@ class Spool:
             Rows that come behind all others, in the same kind of order.
         folds : ndarray of int of shape (n_rows,), optional
             Of equal rows, the one of the lower fold comes first.
+        latest_first : bool
+            By their own times first, descending, in a study that has times.
 
         Returns
         -------
@@ -103,15 +107,21 @@ class Spool:
             Where each row was before.
         """
         keys = np.empty(len(self), dtype=np.uint64)
+        earlier = np.empty(len(self) if latest_first else 0)
         for start, table in self._raw():
             where, shown = slice(start, start + len(table)), table.copy()
             self._show_others(shown[:, self._n_numbers : self._n_numbers + self._n_codes], where)
             keys[where] = _keys(shown)
+            if latest_first:
+                earlier[where] = -table[:, self._n_numbers + self._n_codes + 3]
         # In place: of a table of millions of rows each of these arrays is tens of megabytes.
         keys >>= np.uint64(1)
         keys[last] |= np.uint64(1) << np.uint64(63)
-        order = np.argsort(keys, kind="stable") if folds is None else np.lexsort((folds, keys))
-        del keys
+        if latest_first:
+            order = np.lexsort((keys, earlier, last) if folds is None else (folds, keys, earlier, last))
+        else:
+            order = np.argsort(keys, kind="stable") if folds is None else np.lexsort((folds, keys))
+        del keys, earlier
         if self._relabelled is not None:
             self._relabelled = self._relabelled[order]
         if self._table is not None:

@@ -9,7 +9,7 @@ workers and silos cannot change a bit of the total.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -71,6 +71,32 @@ def hash_rows(spool: Spool, secret: bytes) -> NDArray[np.uint64]:
     """Return the keyed hash of each spooled row, shape (n_rows,)."""
     hashes = [row_hashes(rows, secret) for _, rows in spool.blocks()]
     return np.concatenate(hashes) if hashes else np.empty(0, dtype=np.uint64)
+
+
+class HashedAsRead:
+    """Batches of rows on their way into a spool, each hashed as it passes.
+
+    While one batch is hashed the next is parsed: to hash them once all are read takes as long as parsing does.
+
+    Parameters
+    ----------
+    batches : iterable of Rows
+    secret : bytes
+    """
+
+    def __init__(self, batches: Iterable[Rows], secret: bytes) -> None:
+        self._batches, self._secret = batches, secret
+        self._found = [np.empty(0, dtype=np.uint64)]
+
+    def __iter__(self) -> Iterator[Rows]:
+        for rows in self._batches:
+            self._found.append(row_hashes(rows, self._secret))
+            yield rows
+
+    def hashes(self) -> NDArray[np.uint64]:
+        """Return what `hash_rows` would of the spool that took the batches in, shape (n_rows,)."""
+        self._found = [np.concatenate(self._found)]
+        return self._found[0]
 
 
 def rows_digest(hashes: NDArray[np.uint64], secret: bytes) -> str:

@@ -36,6 +36,8 @@ BoolArray = NDArray[np.bool_]
 
 MISSING = -1
 UNKNOWN = -2
+# Levels and codes are few; free text in a wrongly chosen column is not, and is not kept.
+_KEPT = 1_000
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,8 @@ class LevelReader:
         self._missing = missing
         # By whether the cells are numbers or text: a number 1.234 has no thousands.
         self._known: dict[bool, dict[str, int]] = {True: {}, False: {}}
+        # Cells of text tables as they were written, and their codes.
+        self._met = pl.Enum([]), np.empty(0, dtype=np.int32)
 
     def read(self, cells: pl.Series) -> NDArray[np.int32]:
         """Return the code of each cell (n,): `MISSING` or `UNKNOWN` where it is none."""
@@ -164,15 +168,13 @@ class LevelReader:
         yes_or_no = cells.dtype == pl.Boolean
         # Of numbers only the distinct ones are written out; decimals may differ in their width from batch to batch.
         typed = kind_of(cells.dtype) == NUMBER
+        if cells.dtype == pl.String:
+            return self._read_text(cells)
         if not typed or cells.dtype.is_decimal():
             cells = as_text(cells).fill_null("").str.strip_chars(STRIPPED)
         distinct = cells.unique()
         texts = as_text(distinct).fill_null("").to_list()
-        known = self._known[typed]
-        codes = [known[t] if t in known else self._code(t, typed) for t in texts]
-        # Levels and codes are few; free text in a wrongly chosen column is not, and is not kept.
-        if len(texts) <= 1000:
-            known |= dict(zip(texts, codes, strict=True))
+        codes = self._codes(texts, typed)
         if yes_or_no:
             codes = [
                 self._code(str(int(t == "true")), typed) if c == UNKNOWN else c
@@ -180,6 +182,29 @@ class LevelReader:
             ]
         replaced = cells.replace_strict(distinct, pl.Series(codes, dtype=pl.Int32), return_dtype=pl.Int32)
         return replaced.to_numpy(writable=True)
+
+    def _read_text(self, cells: pl.Series) -> NDArray[np.int32]:
+        """Return the code of each cell (n,) of a text table: by one look at each, where all were met before."""
+        if cells.null_count():
+            cells = cells.fill_null("")
+        spelled, codes = self._met
+        found = cells.cast(spelled, strict=False)
+        if found.null_count():
+            distinct = spelled.categories.append(cells.filter(found.is_null()).unique())
+            spelled = pl.Enum(distinct)
+            codes = np.array(self._codes([text.strip(STRIPPED) for text in distinct.to_list()], False), dtype=np.int32)
+            found = cells.cast(spelled)
+            if len(distinct) <= _KEPT:
+                self._met = spelled, codes
+        return np.asarray(codes[found.to_physical().to_numpy()])
+
+    def _codes(self, texts: list[str], typed: bool) -> list[int]:
+        """Return the code of each stripped text, and keep it."""
+        known = self._known[typed]
+        codes = [known[t] if t in known else self._code(t, typed) for t in texts]
+        if len(texts) <= _KEPT:
+            known |= dict(zip(texts, codes, strict=True))
+        return codes
 
     def _code(self, text: str, typed: bool) -> int:
         text = plain(text)

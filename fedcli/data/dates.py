@@ -18,7 +18,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from fedcli.data.cells import NO_VALUE, STRIPPED, BoolArray, Codes
-from fedcli.data.typed import as_text
+from fedcli.data.typed import as_text, told_apart
 from fedcli.fileformat.statistics import FloatArray
 
 _PART = re.compile("(YYYY|YY|MON|MM|DD)")
@@ -208,7 +208,9 @@ def read_days(cells: pl.Series, missing: Codes, spelling: Spelling, since: str) 
     """
     if cells.dtype in (pl.Date, pl.Datetime):
         spelling = Spelling.ISO
-    texts = as_text(cells).fill_null("").str.strip_chars(STRIPPED)
+    # Each day is written in many rows: it is read once.
+    distinct, places = told_apart(as_text(cells).fill_null(""))
+    texts = distinct.str.strip_chars(STRIPPED)
     found = spelling.days(texts)
     if spelling.beside_iso and found.null_count():
         found = found.fill_null(Spelling.ISO.days(texts))
@@ -225,4 +227,4 @@ def read_days(cells: pl.Series, missing: Codes, spelling: Spelling, since: str) 
     bad = np.isnan(numbers) & ~absent
     numbers[absent] = np.nan
     origin = np.datetime64(since, "D").astype(np.int64)
-    return numbers - float(origin), np.asarray(bad)
+    return (numbers - float(origin))[places], np.asarray(bad)[places]

@@ -31,8 +31,11 @@ class StratumLoss(ABC):
     """A loss whose rows depend on each other within a stratum, which is all that one silo has."""
 
     @abstractmethod
-    def around(self, rows: Source, coef: FloatArray) -> Any | None:
-        """Pass over the stratum at ``coef``; None where its predictors lie too far apart to be added up."""
+    def around(self, rows: Source, coef: FloatArray, *, curved: bool = True) -> Any | None:
+        """Pass over the stratum at ``coef``; None where its predictors lie too far apart to be added up.
+
+        Without ``curved`` nobody will ask what curvature is `shared`.
+        """
 
     @abstractmethod
     def derivatives(self, rows: Batch, coef: FloatArray, around: Any) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -263,7 +266,7 @@ def value(loss: AnyLoss, rows: Source, point: FloatArray) -> float:
         return sum(float(b.weight @ loss.value(loss.predictors(b, point), b.y)) for b in rows)
     coef, extras = split(loss, point)
     if isinstance(loss, StratumLoss):
-        found = loss.around(rows, coef)
+        found = loss.around(rows, coef, curved=False)
         if found is None:
             return np.inf
         return sum(float(b.weight @ loss.derivatives(b, coef, found)[0]) for b in rows)

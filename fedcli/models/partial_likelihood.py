@@ -22,7 +22,8 @@ import numpy as np
 from fedcli.fileformat.statistics import FloatArray
 from fedcli.models.batch import Batch, Source
 from fedcli.models.objective import StratumLoss
-from fedcli.models.risk_sets import Observed, add_at, event_times, observed, over_stay, risk_sets, times_of
+from fedcli.models.risk_sets import Observed, event_times, observed, over_stay, times_of
+from fedcli.models.time_windows import AtTimes, windows
 
 Ties = Literal["efron", "breslow"]
 # Hazards further apart than exp(300) are not added up: squares of the smallest would be no floats beside the largest.
@@ -49,9 +50,11 @@ class Around:
         Increments of the baseline hazard, and sums of the squares of their parts.
     own_baseline, own_squares : ndarray of shape (n_times,)
         The same for the rows with an event then: under Efron's ties they are at risk in part.
-    mean, spread : ndarray of shape (n_times, n_columns)
-        Mean of the columns over the rows at risk, averaged over the events of each time, and how it differs between
-        these events.
+    events : float
+        Weight of all events.
+    means : ndarray of shape (n_columns, n_columns)
+        Products of the means of the columns over the rows at risk, summed over all events, and of how these means
+        differ between the events of one time. Zeros where nobody asks for curvature.
     """
 
     times: FloatArray
@@ -63,8 +66,8 @@ class Around:
     squares: FloatArray
     own_baseline: FloatArray
     own_squares: FloatArray
-    mean: FloatArray
-    spread: FloatArray
+    events: float
+    means: FloatArray
 
 
 @dataclass(frozen=True)
@@ -82,58 +85,89 @@ class PartialLikelihood(StratumLoss):
     max_rows: float
     largest_weight: float
 
-    def around(self, rows: Source, coef: FloatArray) -> Around | None:
-        """See `StratumLoss.around`: three passes."""
-        times = event_times(rows)
-        shift, delayed, centre = _extent(rows, coef)
+    def around(self, rows: Source, coef: FloatArray, *, curved: bool = True) -> Around | None:
+        """See `StratumLoss.around`: three passes, and more where times are many and rows come in no order."""
+        times, extent = event_times(rows), _extent(rows, coef)
+        shift, centre = extent.shift, extent.centre
         if shift is None:
             return None
-        n_times, n = len(times), len(coef)
-        beside, dying = risk_sets(n_times, 1 + n, delayed=delayed), np.zeros((n_times, 3 + n))
-        for batch in rows:
-            place = observed(batch, times)
-            counted = np.where(batch.weight > 0, batch.weight, 0.0)
-            hazard = counted * _hazard(batch, coef, shift)
-            values = np.hstack([hazard[:, None], hazard[:, None] * (batch.X - centre)])
-            beside.add(place.start, place.stop, values)
-            dies = place.dies
-            own = np.hstack([values[dies], counted[dies, None], np.ones((int(dies.sum()), 1))])
-            add_at(dying, place.stop[dies], own)
-        return self._around(times, delayed, shift, centre, beside.sums(), dying)
 
-    def _around(
-        self, times: FloatArray, delayed: bool, shift: float, centre: FloatArray, rest: FloatArray, dying: FloatArray
-    ) -> Around:
-        """Form means and baseline from sums over the rows at risk, those with an event apart."""
+        def values(batch: Batch) -> FloatArray:
+            counted = np.where(batch.weight > 0, batch.weight, 0.0)
+            hazard = (counted * _hazard(batch, coef, shift))[:, None]
+            return np.hstack([hazard, hazard * (batch.X - centre)]) if curved else hazard
+
+        n = len(coef)
+        means, increments, events = np.zeros((n, n)), np.empty((5, len(times))), 0.0
+        for found in windows(
+            rows,
+            times,
+            values,
+            1 + n * curved,
+            delayed=extent.delayed,
+            latest_first=extent.latest_first,
+        ):
+            increments[:, found.where], product, weight = self._at(found)
+            events += weight
+            if curved:
+                means += product
+        increments[0] += shift
+        means = (means + means.T) / 2.0
+        log_total, baseline, squares, own_baseline, own_squares = increments
+        return Around(
+            times=times,
+            delayed=extent.delayed,
+            shift=shift,
+            centre=centre,
+            log_total=log_total,
+            baseline=baseline,
+            squares=squares,
+            own_baseline=own_baseline,
+            own_squares=own_squares,
+            events=events,
+            means=means,
+        )
+
+    def _at(self, found: AtTimes) -> tuple[FloatArray, FloatArray, float]:
+        """Form increments and means from sums over the rows at risk, those with an event apart.
+
+        Returns
+        -------
+        increments : ndarray of shape (5, n_times)
+            See `Around`, from ``log_total`` on; that lacks ``shift``.
+        means : ndarray of shape (n_columns, n_columns)
+        events : float
+        """
+        rest, dying, n_times = found.rest, found.dying, len(found.rest)
         weight, events = dying[:, -2], dying[:, -1].astype(np.int64)
-        which = np.repeat(np.arange(len(times)), events)
+        which = np.repeat(np.arange(n_times), events)
         number = np.arange(len(which)) - np.repeat(np.cumsum(events) - events, events)
         part = 1.0 - number / events[which] if self.ties == "efron" else np.ones(len(which))
         total = rest[which, 0] + part * dying[which, 0]
         share, each = part * dying[which, 0] / total, (weight / np.maximum(events, 1))[which]
 
         def add(values: FloatArray) -> FloatArray:
-            return np.asarray(np.bincount(which, weights=values, minlength=len(times)), dtype=np.float64)
+            return np.asarray(np.bincount(which, weights=values, minlength=n_times), dtype=np.float64)
 
         count = np.maximum(events, 1)
+        increments = np.array(
+            [
+                add(np.log(total)) / count,
+                add(each / total),
+                add(each / total**2),
+                add(each * part / total),
+                add(each * part**2 / total**2),
+            ]
+        )
         mean_share = add(share) / count
         deviation = np.sqrt(np.maximum(add((share - mean_share[which]) ** 2) / count, 0.0))
         # A mean lies on the line between that of the rows that go on and that of the rows with an event.
         staying = rest[:, 1:] / np.where(rest[:, :1] > 0, rest[:, :1], 1.0)
         apart = dying[:, 1:-2] / np.where(dying[:, :1] > 0, dying[:, :1], 1.0) - staying
-        return Around(
-            times=times,
-            delayed=delayed,
-            shift=shift,
-            centre=centre,
-            log_total=add(np.log(total)) / count + shift,
-            baseline=add(each / total),
-            squares=add(each / total**2),
-            own_baseline=add(each * part / total),
-            own_squares=add(each * part**2 / total**2),
-            mean=staying + mean_share[:, None] * apart,
-            spread=deviation[:, None] * apart,
-        )
+        means = np.zeros((apart.shape[1],) * 2)
+        for columns in (staying + mean_share[:, None] * apart, deviation[:, None] * apart):
+            means += (columns * weight[:, None]).T @ columns
+        return increments, means, float(weight.sum())
 
     def derivatives(self, rows: Batch, coef: FloatArray, around: Around) -> tuple[FloatArray, FloatArray, FloatArray]:
         """See `StratumLoss.derivatives`: the slope is minus the martingale residual, the curvature expected events."""
@@ -149,13 +183,10 @@ class PartialLikelihood(StratumLoss):
 
     def shared(self, rows: Batch, around: Around) -> FloatArray:
         """See `StratumLoss.shared`."""
-        place = observed(rows, around.times)
-        events = np.bincount(place.stop[place.dies], weights=rows.weight[place.dies], minlength=len(around.times))
-        here = np.flatnonzero(events)
-        product = np.zeros((around.mean.shape[1],) * 2)
-        for columns in (around.mean[here], around.spread[here]):
-            product += (columns * events[here, None]).T @ columns
-        return np.asarray((product + product.T) / 2.0)
+        # Of each batch in proportion to its events: it is their sum over the stratum that counts, and to know it of
+        # each time by itself would take a row of numbers for every event.
+        own = float(rows.weight[(rows.y > 0) & (rows.weight > 0)].sum())
+        return around.means * (own / (around.events or 1.0))
 
     def weights(self, rows: Batch, coef: FloatArray, around: Around) -> dict[str, FloatArray]:
         """See `StratumLoss.weights`.
@@ -184,22 +215,35 @@ class PartialLikelihood(StratumLoss):
         return 2.0 * largest_eta + most + 1.0 / min(self.largest_weight, 1.0), 4.0, 8.0
 
 
-def _extent(rows: Source, coef: FloatArray) -> tuple[float | None, bool, FloatArray]:
-    """Return the largest predictor, None where they lie too far apart; whether rows enter late; mean columns."""
+@dataclass(frozen=True)
+class _Extent:
+    """What the first pass over a stratum finds: ``shift`` is None where predictors lie too far apart."""
+
+    shift: float | None
+    delayed: bool
+    latest_first: bool
+    centre: FloatArray
+
+
+def _extent(rows: Source, coef: FloatArray) -> _Extent:
+    """Find the largest predictor, whether rows enter late, in which order they come, and mean columns."""
     low, high, delayed = np.inf, -np.inf, False
+    earliest, latest_first = np.inf, True
     total, sums = 0.0, np.zeros(len(coef))
     for batch in rows:
-        counted = batch.weight > 0
+        counted, own = batch.weight > 0, times_of(batch)
         eta = (batch.X @ coef + batch.offset)[counted]
         low, high = min(low, float(eta.min(initial=np.inf))), max(high, float(eta.max(initial=-np.inf)))
-        delayed |= times_of(batch).shape[1] > 1
+        delayed |= own.shape[1] > 1
+        latest_first &= bool((np.diff(own[:, 0], prepend=earliest) <= 0).all())
+        earliest = own[-1, 0] if len(own) else earliest
         total += float(batch.weight.sum())
         sums += batch.weight @ batch.X
     if not high >= low:
         high = low = 0.0
     centre = sums / (total or 1.0)
     centre[0] = 1.0
-    return (high if high - low <= FARTHEST else None), delayed, centre
+    return _Extent(high if high - low <= FARTHEST else None, delayed, latest_first, centre)
 
 
 def _hazard(rows: Batch, coef: FloatArray, shift: float) -> FloatArray:

@@ -22,7 +22,7 @@ from fedcli.models.closed import Closed
 from fedcli.models.losses import Logistic
 from fedcli.models.moments import Grouping
 from fedcli.models.nuisance import JointLoss
-from fedcli.models.objective import AnyLoss, split
+from fedcli.models.objective import AnyLoss, StratumLoss, split
 from fedcli.models.path import Path
 from fedcli.models.softmax import Softmax
 from fedcli.preparing.by_column import ByColumn
@@ -91,6 +91,11 @@ class Plan:
         if isinstance(self.family, ByColumn):
             return False
         return grouping is None or (grouping.products and not grouping.squares)
+
+    @property
+    def latest_first(self) -> bool:
+        """Whether rows are summed in descending order of their times: those at risk together are added up so."""
+        return isinstance(self.loss, StratumLoss)
 
     @property
     def n_counted(self) -> int:

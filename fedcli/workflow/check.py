@@ -6,6 +6,7 @@ nothing. Stable: part of the Python API.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedcli.compute.spool import Spool
-from fedcli.compute.update import hash_rows, rows_digest
+from fedcli.compute.update import HashedAsRead, rows_digest
 from fedcli.data.checking import RowReader, missing_columns
 from fedcli.data.copies import Copied
 from fedcli.data.local_rows import LocalRows
@@ -25,6 +26,7 @@ from fedcli.errors import FedcliError
 from fedcli.errors.doubts import Doubt
 from fedcli.preparing.holdout import folds_of, held_out
 from fedcli.preparing.plan import Plan
+from fedcli.preparing.rows import Rows
 from fedcli.privacy.differencing import too_few_differ
 from fedcli.privacy.disclosure import Disclosure
 from fedcli.study.document import Study
@@ -140,7 +142,9 @@ def _rows(side: SiloSide, memory: SiloMemory, table: Table, asked: _Asked | None
         sets, misfits = [], [error]
     local = LocalRows(sets, others.secret, side.workspace.private, decimal_comma=table.decimal_comma)
     reader = RowReader(study, side.mapping, table, local=local)
-    spooled = Spool(reader.batches(None, refuse=False), side.workspace.private)
+    batches: Iterable[Rows] = reader.batches(None, refuse=False)
+    hashed = _hashed(study, memory, batches)
+    spooled = Spool(batches if hashed is None else hashed, side.workspace.private)
     with local, spooled as spool, ThreadPoolExecutor(1, "looking") as beside:
         report = reader.report
         misfits += [*reader.errors, *spread_problems(study, report.extent)]
@@ -148,7 +152,7 @@ def _rows(side: SiloSide, memory: SiloMemory, table: Table, asked: _Asked | None
         looking = beside.submit(look, study, side.mapping, report, spool.as_read)
         disclosure = None
         if not misfits:
-            disclosure, hashes, mask = _examined(study, memory, spool)
+            disclosure, hashes, mask = _examined(study, memory, spool, hashed)
             misfits += disclosure.problems
             if asked is not None and hashes is not None:
                 digest = rows_digest(hashes, memory.secret())
@@ -163,14 +167,24 @@ def _rows(side: SiloSide, memory: SiloMemory, table: Table, asked: _Asked | None
         return _Found(report, tuple(misfits), doubts, disclosure)
 
 
+def _hashed(study: Study, memory: SiloMemory, batches: Iterable[Rows]) -> HashedAsRead | None:
+    """Return the batches with a hash of each row, only where rows are held out or compared with what has left."""
+    if not (study.evaluation.holdout > 0 or study.model.cv or memory.rows_of_study() is not None):
+        return None
+    try:
+        return HashedAsRead(batches, memory.secret())
+    except FedcliError:
+        # What is wrong with the table is said before that; `_examined` says it.
+        return None
+
+
 def _examined(
-    study: Study, memory: SiloMemory, spool: Spool
+    study: Study, memory: SiloMemory, spool: Spool, hashed: HashedAsRead | None
 ) -> tuple[Disclosure, NDArray[np.uint64] | None, NDArray[np.bool_]]:
     """Test rows against the rules; return the rows' hashes too, where they are needed, and which are held out."""
     secret, hashes, mask = memory.secret(), None, np.zeros(len(spool), dtype=np.bool_)
-    # Hashing takes as long as reading: only where rows are held out, or compared with what has left.
-    if study.evaluation.holdout > 0 or study.model.cv or memory.rows_of_study() is not None:
-        hashes = hash_rows(spool, secret)
+    if hashed is not None:
+        hashes = hashed.hashes()
         mask = held_out(hashes, study.evaluation.holdout, secret)
     folds = folds_of(hashes, study.model.cv, secret) if study.model.cv and hashes is not None else None
     return examine_rows(Plan(study), spool, mask, folds, memory.levels()), hashes, mask

@@ -13,7 +13,7 @@ from typing import Any
 
 from fedcli.compute.cells import small_outcome
 from fedcli.compute.spool import Spool
-from fedcli.compute.update import hash_rows, rows_digest, sum_update
+from fedcli.compute.update import HashedAsRead, rows_digest, sum_update
 from fedcli.crypto.keys import PublicKey, SecretKey
 from fedcli.crypto.studysecret import releases_secret
 from fedcli.data.checking import RowReader
@@ -142,20 +142,23 @@ def train(
     with (
         releases.hasher(number, memory.rows_of_study(), decimal_comma=table.decimal_comma) as local,
         Spool(
-            (reader := RowReader(plan.study, side.mapping, table, local=local)).batches(None), side.workspace.private
+            hashed := HashedAsRead(
+                (reader := RowReader(plan.study, side.mapping, table, local=local)).batches(None), memory.secret()
+            ),
+            side.workspace.private,
         ) as spool,
     ):
         tell("testing what would leave")
         for problem in spread_problems(side.study.study, reader.report.extent):
             raise problem
-        hashes = hash_rows(spool, memory.secret())
+        hashes = hashed.hashes()
         mask = held_out(hashes, side.study.study.evaluation.holdout, memory.secret())
         folds = folds_of(hashes, plan.study.model.cv, memory.secret()) if plan.study.model.cv else None
         disclosure = examine_rows(plan, spool, mask, folds, memory.levels())
         if disclosure.problems:
             raise disclosure.problems[0]
         # Hashes of the table's own cells stay in the order of the table: rows are chosen from them as it was read.
-        as_read, order = mask, spool.sort(mask, folds)
+        as_read, order = mask, spool.sort(mask, folds, latest_first=plan.latest_first)
         hashes, mask, folds = hashes[order], mask[order], folds[order] if folds is not None else None
         digest = rows_digest(hashes, memory.secret())
         changed = rows_changed(memory, digest, number)

@@ -112,7 +112,7 @@ def federate(
     masks, folds = {}, {}
     for name, spool in spools.items():
         mask, fold = as_in_table[name], folds_in_table.get(name)
-        order = spool.sort(mask, fold)
+        order = spool.sort(mask, fold, latest_first=plan.latest_first)
         masks[name] = mask[order]
         if fold is not None:
             folds[name] = fold[order]

@@ -20,7 +20,7 @@ def table(n_rows: int, seed: int = 0) -> Rows:
 
 def whole(spool: Spool) -> Rows:
     blocks = [rows for _, rows in spool.blocks()]
-    fields = ("numbers", "codes", "target", "offset", "weight")
+    fields = ("numbers", "codes", "target", "offset", "weight", "times")
     return Rows(*(np.concatenate([getattr(rows, field) for rows in blocks]) for field in fields))
 
 
@@ -132,3 +132,22 @@ def test_a_closed_spool_lets_its_rows_go(tmp_path: Path) -> None:
     spool = Spool([table(10)], tmp_path)
     spool.close()
     assert len(spool) == 0
+
+
+@pytest.mark.parametrize("memory_bytes", [2**30, 0])
+def test_rows_with_times_are_sorted_latest_first_however_they_came(tmp_path: Path, memory_bytes: int) -> None:
+    n = BLOCK_ROWS + 500
+    times = np.random.default_rng(2).integers(1, 50, n).astype(float)[:, None]
+    rows = replace(table(n), times=times)
+    last = np.random.default_rng(3).random(n) < 0.2
+    found = []
+    for seed in range(2):
+        mixing = np.random.default_rng(seed).permutation(n)
+        with Spool([rows.take(mixing)], tmp_path, memory_bytes=memory_bytes) as spool:
+            order = mixing[spool.sort(last[mixing], latest_first=True)]
+            found.append(whole(spool))
+        assert np.array_equal(last[order], np.sort(last))
+        for part in (times[order][~last[order]], times[order][last[order]]):
+            assert (np.diff(part[:, 0]) <= 0).all()
+    for field in (*FIELDS, "times"):
+        np.testing.assert_array_equal(getattr(found[0], field), getattr(found[1], field))

@@ -95,6 +95,22 @@ class Correlation:
 
 
 @dataclass(frozen=True)
+class HeldOut:
+    """Rows that are kept out of the fit to measure it, and which the table does not describe.
+
+    Parameters
+    ----------
+    share : float
+        Of each silo's rows, as agreed.
+    rows : int or str, optional
+        How many there were when they were measured; None before.
+    """
+
+    share: float
+    rows: Count | None
+
+
+@dataclass(frozen=True)
 class TableOne:
     """The pool that a model was fitted on.
 
@@ -106,6 +122,8 @@ class TableOne:
     columns : tuple of Described
     medians : tuple of Filled
     correlation : Correlation or None
+    held_out : HeldOut, optional
+        None where the study holds no rows out.
     """
 
     study: str
@@ -114,6 +132,7 @@ class TableOne:
     columns: tuple[Described, ...]
     medians: tuple[Filled, ...]
     correlation: Correlation | None
+    held_out: HeldOut | None = None
 
 
 def table_one(plan: Plan, state: State) -> TableOne:
@@ -136,7 +155,17 @@ def table_one(plan: Plan, state: State) -> TableOne:
         columns=_columns(plan, arrays) if "rows" in arrays else (),
         medians=tuple(medians),
         correlation=_correlation(plan, arrays) if "correlation" in arrays else None,
+        held_out=_held_out(plan, state),
     )
+
+
+def _held_out(plan: Plan, state: State) -> HeldOut | None:
+    share = plan.study.evaluation.holdout
+    if not share:
+        return None
+    # Of every kind of figures the first is how many rows they are of.
+    measured = state.arrays.get("evaluation")
+    return HeldOut(share, None if measured is None else _count(float(measured[0]), plan.study.rules.min_cell))
 
 
 def _rows(arrays: dict[str, FloatArray]) -> list[FloatArray]:

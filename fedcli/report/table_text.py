@@ -185,6 +185,11 @@ def _remarks(table: TableOne, *, single: bool = False) -> list[str]:
         bounds = f"which lies from {ends}" if point.error else "which is exact"
         value = _shortest(point.estimate, digits)
         lines.append(f"{filled.name}: missing values are filled with the pooled median {value}, {bounds}")
+    if table.groups and table.held_out is not None:
+        share = f"{100 * table.held_out.share:.3g} % of each silo's rows"
+        rows = table.held_out.rows
+        how_many = f"about {share} are" if rows is None else f"{_number_of(rows)} more, about {share}, are"
+        lines.append(f"rows: those of the fit; {how_many} held out to measure it, and not described here")
     if table.groups:
         mark = "±" if single else "within"
         lines.append(f"{mark}: how far each quantile may be from what is printed; without it, all are exact")

@@ -71,6 +71,32 @@ def test_the_final_model_describes_the_pool_to_anybody(played, tmp_path):
     assert "median [q1, q3]" in made.text
 
 
+def test_rows_that_are_held_out_are_said_and_counted_once_they_are_measured(stages, tmp_path):
+    place = copied(stages("keys"), tmp_path / "town")
+    place.draft(agreement(extra=PROFILE, holdout=0.25))
+    place.freeze()
+    first = place.round().model
+    model = tmp_path / "between.fedmodel"
+    model.write_bytes(first.read_bytes())
+    before = fedcli.make_report(model, workspace=place.registry, key=place.secrets[REGISTRY])
+    assert (before.table.held_out.share, before.table.held_out.rows) == (0.25, None)
+    assert "rows: those of the fit; about 25 % of each silo's rows are held out to measure it, and not" in before.text
+    after = fedcli.make_report(place.finish().model, workspace=tmp_path)
+    fitted, held = dict(after.table.groups)["all"], after.table.held_out.rows
+    assert held > 0
+    assert fitted + held == len(pooled())
+    for text in (after.text, as_markdown(after.table)):
+        assert f"rows: those of the fit; {held} more, about 25 % of each silo's rows, are held out" in text
+    assert json.loads(as_json(after.table))["held_out"] == {"share": 0.25, "rows": held}
+
+
+def test_where_no_row_is_held_out_nothing_is_said_of_it(played, tmp_path):
+    made = fedcli.make_report(played[2], workspace=tmp_path)
+    assert made.table.held_out is None
+    assert "held out" not in made.text
+    assert json.loads(as_json(made.table))["held_out"] is None
+
+
 def test_a_member_reads_it_between_trips_and_nobody_else(played, tmp_path):
     place, between, final = played
     model = tmp_path / "between.fedmodel"

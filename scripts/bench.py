@@ -34,9 +34,17 @@ features:
 {features}
 model: {{estimator: LogisticRegression, params: {{C: 1.0}}}}
 rules: {{aggregation: plain, min_silos: 2}}
-evaluation: {{holdout: 0}}
+evaluation: {{holdout: {holdout}}}
 silos: []
 """
+NUMBER = "{type: number, range: [-8, 8]}"
+# By the first letter of a column's name, in a table as hospitals have them.
+KINDS = {
+    "x": NUMBER,
+    "n": "{type: count, range: [0, 60]}",
+    "c": "{type: category, levels: [alpha, beta, gamma, delta]}",
+    "d": "{type: date, range: [2009-01-01, 2025-12-31], since: 2010-01-01}",
+}
 
 READ = "import polars, sys; polars.read_csv(sys.argv[1])"
 LARGE_GOAL = 600e6
@@ -73,6 +81,7 @@ def main() -> None:
         start_up(options.runs)
         imports(folder)
         training(folder, options.rows, options.columns, options.runs)
+        mixed(folder / "mixed", options.rows, options.columns, options.runs)
         if options.large:
             large(folder, 5_000_000, 30)
     trips_and_bytes()
@@ -124,7 +133,7 @@ def training(folder: Path, rows: int, columns: int, runs: int) -> None:
     """Compare one silo's check and first trip with reading its table, and with scikit-learn's own fit of it."""
     table = folder / "north.csv"
     make_table(table, rows, columns)
-    silo, secret = joined_silo(folder, table, columns)
+    silo, secret = joined_silo(folder, table, numbers(columns))
     size = f"{rows:,} rows x {columns} columns, {table.stat().st_size / 1e6:.0f} MB"
     check = [*FEDCLI, "check", "-C", str(silo), "-q"]
     ours, theirs = turns(check, [PYTHON, "-c", READ, str(table)], runs=runs)
@@ -136,11 +145,24 @@ def training(folder: Path, rows: int, columns: int, runs: int) -> None:
     report(f"fedcli train, trip 1 ({size})", ours, "scikit-learn's pooled fit, read included", theirs)
 
 
+def mixed(folder: Path, rows: int, columns: int, runs: int) -> None:
+    """Compare the check of a table of numbers, counts, categories and a date, with rows held out, with reading it."""
+    folder.mkdir(exist_ok=True)
+    table = folder / "mixed.csv"
+    names = make_mixed_table(table, rows, columns)
+    features = {name: KINDS[name[0]] for name in names}
+    silo, _ = joined_silo(folder, table, features, holdout=0.2)
+    check = [*FEDCLI, "check", "-C", str(silo), "-q"]
+    ours, theirs = turns(check, [PYTHON, "-c", READ, str(table)], runs=runs)
+    size = f"{rows:,} rows x {columns} columns of four kinds, a fifth held out, {table.stat().st_size / 1e6:.0f} MB"
+    report(f"fedcli check ({size})", ours, "Polars' own read of the file", theirs, wanted=3)
+
+
 def large(folder: Path, rows: int, columns: int) -> None:
     """Print the peak memory of one silo's check and first trip on a table that is larger than either may be."""
     table = folder / "large.csv"
     make_table(table, rows, columns)
-    silo, secret = joined_silo(folder / "large", table, columns)
+    silo, secret = joined_silo(folder / "large", table, numbers(columns))
     print(f"{rows:,} rows x {columns} columns, {table.stat().st_size / 1e6:,.0f} MB, peak memory (goal: below 600 MB):")
     for title, command in (("check", ["check", "-q"]), ("train", ["train", "--dry-run", "-q", *secret])):
         started = time.perf_counter()
@@ -161,7 +183,12 @@ def peak_memory(command: list[str]) -> int:
     return int(run([PYTHON, "-c", code, *command]))
 
 
-def joined_silo(folder: Path, table: Path, columns: int) -> tuple[Path, list[str]]:
+def numbers(columns: int) -> dict[str, str]:
+    """Return what the agreement says of each column of `make_table`."""
+    return {f"x{i}": NUMBER for i in range(columns)}
+
+
+def joined_silo(folder: Path, table: Path, kinds: dict[str, str], *, holdout: float = 0) -> tuple[Path, list[str]]:
     """Agree on a study of two silos and let one join with ``table``; return its workspace and the passphrase option."""
     folder.mkdir(exist_ok=True)
     passphrase = folder / "passphrase"
@@ -171,8 +198,8 @@ def joined_silo(folder: Path, table: Path, columns: int) -> tuple[Path, list[str
         run([*FEDCLI, "keys", "new", name, "-o", str(folder), *secret])
     home = folder / "bench"
     run([*FEDCLI, "study", "init", str(home), "--key", str(folder / "registry.fedkey")])
-    features = "\n".join(f"  x{i}: {{type: number, range: [-8, 8]}}" for i in range(columns))
-    (home / "study.yaml").write_text(STUDY.format(features=features))
+    features = "\n".join(f"  {name}: {kind}" for name, kind in kinds.items())
+    (home / "study.yaml").write_text(STUDY.format(features=features, holdout=holdout))
     for name in ("north", "south"):
         shown = run([*FEDCLI, "keys", "show", str(folder / f"{name}.fedpub"), "--json"])
         public = str(folder / f"{name}.fedpub")
@@ -194,6 +221,23 @@ def make_table(path: Path, rows: int, columns: int) -> None:
             y = rng.random(len(X)) < 1 / (1 + np.exp(-(X[:, :5].sum(axis=1) - 1)))
             part = pl.DataFrame({**{f"x{i}": X[:, i] for i in range(columns)}, "y": y.astype(int)})
             part.write_csv(file, include_header=start == 0, float_precision=6)
+
+
+def make_mixed_table(path: Path, rows: int, columns: int) -> list[str]:
+    """Write a table of two thirds numbers, and counts, categories, a day and an outcome; return its features' names."""
+    rng = np.random.default_rng(1)
+    n_counts, n_categories = columns // 8, columns // 6
+    found: dict[str, object] = {}
+    for i in range(columns - n_counts - n_categories - 2):
+        found[f"x{i}"] = rng.normal(size=rows).clip(-7.9, 7.9)
+    for i in range(n_counts):
+        found[f"n{i}"] = rng.poisson(4, size=rows)
+    for i in range(n_categories):
+        found[f"c{i}"] = np.array(["alpha", "beta", "gamma", "delta"])[rng.integers(0, 4, rows)]
+    found["day"] = np.datetime64("2011-01-01") + rng.integers(0, 5_000, rows)
+    names = list(found)
+    pl.DataFrame({**found, "y": rng.integers(0, 2, rows)}).write_csv(path, float_precision=6)
+    return names
 
 
 def run(command: list[str]) -> str:

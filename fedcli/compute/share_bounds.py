@@ -143,8 +143,26 @@ class Bounds:
         totals = self._totals[weight][group]
         return totals[-1] if self._gaps else np.broadcast_to(self._rows[weight][group][:, None], totals.shape[1:])
 
-    def of(self, group: int, *, squares: bool, fewest: int) -> Iterator[Bound]:
-        """Yield the bounds of all sums by one way of telling rows apart; 0 in groups of fewer rows than ``fewest``."""
+    def unsettled(self, group: int, *, squares: bool, floor: float) -> NDArray[np.bool_]:
+        """Return the groups (n_groups,) of one way in which a row may have more than ``floor``, by the rows so far.
+
+        Totals of distances only grow: where a row has little of those so far, it has no more of all. Nothing is known
+        of a group in which no row has some column yet; nor where weights may still come, or a column has not shown a
+        third value.
+        """
+        if len(self._totals) > 1 or not self.between.all():
+            return np.ones(self._rows[0][group].shape, dtype=np.bool_)
+        most, present = np.zeros(self._rows[0][group].shape), self._present(group, 0)
+        for bound in self.of(group, squares=squares, fewest=1, more_to_come=True):
+            most = np.maximum(most, bound.share.max(axis=1, initial=0.0))
+        # A hundredth for rounding, which may make a total smaller by the rows that follow.
+        return np.asarray((most > 0.99 * floor) | (present == 0).any(axis=1))
+
+    def of(self, group: int, *, squares: bool, fewest: int, more_to_come: bool = False) -> Iterator[Bound]:
+        """Yield the bounds of all sums by one way of telling rows apart; 0 in groups of fewer rows than ``fewest``.
+
+        Where there is ``more_to_come``, the mean about which squares are taken may be anywhere between the ends.
+        """
         shift = self._points - self._centre
         rows = [self._present(group, k) for k in range(len(self._totals))]
         enough = rows[0] >= fewest
@@ -163,6 +181,7 @@ class Bounds:
                 mean = sums / np.where(n > 0, n, 1.0)
                 centre = self._centre + mean
                 ends = np.maximum(np.abs(self._high - centre), np.abs(self._low - centre))
+                ends = self._high - self._low if more_to_come else ends
                 furthest = np.where(self._low <= self._high, ends, 0.0)
                 most = self._heaviest[k] * furthest**2
                 total = quadratic - n * mean**2

@@ -50,6 +50,8 @@ _CERTAIN = 0.98
 _STEP = 1 << 21
 # Those that are still in a processor's cache when they are looked at for the tenth time.
 _CACHED = 1 << 16
+# Blocks after which to ask which groups are settled.
+_LOOKED_AT = (2, 8, 32)
 
 
 def largest_shares(
@@ -145,7 +147,7 @@ class _Shares:
         """Return the largest share of a sum of fourth powers, where these leave and it is above ``floor``."""
         if not self._fourth or not self.columns:
             return []
-        bounds = self._bounds()
+        bounds = self._bounds(floor)
         points = np.vstack([np.array([places for _, places in self.columns]).T, bounds.middle])
         total, most = np.zeros(points.shape), np.zeros(points.shape)
         for rows in self._portions(_STEP):
@@ -187,7 +189,7 @@ class _Shares:
 
         Among all rows, of equal weights, a bound is exact, and what is below the largest of these is not looked at.
         """
-        bounds = self._bounds()
+        bounds = self._bounds(floor)
         fewest = self.plan.study.rules.min_cell
         found = [
             bound for i, group in enumerate(self.groups) for bound in bounds.of(i, squares=group.squares, fewest=fewest)
@@ -204,8 +206,12 @@ class _Shares:
                     wanted.append(replace(bound, share=np.where(share > least, share, 0.0)))
         return wanted
 
-    def _bounds(self) -> Bounds:
-        """Pass over the rows twice: for where they lie, and for the totals."""
+    def _bounds(self, floor: float) -> Bounds:
+        """Pass over the rows twice: for where they lie, and for the totals.
+
+        In most tables a few thousand rows show that none has more than ``floor`` of its groups' sums. From then on only
+        rows of other groups are added; bounds of the groups left out stay too large, and below ``floor``.
+        """
         n, n_rows, scale = len(self.columns), 0, self.plan.columns
         # Numbers are looked at as they are: on another scale they lie in the same order.
         alone = n == len(scale.numbers)
@@ -228,9 +234,17 @@ class _Shares:
         places = [low, high, total / np.maximum(count, 1)]
         low, high, centre = ((place - scale.middle) / scale.half for place in places) if alone else places
         found = Bounds(points, low, high, centre, sizes, self._n_weights, gaps=gaps)
-        for rows in self._portions(_CACHED):
-            values = self._values(rows, for_sums=False)
-            found.add(values, [group.codes(rows) for group in self.groups], self._weights(rows))
+        left: list[NDArray[np.bool_]] | None = None
+        for number, (where, rows) in enumerate(self.spool.blocks(), 1):
+            chosen = ~self.mask[where]
+            if left is not None:
+                told = zip(left, self.groups, strict=True)
+                chosen &= np.any([unsettled[group.codes(rows)] for unsettled, group in told], axis=0)
+            for part in self._cut(rows if chosen.all() else rows.take(chosen), _CACHED):
+                values = self._values(part, for_sums=False)
+                found.add(values, [group.codes(part) for group in self.groups], self._weights(part))
+            if number in _LOOKED_AT:
+                left = [found.unsettled(i, squares=g.squares, floor=floor) for i, g in enumerate(self.groups)]
         return found
 
     def _worst(self, tallies: Mapping[Kind, _Tally], floor: float) -> list[Largest]:
@@ -251,10 +265,13 @@ class _Shares:
 
     def _portions(self, most: int) -> Iterator[Rows]:
         """Pass over training rows, ``most`` values at a time."""
-        length = max(most // len(self.columns), 64)
         for rows in training_rows(self.spool, self.mask):
-            for start in range(0, len(rows), length):
-                yield rows.take(slice(start, start + length))
+            yield from self._cut(rows, most)
+
+    def _cut(self, rows: Rows, most: int) -> Iterator[Rows]:
+        length = max(most // len(self.columns), 64)
+        for start in range(0, len(rows), length):
+            yield rows.take(slice(start, start + length))
 
     def _values(self, rows: Rows, *, for_sums: bool) -> FloatArray:
         """Return what is summed of rows, NaN where there is nothing."""

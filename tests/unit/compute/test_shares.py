@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fedcli.compute.share_bounds import Bounds
 from fedcli.compute.shares import FOURTH, SQUARES, SUM, largest_shares
 from fedcli.compute.spool import BLOCK_ROWS, Spool
 from fedcli.models.moments import Grouping
@@ -103,6 +104,39 @@ def test_the_largest_share_is_that_of_numpy_over_all_columns_points_and_groups(p
     of_squares = max(by_hand(income, income_points, squared, 2), by_hand(debt, debt_points, squared, 2))
     shares = {largest.of: largest.share for largest in found(plan_of(profile=profile), rows, floor=0.0)}
     np.testing.assert_allclose([shares[SUM], shares[SQUARES]], [of_sums, of_squares], rtol=1e-12)
+
+
+@pytest.mark.parametrize("heavy", [0.0, 3.0, 30.0])
+@pytest.mark.parametrize("seed", range(4))
+def test_groups_that_are_settled_early_change_no_share(monkeypatch, heavy, seed):
+    """Rows of groups in which no row can have much are left out once that is known: late and rare ones are found."""
+    rng = np.random.default_rng(seed)
+    rows = drawn(3_000, seed)
+    late = rng.integers(2_000, 3_000, 3)
+    rows.numbers[late, rng.integers(0, 2, 3)] += heavy * 20
+    # A level that the first blocks lack, and one that is rare.
+    rows.codes[:, 0] = np.where(np.arange(3_000) < 2_500, 0, rng.random(3_000) < 0.1)
+    mask, floor, plan = rng.random(3_000) < 0.2, 0.03, plan_of(profile={"bins": 8})
+    monkeypatch.setattr("fedcli.compute.spool.BLOCK_ROWS", 200)
+    added: list[int] = []
+
+    def counted(bounds: Bounds, values: np.ndarray, codes: Any, weights: Any) -> None:
+        added.append(len(values))
+        add(bounds, values, codes, weights)
+
+    add = Bounds.add
+    monkeypatch.setattr(Bounds, "add", counted)
+    monkeypatch.setattr("fedcli.compute.shares._LOOKED_AT", ())
+    whole, all_rows = found(plan, rows, mask, floor=floor), sum(added)
+    added.clear()
+    monkeypatch.setattr("fedcli.compute.shares._LOOKED_AT", (2, 4, 8))
+    parted = found(plan, rows, mask, floor=floor)
+    assert whole
+    assert all_rows == int((~mask).sum())
+    # Where one row reaches far, no group is settled before it has many rows.
+    assert sum(added) < all_rows or heavy > 10
+    assert [(one.column, one.of, one.among) for one in parted] == [(one.column, one.of, one.among) for one in whole]
+    np.testing.assert_allclose([one.share for one in parted], [one.share for one in whole], rtol=1e-12)
 
 
 def test_shares_up_to_the_floor_are_not_looked_for():

@@ -81,10 +81,17 @@ def candidates_of(study: Study, known: Estimator) -> tuple[Candidate, ...]:
             "the study is to choose among models, and has one only",
             hint=f"write {known.path[0]} as a list, name nested models, or remove choose, under model: in study.yaml",
         )
-    if len(found) > MOST or len({one.label for one in found}) < len(found):
+    labels = [one.label for one in found]
+    twice = next((label for label in labels if labels.count(label) > 1), "")
+    if twice:
         raise ContradictoryStudy(
-            f"the study chooses among {len(found)} models, some of which are the same or more than {MOST}",
-            hint="list fewer values under model: in study.yaml, each once",
+            f"the study is to choose among models, and '{twice}' is listed twice",
+            hint="list each value once under model: in study.yaml",
+        )
+    if len(found) > MOST:
+        raise ContradictoryStudy(
+            f"the study is to choose among {len(found)} models, {MOST} are the most",
+            hint="list fewer values, or fewer nested models, under model: in study.yaml",
         )
     return tuple(found)
 

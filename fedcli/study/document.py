@@ -189,8 +189,10 @@ class Model(Part):
         for name, columns in value.items():
             if re.fullmatch(r"[^\W_][\w -]{0,39}", name) is None:
                 raise ValueError(f"nested model {name!r} needs a name of letters, digits, blanks and '-', 40 at most")
-            if not columns or len(set(columns)) < len(columns):
-                raise ValueError(f"nested model '{name}' names columns, each once")
+            if not columns:
+                raise ValueError(f"nested model '{name}' names no column")
+            if len(set(columns)) < len(columns):
+                raise ValueError(f"nested model '{name}' names a column twice")
         return value
 
     @field_validator("params", mode="before")

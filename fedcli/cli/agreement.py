@@ -90,14 +90,14 @@ def _listed(value: object) -> str:
 def _choice(study: Study) -> list[str]:
     """Say among which models one is chosen, and how; nothing where there is one only."""
     model = study.model
+    nested = [f"{name} has {', '.join(columns)} only" for name, columns in model.nested.items()]
     if model.choose is None:
-        return []
+        return nested
     how = {
         "cv": f"the rows of each of {model.cv} folds in turn are left out; the lowest mean loss on them is chosen",
         "aic": "the lowest AIC is chosen",
         "bic": "the lowest BIC is chosen",
     }[model.choose]
-    nested = [f"{name} has {', '.join(columns)} only" for name, columns in model.nested.items()]
     return [f"of all that are listed {how}", *nested]
 
 

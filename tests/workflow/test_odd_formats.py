@@ -256,7 +256,7 @@ REFUSED: dict[str, Refused] = {
         sheet(["Export of May"]), BadTable, "row 1 of sheet 'Visits' names only 1 of the 9 columns", "take out titles"
     ),
     "a workbook of numbers where there are days": Refused(
-        sheet(seen=[43890, 37256, 41640]), NotADate, "in 3 rows, rows 2, 3, 4", "how days are written here", "t.xlsx:2"
+        sheet(seen=[43890, 37256, 41640]), NotADate, "in 3 rows, rows 2, 3, 4", "seen: {date: excel}", "t.xlsx:2"
     ),
     "a workbook of sexes as codes": Refused(
         sheet(sex=[1, 2, 1]), UnknownLevel, "in 3 rows: '1', '2'", 'sex: {levels: {"1": LEVEL, "2": LEVEL}}', "t.xlsx:2"

@@ -88,6 +88,8 @@ OTHER: dict[str, Any] = {
     "params": {"C": 2.0},
     "standardize": False,
     "cv": 7,
+    "choose": "bic",
+    "nested": {"few": ["age"]},
     "order": 3,
     "averaging": {"rule": "FedAvg"},
     "rule": "FedAvg",

@@ -123,8 +123,11 @@ class Guard:
         points = asked(state)
         self._admit(Without(rows, self.fold), rows, points)
         if self.fold is not None:
-            alone = Guard(self.loss, self.fewest)
-            alone._admit(Only(rows, self.fold), rows, points, " over the fold that is left out")
+            # What the fold's own sums left before, at other points, can be subtracted from them as well.
+            same = tuple(group for group in self.earlier if group.fold == self.fold)
+            alone = replace(self, earlier=same)
+            mine = Only(rows, self.fold)
+            alone._admit(mine, rows, points, " over the fold that is left out")
 
     def _admit(self, mine: Source, rows: Source, points: FloatArray, over: str = "") -> None:
         means = self._means(mine, points)
@@ -138,7 +141,7 @@ class Guard:
                 sums.add_point(where, self.loss, batch, coef, mean, near, curvature=bool(seen or over), softened=True)
                 here = self._seen(batch, coef, near)
                 sums.add_apart("between both points of this trip", here, seen)
-                sums.add_apart(f"between {name} and ", here, earlier)
+                sums.add_apart(f"between {name}{over} and ", here, earlier)
                 seen.append(here)
         for finding in sums.found():
             if self._stands_out(finding):
@@ -238,7 +241,8 @@ class Guard:
 
     def _pass(self, mine: Source, rows: Source) -> Iterator[tuple[Batch, list[_Seen]]]:
         """Yield each batch with what was seen of it at all earlier points."""
-        again = [Without(rows if group.rows is None else group.rows, group.fold) for group in self.earlier]
+        kept = Only if isinstance(mine, Only) else Without
+        again = [kept(rows if group.rows is None else group.rows, group.fold) for group in self.earlier]  # type: ignore[arg-type]
         nearby = [
             [(coef, around(self.loss, source, coef, leaves=False)) for coef in group.points]
             for source, group in zip(again, self.earlier, strict=True)

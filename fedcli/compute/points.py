@@ -118,10 +118,14 @@ def points_of(family: Family, state: State, point: Point) -> Mapping[str, FloatA
 
 
 def _others(fits: Sequence[Fit], own: Fit, begun: bool) -> list[Earlier]:
-    """Return the points that other fits of the same trip are asked for."""
+    """Return the points that other fits of the same trip are asked for.
+
+    A fit without a fold sums over that fold there too (``held``): both together are sums over all rows.
+    """
     return [
-        Earlier(None, asked(fit.embedded_state), fit.fold, _ANOTHER_FIT)
+        Earlier(None, asked(fit.embedded_state), fold, _ANOTHER_FIT)
         for fit in fits
+        for fold in dict.fromkeys((fit.fold, None))
         if begun and fit.number != own.number
     ]
 
@@ -143,6 +147,9 @@ def _earlier(state: State, trail: Trail) -> list[Earlier]:
         folds = np.concatenate([_points(then)[1] for then in group])
         for fold in dict.fromkeys(folds.tolist()):
             found.append(Earlier(rows, points[folds == fold], None if fold < 0 else int(fold)))
+        if (folds >= 0).any():
+            # As in `_others`: what lacks a fold was summed over it, too.
+            found.append(Earlier(rows, points[folds >= 0]))
     return found
 
 

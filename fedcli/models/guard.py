@@ -123,8 +123,12 @@ class Guard:
         points = asked(state)
         self._admit(Without(rows, self.fold), rows, points)
         if self.fold is not None:
-            alone = Guard(self.loss, self.fewest)
+            # What the fold's own sums were at other points can be subtracted from them as well.
+            alone = replace(self, earlier=tuple(group for group in self.earlier if group.fold == self.fold))
             alone._admit(Only(rows, self.fold), rows, points, " over the fold that is left out")
+            # Both together are sums over all rows, from which those of other fits can be subtracted.
+            everybody = replace(self, earlier=tuple(one for one in self.earlier if one.fold is None), fold=None)
+            everybody._admit(rows, rows, points, " over all rows")
 
     def _admit(self, mine: Source, rows: Source, points: FloatArray, over: str = "") -> None:
         means = self._means(mine, points)
@@ -138,7 +142,7 @@ class Guard:
                 sums.add_point(where, self.loss, batch, coef, mean, near, curvature=bool(seen or over), softened=True)
                 here = self._seen(batch, coef, near)
                 sums.add_apart("between both points of this trip", here, seen)
-                sums.add_apart(f"between {name} and ", here, earlier)
+                sums.add_apart(f"between {name}{over} and ", here, earlier)
                 seen.append(here)
         for finding in sums.found():
             if self._stands_out(finding):
@@ -238,7 +242,13 @@ class Guard:
 
     def _pass(self, mine: Source, rows: Source) -> Iterator[tuple[Batch, list[_Seen]]]:
         """Yield each batch with what was seen of it at all earlier points."""
-        again = [Without(rows if group.rows is None else group.rows, group.fold) for group in self.earlier]
+        again: list[Source] = []
+        for group in self.earlier:
+            seen = rows if group.rows is None else group.rows
+            if isinstance(mine, Only) and group.fold is not None:
+                again.append(Only(seen, group.fold))
+            else:
+                again.append(Without(seen, group.fold))
         nearby = [
             [(coef, around(self.loss, source, coef, leaves=False)) for coef in group.points]
             for source, group in zip(again, self.earlier, strict=True)

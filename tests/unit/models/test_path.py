@@ -142,6 +142,38 @@ def test_one_row_that_two_fits_differ_by_is_seen():
     Guard(Logistic(), 1.0, (on_all,), 0).admit([batch], _state_at(np.zeros(7)))
 
 
+def test_one_row_of_a_fold_that_two_fits_without_it_differ_by_is_seen():
+    rows = _silos()[0]
+    fold = np.where(np.arange(len(rows.y)) < 20, 0, 1)
+    X = rows.X.copy()
+    # Of the fold one row has the column, of all others twenty: only the fold's own sums differ by a single row.
+    X[:, 1] = 0.0
+    X[[0, *range(20, 40)], 1] = 1.0
+    batch = Batch(X, rows.y, rows.offset, rows.weight, fold)
+    before = np.array([0.0, 0.0, 1.0, 1.0, 1.0, 0.0, 0.0])
+    there = before + np.eye(7)[1]
+    other = Earlier(None, before[None, :], 0, "one of another fit")
+    Guard(Logistic(), 1.0, (), 0).admit([batch], _state_at(there))
+    with pytest.raises(DominantRow, match="over the fold that is left out and one of another fit"):
+        Guard(Logistic(), 1.0, (other,), 0).admit([batch], _state_at(there))
+
+
+def test_one_row_that_a_fit_and_its_fold_differ_by_from_all_rows_elsewhere_is_seen():
+    rows = _silos()[0]
+    fold = np.where(np.arange(len(rows.y)) < 20, 0, 1)
+    X = rows.X.copy()
+    X[:, 1] = 0.0
+    X[25, 1] = 1.0
+    batch = Batch(X, rows.y, rows.offset, rows.weight, fold)
+    before = np.array([0.0, 0.0, 1.0, 1.0, 1.0, 0.0, 0.0])
+    there = before + np.eye(7)[1]
+    # Less the sums of all rows elsewhere, those without the fold and those of the fold leave row 25.
+    on_all = Earlier(None, before[None, :], None, "one of another fit")
+    Guard(Logistic(), 1.0, (), 0).admit([batch], _state_at(there))
+    with pytest.raises(DominantRow, match="over all rows"):
+        Guard(Logistic(), 1.0, (on_all,), 0).admit([batch], _state_at(there))
+
+
 def test_the_first_of_equal_candidates_wins_and_one_without_a_score_never_does():
     nothing = np.nan
     assert winner(np.array([[2.0, 1.0, 1.0]])) == 1

@@ -68,6 +68,12 @@ def coefficients(fitted: Any) -> NDArray[np.float64]:
     return np.append(np.ravel(fitted.intercept_), np.ravel(fitted.coef_))
 
 
+def their_choice(Cs: list[float], fold: NDArray[np.int64], X: NDArray[np.float64], y: NDArray[Any], **more: Any) -> Any:
+    """Let scikit-learn choose on the same folds, by the log loss."""
+    said = {"scoring": "neg_log_loss", "l1_ratios": (0.0,), "use_legacy_attributes": False, **TIGHT, **more}
+    return LogisticRegressionCV(Cs=Cs, cv=PredefinedSplit(fold), **said).fit(X, y)
+
+
 def far(ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> float:
     return float(np.linalg.norm(ours - theirs) / np.linalg.norm(theirs))
 
@@ -77,14 +83,7 @@ def far(ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> float:
 def test_a_penalty_is_chosen_as_scikit_learn_does_on_the_pooled_rows(world: str, split: str) -> None:
     made, found = chosen(world, split)
     X, y = pooled(made, split)
-    theirs = LogisticRegressionCV(
-        Cs=CS,
-        cv=PredefinedSplit(folds_of(found)),
-        scoring="neg_log_loss",
-        l1_ratios=(0.0,),
-        use_legacy_attributes=False,
-        **TIGHT,
-    ).fit(X, y)
+    theirs = their_choice(CS, folds_of(found), X, y)
     ours = fitted_estimator(found.plan, found.state)
     assert float(np.ravel(theirs.C_)[0]) == ours.C
     assert far(coefficients(ours), coefficients(theirs)) <= 1e-6
@@ -176,14 +175,7 @@ def test_a_penalty_of_several_classes_is_chosen(split: str) -> None:
     text = agreement(made, "LogisticRegression", {"C": CS}, rules=RULES, choose="cv", cv=3)
     found = federated(text, made, SPLITS[split](made))
     X, y = pooled(made, split)
-    theirs = LogisticRegressionCV(
-        Cs=CS,
-        cv=PredefinedSplit(folds_of(found)),
-        scoring="neg_log_loss",
-        l1_ratios=(0.0,),
-        use_legacy_attributes=False,
-        **{**TIGHT, "solver": "lbfgs", "max_iter": 20_000},
-    ).fit(X, y)
+    theirs = their_choice(CS, folds_of(found), X, y, solver="lbfgs", max_iter=20_000)
     ours = fitted_estimator(found.plan, found.state)
     assert float(np.ravel(theirs.C_)[0]) == ours.C
     assert float(np.abs(ours.predict_proba(X) - theirs.predict_proba(X)).max()) <= 1e-5
@@ -272,14 +264,7 @@ def test_a_silo_that_leaves_takes_its_rows_out_of_every_fit(last: int) -> None:
     # The preparation stays that of trip 1.
     X = StandardScaler().fit(whole).transform(made.frame.iloc[rows][list(made.features)].to_numpy(dtype=float))
     y, fold = made.frame.iloc[rows]["y"].to_numpy(), np.concatenate([found.folds[f"s{k}"] for k in range(1, 4)])
-    theirs = LogisticRegressionCV(
-        Cs=wide,
-        cv=PredefinedSplit(fold),
-        scoring="neg_log_loss",
-        l1_ratios=(0.0,),
-        use_legacy_attributes=False,
-        **TIGHT,
-    ).fit(X, y)
+    theirs = their_choice(wide, fold, X, y)
     ours = fitted_estimator(found.plan, found.state)
     assert float(np.ravel(theirs.C_)[0]) == ours.C
     assert far(coefficients(ours), coefficients(theirs)) <= 1e-6

@@ -137,7 +137,7 @@ def test_one_row_that_two_fits_differ_by_is_seen():
     batch = Batch(X, rows.y, rows.offset, rows.weight, fold)
     steep = np.array([0.0, 30.0, 0.0, 0.0, 0.0, 0.0, 0.0])
     on_all = Earlier(None, steep[None, :], None, "one of another fit")
-    with pytest.raises(DominantRow):
+    with pytest.raises(DominantRow, match="and one of another fit"):
         Guard(Logistic(), 1.0, (on_all,), 0).admit([batch], _state_at(steep))
     Guard(Logistic(), 1.0, (on_all,), 0).admit([batch], _state_at(np.zeros(7)))
 

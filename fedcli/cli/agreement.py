@@ -35,10 +35,9 @@ def plain_words(study: Study, trips: tuple[int, int]) -> list[tuple[str, str]]:
         rows.append(("offset", f"{study.offset.column}, {taken}: {_interval(study.offset.range)}"))
     if study.weight:
         rows.append(("weights", f"{study.weight.column}: {_interval(study.weight.range)}"))
-    params = ", ".join(f"{key}={_listed(value)}" for key, value in study.model.params.items())
     scaled = "on standardised columns" if study.model.standardize else "on the columns as they are"
     folds = f", in {study.model.cv} folds" if study.model.cv else ""
-    rows.append(("model", f"{study.model.estimator}({params}) {scaled}{folds}"))
+    rows.append(("model", f"{study.model.call} {scaled}{folds}"))
     rows += [("", sentence) for sentence in _choice(study)]
     if study.model.order is not None:
         rows.append(("", "silos with rows enough send sums of products of three columns too (order: 3)"))
@@ -81,10 +80,6 @@ def plain_words(study: Study, trips: tuple[int, int]) -> list[tuple[str, str]]:
     if study.coordinator:
         rows.append(("coordinator", f"{study.coordinator.name}, fingerprint {study.coordinator.fingerprint}"))
     return rows
-
-
-def _listed(value: object) -> str:
-    return f"[{', '.join(map(str, value))}]" if isinstance(value, tuple) else str(value)
 
 
 def _choice(study: Study) -> list[str]:

@@ -6,7 +6,6 @@ silos or files. Internal. A `Cavity` is its own only fit.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,7 +13,7 @@ import numpy as np
 from fedcli.fileformat.statistics import FloatArray, State
 from fedcli.models.batch import Batch, Family, Source
 from fedcli.models.cavity import Cavity
-from fedcli.models.folds import without
+from fedcli.models.folds import Viewed, without
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ class Fit:
 
     def rows(self, rows: Source) -> Source:
         """Return what it sees of all rows."""
-        return _Seen(rows, self)
+        return Viewed(rows, self.batch)
 
     def embedded(self, points: FloatArray) -> FloatArray:
         """Return points (..., n_parameters) in terms of all columns, 0 for those that the fit lacks."""
@@ -77,16 +76,6 @@ class Fit:
             name: self.embedded(self.state.arrays[name]) for name in ("coef", "candidates") if name in self.state.arrays
         }
         return State(self.state.document, {**self.state.arrays, **points})
-
-
-@dataclass(frozen=True)
-class _Seen:
-    rows_of_all: Source
-    fit: Fit
-
-    def __iter__(self) -> Iterator[Batch]:
-        for batch in self.rows_of_all:
-            yield self.fit.batch(batch)
 
 
 def fits_of(family: Family, state: State) -> tuple[Fit, ...]:

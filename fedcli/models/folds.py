@@ -6,7 +6,7 @@ stay in their places, so that every view has the same blocks of rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -27,24 +27,21 @@ def only(rows: Batch, fold: int) -> Batch:
 
 
 @dataclass(frozen=True)
-class Without:
-    """All rows of a silo, those of one fold weighing nothing."""
+class Viewed:
+    """All rows of a silo, each batch as a view shows it."""
 
     rows: Source
-    fold: int | None
+    view: Callable[[Batch], Batch]
 
     def __iter__(self) -> Iterator[Batch]:
-        for batch in self.rows:
-            yield without(batch, self.fold)
+        return map(self.view, self.rows)
 
 
-@dataclass(frozen=True)
-class Only:
-    """All rows of a silo, those of one fold alone weighing anything."""
+def all_without(rows: Source, fold: int | None) -> Source:
+    """Return all rows of a silo, those of one fold weighing nothing."""
+    return Viewed(rows, lambda batch: without(batch, fold))
 
-    rows: Source
-    fold: int
 
-    def __iter__(self) -> Iterator[Batch]:
-        for batch in self.rows:
-            yield only(batch, self.fold)
+def all_only(rows: Source, fold: int) -> Source:
+    """Return all rows of a silo, those of one fold alone weighing anything."""
+    return Viewed(rows, lambda batch: only(batch, fold))

@@ -23,7 +23,7 @@ from fedcli.errors import DominantRow
 from fedcli.fileformat.statistics import FloatArray, State
 from fedcli.models import third_order
 from fedcli.models.batch import Batch, Point, Source
-from fedcli.models.folds import Only, Without
+from fedcli.models.folds import all_only, all_without
 from fedcli.models.losses import Logistic
 from fedcli.models.nuisance import JointLoss
 from fedcli.models.objective import AnyLoss, StratumLoss, around, slopes_at, split, weights_at
@@ -91,6 +91,10 @@ class Earlier:
     fold: int | None = None
     says: str = "one of an earlier trip"
 
+    def of_fold(self, fold: int) -> Earlier:
+        """Return the same of the sums over one fold alone."""
+        return replace(self, rows=None if self.rows is None else all_only(self.rows, fold), fold=None)
+
 
 @dataclass(frozen=True)
 class Guard:
@@ -121,16 +125,18 @@ class Guard:
             At one of them, or in the difference between two, a row stands out.
         """
         points = asked(state)
-        self._admit(Without(rows, self.fold), rows, points)
+        self._admit(rows, points)
         if self.fold is not None:
             # What the fold's own sums were at other points can be subtracted from them as well.
-            alone = replace(self, earlier=tuple(group for group in self.earlier if group.fold == self.fold))
-            alone._admit(Only(rows, self.fold), rows, points, " over the fold that is left out")
+            same = tuple(one.of_fold(self.fold) for one in self.earlier if one.fold == self.fold)
+            alone = replace(self, earlier=same, fold=None)
+            alone._admit(all_only(rows, self.fold), points, " over the fold that is left out")
             # Both together are sums over all rows, from which those of other fits can be subtracted.
             everybody = replace(self, earlier=tuple(one for one in self.earlier if one.fold is None), fold=None)
-            everybody._admit(rows, rows, points, " over all rows")
+            everybody._admit(rows, points, " over all rows")
 
-    def _admit(self, mine: Source, rows: Source, points: FloatArray, over: str = "") -> None:
+    def _admit(self, rows: Source, points: FloatArray, over: str = "") -> None:
+        mine = all_without(rows, self.fold)
         means = self._means(mine, points)
         nearby = [around(self.loss, mine, coef, leaves=number > 0) for number, coef in enumerate(points)]
         sums = _Sums(sided=isinstance(self.loss, StratumLoss))
@@ -190,7 +196,7 @@ class Guard:
         """Return a sum at the silo's own point in which a row stands out."""
         coef = point.coef
         now = asked(state) if "candidates" in state.arrays else np.empty((0, len(coef)))
-        mine = Without(rows, self.fold)
+        mine = all_without(rows, self.fold)
         near = around(self.loss, mine, coef)
         nearby = [around(self.loss, mine, other, leaves=False) for other in now]
         sums = _Sums(sided=isinstance(self.loss, StratumLoss))
@@ -199,10 +205,11 @@ class Guard:
             sums.add_point("at", self.loss, batch, coef, mean, near, softened=point.softened)
             others = [self._seen(batch, other, there) for other, there in zip(now, nearby, strict=True)]
             sums.add_apart("between", self._seen(batch, coef, near), [*others, *earlier])
-        for fold in () if self.fold is None else (self.fold,):
+        if self.fold is not None:
             # Of this fold alone the same sums can be had: those of a fit that sees it, less these.
-            (mean,) = self._means(Only(rows, fold), coef[None, :])
-            for batch in Only(rows, fold):
+            alone = all_only(rows, self.fold)
+            (mean,) = self._means(alone, coef[None, :])
+            for batch in alone:
                 sums.add_point("over the fold that is left out", self.loss, batch, coef, mean, near)
         return next((finding for finding in sums.found() if self._stands_out(finding)), None)
 
@@ -242,13 +249,7 @@ class Guard:
 
     def _pass(self, mine: Source, rows: Source) -> Iterator[tuple[Batch, list[_Seen]]]:
         """Yield each batch with what was seen of it at all earlier points."""
-        again: list[Source] = []
-        for group in self.earlier:
-            seen = rows if group.rows is None else group.rows
-            if isinstance(mine, Only) and group.fold is not None:
-                again.append(Only(seen, group.fold))
-            else:
-                again.append(Without(seen, group.fold))
+        again = [all_without(rows if group.rows is None else group.rows, group.fold) for group in self.earlier]
         nearby = [
             [(coef, around(self.loss, source, coef, leaves=False)) for coef in group.points]
             for source, group in zip(again, self.earlier, strict=True)

@@ -31,8 +31,6 @@ from fedcli.models.path_scores import scored, scores_of
 from fedcli.models.point_form import PointForm
 from fedcli.models.softmax import Softmax
 
-# Of a fit's state what the silos' rows have no part in, or what is the same for all fits.
-_COMMON = ("preparation.", "profile.", "path.", "m")
 _DONE = ("converged", "closed", "failed")
 # What a fit remembers of sums of other silos.
 _REMEMBERED = ("lowest", "lowest.coef", "lowest.gradient", "curvature", "ahead", "blind")
@@ -253,7 +251,7 @@ class Path:
             chosen = next(k for k in range(len(self.labels)) if str(k) not in failed)
         phase = self._phase(phases, chosen, str(state.document.get("phase", "")))
         for k, own in states.items() if phase not in _DONE else ():
-            arrays |= {f"m{k}.{name}": array for name, array in own.arrays.items() if not name.startswith(_COMMON)}
+            arrays |= {f"m{k}.{name}": array for name, array in own.arrays.items() if name != "to_reference"}
         best = self._fit_of(chosen, states[chosen])
         arrays |= {
             "coef": best.embedded(best.state.arrays["coef"]),

@@ -183,6 +183,12 @@ class Model(Part):
     choose: Literal["cv", "aic", "bic"] | None = None
     nested: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 
+    @property
+    def call(self) -> str:
+        """The class and its parameters as people write them: ``LogisticRegression(C=[0.1, 1.0])``."""
+        said = {key: f"[{', '.join(map(str, v))}]" if isinstance(v, tuple) else v for key, v in self.params.items()}
+        return f"{self.estimator}({', '.join(f'{key}={value}' for key, value in said.items())})"
+
     @field_validator("nested")
     @classmethod
     def _named(cls, value: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:

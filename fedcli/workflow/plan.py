@@ -124,7 +124,6 @@ def plan(path: Path | str | None = None, *, workspace: Path | str = ".") -> Plan
     each = [_trip("trip 1", first)]
     if trips[1] > 1:
         each.append(_trip("each later trip", made.later_layout))
-    given = ", ".join(f"{key}={_listed(value)}" for key, value in study.model.params.items())
     own = "scikit-learn's" if known.module and not known.stands_for else "a pooled"
     rules = study.rules
     least = max(rules.min_rows, math.ceil(rules.rows_per_column * made.n_counted))
@@ -133,7 +132,7 @@ def plan(path: Path | str | None = None, *, workspace: Path | str = ".") -> Plan
         trips=trips,
         exact=_exact(study),
         averaged=known.averaged,
-        beside=f"{own} {study.model.estimator}({given})"
+        beside=f"{own} {study.model.call}"
         + (f", chosen by {_CHOSEN[study.model.choose]}," if study.model.choose else "")
         + (f" behind {study.model.map.type}" if study.model.map else ""),
         each=tuple(each),
@@ -148,10 +147,6 @@ def plan(path: Path | str | None = None, *, workspace: Path | str = ".") -> Plan
         ),
         third=_third(made),
     )
-
-
-def _listed(value: object) -> str:
-    return f"[{', '.join(map(str, value))}]" if isinstance(value, tuple) else str(value)
 
 
 def _exact(study: Study) -> float | None:
